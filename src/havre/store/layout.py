@@ -1,0 +1,103 @@
+"""The disk tree of one daemon, drawn once. Nothing else in havre joins paths below the two roots.
+
+``data_root`` (default ``/var/lib/havre``) survives a reboot::
+
+    lock                      held by the running daemon
+    havre.db                  records (SQLite)
+    blobs/sha256/<hex>        content by digest
+    ingest/                   blobs on their way in, resumable
+    snapshots/<n>/            one overlay layer each: fs/ and, for containers, work/
+    containers/<id>/          hosts, hostname, resolv.conf, logs, rootfs (mount point)
+    volumes/<name>/_data      named and anonymous volumes of the local driver
+    tmp/                      emptied at start
+
+``exec_root`` (default ``/run/havre``) does not::
+
+    havre.sock, havre.pid
+    containers/<id>/          the OCI bundle: config.json, conmon's pid files, attach socket, exit file
+    netns/<id>                network namespaces, bind-mounted
+    runc/, crun/              the runtimes' own state
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The two roots and every path below them that more than one room needs."""
+
+    data_root: Path
+    exec_root: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.data_root / "lock"
+
+    @property
+    def database(self) -> Path:
+        return self.data_root / "havre.db"
+
+    @property
+    def blobs(self) -> Path:
+        return self.data_root / "blobs"
+
+    @property
+    def ingest(self) -> Path:
+        return self.data_root / "ingest"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.data_root / "snapshots"
+
+    @property
+    def volumes(self) -> Path:
+        return self.data_root / "volumes"
+
+    @property
+    def tmp(self) -> Path:
+        return self.data_root / "tmp"
+
+    @property
+    def containers(self) -> Path:
+        return self.data_root / "containers"
+
+    def container(self, container_id: str) -> Path:
+        """Files of a container that outlive a reboot."""
+        return self.containers / container_id
+
+    def rootfs(self, container_id: str) -> Path:
+        """Where a container's root file system is mounted while it runs (or is copied from)."""
+        return self.container(container_id) / "rootfs"
+
+    @property
+    def bundles(self) -> Path:
+        return self.exec_root / "containers"
+
+    def bundle(self, container_id: str) -> Path:
+        """The OCI bundle and the run-time files of a container."""
+        return self.bundles / container_id
+
+    @property
+    def netns(self) -> Path:
+        return self.exec_root / "netns"
+
+    def runtime_root(self, runtime: str) -> Path:
+        """The state directory handed to an OCI runtime as ``--root``."""
+        return self.exec_root / "runtime" / runtime
+
+    def prepare(self) -> None:
+        """Create the directories, private to root; the rootfs path must be traversable for userns-less containers only."""
+        for directory in (self.data_root, self.exec_root):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+        for directory in (
+            self.blobs,
+            self.ingest,
+            self.snapshots,
+            self.volumes,
+            self.tmp,
+            self.containers,
+            self.bundles,
+            self.netns,
+        ):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o711)
