@@ -1,0 +1,1 @@
+"""Stand-ins for what is outside of havre or slow, with faults that can be asked for."""

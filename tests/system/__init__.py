@@ -1,0 +1,1 @@
+"""Tests with real containers, registries and clients; they need root."""
