@@ -4,7 +4,8 @@
 def match(pattern: str, name: str) -> bool:
     """Whether the whole of ``name`` fits ``pattern``.
 
-    ``*`` and ``?`` do not match ``/``; ``[a-z]``, ``[^a-z]`` do; ``\\`` makes the next character a literal. Raises ValueError for a malformed pattern.
+    ``*`` and ``?`` do not match ``/``; ``[a-z]``, ``[^a-z]`` do; ``\\`` makes the next character a literal.
+    Raises ValueError for a malformed pattern.
     """
     tokens = _parse(pattern)
     # The positions in `name` reachable after each token: no backtracking, so no pattern is slow.

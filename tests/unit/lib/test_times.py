@@ -85,6 +85,7 @@ NOW = 1_700_000_000 * S
         ("1600000000", 1_600_000_000 * S),
         ("1600000000.5", 1_600_000_000 * S + S // 2),
         ("1600000000.000000001", 1_600_000_000 * S + 1),
+        ("10", 10 * S),
         ("10m", NOW - 600 * S),
         ("1h30m", NOW - 5400 * S),
         ("-10m", NOW + 600 * S),
@@ -103,11 +104,8 @@ def test_since_and_until(text: str, ns: int) -> None:
     assert times.parse_timestamp(text, NOW) == ns
 
 
-@pytest.mark.parametrize("text", ["", "now", "12:00", "1.2.3", "1.x", "2023-1x-01", "10", "٣"])
+@pytest.mark.parametrize("text", ["", "now", "12:00", "1.2.3", "1.x", "2023-1x-01", "٣"])
 def test_since_and_until_refuse(text: str) -> None:
-    if text == "10":
-        assert times.parse_timestamp(text, NOW) == 10 * S
-        return
     with pytest.raises(ValueError):
         times.parse_timestamp(text, NOW)
 
