@@ -1,0 +1,24 @@
+"""Failures of a command itself, with the exit code the shell shall see."""
+
+from __future__ import annotations
+
+from havre.errors import HavreError
+
+
+class CommandError(HavreError):
+    """The command cannot go on: ``main`` prints ``message`` to stderr as it is and exits with ``exit_code``."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class FlagError(CommandError):
+    """The command line is wrong in its flags: the usage follows, and the code is Docker's 125."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 125)
+
+
+class ArityError(CommandError):
+    """The command line has too few or too many arguments: ``message`` lacks the command's name, which ``main`` adds."""

@@ -1,0 +1,196 @@
+"""``havre``: reads the global flags, finds the command in the table, imports that module alone, and turns errors into
+exit codes.
+
+Start-up time is a feature: what is imported here and below for every command is kept to a few small modules (no
+argparse, re, json, socket, typing, dataclasses). Tests hold it there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from havre.cli.commands import COMMANDS, GROUPS
+from havre.cli.context import Context
+from havre.cli.errors import ArityError, CommandError, FlagError
+from havre.cli.parser import HelpWanted, Parser
+from havre.errors import HavreError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from havre.cli.parser import Args
+
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+INTERRUPTED = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The console script. The exit code: the command's own; 125 wrong flags; 1 any other failure; 130 interrupted."""
+    words = sys.argv[1:] if argv is None else argv
+    code: int
+    try:
+        code = _main(words)
+        sys.stdout.flush()
+    except CommandError as error:
+        code = _fail(error.message, error.exit_code)
+    except HavreError as error:
+        code = _fail(str(error), 1)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output is gone. Point stdout away so that the interpreter's last flush does not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 1
+    return code
+
+
+def global_parser() -> Parser:
+    """The flags that stand before the command."""
+    parser = Parser()
+    parser.interspersed = False
+    parser.arity(0, 1_000_000)
+    flag = parser.flag
+    flag("config", "", "string", "Location of client config files ($DOCKER_CONFIG, ~/.docker)")
+    flag("context", "c", "string", "Name of the docker context whose daemon to talk to (overrides the environment)")
+    flag("debug", "D", "bool", "Enable debug mode")
+    flag("host", "H", "list", "Daemon socket to connect to ($HAVRE_HOST, $DOCKER_HOST)")
+    flag(
+        "log-level", "l", "string", 'Set the logging level ("debug", "info", "warn", "error", "fatal")', default="info"
+    )
+    flag("tls", "", "bool", "Use TLS; implied by --tlsverify")
+    flag("tlscacert", "", "string", "Trust certs signed only by this CA")
+    flag("tlscert", "", "string", "Path to TLS certificate file")
+    flag("tlskey", "", "string", "Path to TLS key file")
+    flag("tlsverify", "", "bool", "Use TLS and verify the remote")
+    flag("version", "v", "bool", "Print version information and quit")
+    return parser
+
+
+def _main(words: list[str]) -> int:
+    parser = global_parser()
+    try:
+        options = parser.parse(words)
+    except HelpWanted:
+        return _explain("", parser)
+    except FlagError as error:
+        return _wrong(error, "[OPTIONS] COMMAND [ARG...]", "")
+    if options.log_level not in LOG_LEVELS:
+        raise CommandError(f"Unable to parse logging level: {options.log_level}")
+    if options.version:
+        return _version()
+    if not options.args:
+        return _explain("", parser)
+    command, rest = _find(options.args)
+    if command == "help":
+        return _explain(" ".join(rest), parser)
+    if command not in COMMANDS:
+        return _group(command, rest)
+    return _run(options, command, rest)
+
+
+def _find(words: list[str]) -> tuple[str, list[str]]:
+    """The command's full name and what follows it; a group's name where no command follows it."""
+    if words[0] in GROUPS and len(words) > 1 and f"{words[0]} {words[1]}" in COMMANDS:
+        return f"{words[0]} {words[1]}", words[2:]
+    return words[0], words[1:]
+
+
+def load(command: str) -> Any:
+    """The module of a command of the table."""
+    from importlib import import_module
+
+    return import_module(f"havre.cli.commands.{COMMANDS[command][0]}")
+
+
+def _run(options: Args, command: str, rest: list[str]) -> int:
+    module = load(command)
+    parser = Parser()
+    module.configure(parser)
+    try:
+        args = parser.parse(rest)
+    except HelpWanted:
+        return _explain(command, parser)
+    except FlagError as error:
+        return _wrong(error, module.USAGE, command)
+    except ArityError as error:
+        return _wrong(CommandError(f"havre: 'havre {command}' {error.message}", error.exit_code), module.USAGE, command)
+    ctx = Context(options, command)
+    try:
+        code: int = module.run(args, ctx)
+    finally:
+        ctx.close()
+    return code
+
+
+def _explain(command: str, parser: Parser) -> int:
+    from havre.cli.help import command_help, group_help, main_help
+
+    if not command:
+        text = main_help(global_parser())
+    elif command in GROUPS:
+        text = group_help(command)
+    elif command in COMMANDS:
+        module = load(command)
+        parser = Parser()
+        module.configure(parser)
+        text = command_help(command, COMMANDS[command][0], module.USAGE, module.HELP, parser)
+    else:
+        return _unknown(command)
+    sys.stdout.write(text)
+    return 0
+
+
+def _group(command: str, rest: list[str]) -> int:
+    if command not in GROUPS:
+        return _unknown(command)
+    names = [word for word in rest if not word.startswith("-")]
+    if names:
+        return _unknown(f"{command} {names[0]}")
+    if rest and rest[0] not in ("--help", "-h"):
+        return _wrong(FlagError(f"unknown flag: {rest[0].partition('=')[0]}"), "COMMAND", command)
+    return _explain(command, Parser())
+
+
+def _unknown(command: str) -> int:
+    from havre.cli.help import suggestion
+
+    head = f"{command.split(' ')[0]} " if " " in command else ""
+    return _fail(
+        f"havre: unknown command: havre {command}\n{suggestion(command)}\n"
+        f"Run 'havre {head}--help' for more information",
+        1,
+    )
+
+
+def _wrong(error: CommandError, usage: str, command: str) -> int:
+    from havre.cli.help import usage_lines
+
+    name = f"havre {command}".rstrip()
+    lines = usage_lines(command, usage) if command else f"havre {usage}"
+    return _fail(
+        f"{error.message}\n\nUsage:  {lines}\n\nRun '{name} --help' for more information",
+        error.exit_code,
+    )
+
+
+def _version() -> int:
+    from havre import __version__
+
+    sys.stdout.write(f"havre version {__version__}\n")
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    if message:
+        sys.stderr.write(f"{message}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
