@@ -1,0 +1,133 @@
+"""Layers: blobs unpacked into committed snapshots, each under its chain id, each only once.
+
+Pull, load and import come in here after they have the blob.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from havre.errors import Conflict
+from havre.image import digest as digests
+from havre.image.blobs import BlobStore
+from havre.image.digest import DigestMismatch
+from havre.image.manifest import Descriptor
+from havre.image.snapshots import Snapshotter, Usage
+from havre.kernel import mounts
+from havre.kernel.unpack import Limits, unpack
+from havre.lib.ids import new_id
+from havre.lib.tasks import TaskOwner
+
+Progress = Callable[[int], None]
+_UNPACKING = "unpack-"
+
+
+class LayerStore:
+    """Turns layer blobs into snapshots. Two requests for the same layer share one unpacking."""
+
+    def __init__(self, blobs: BlobStore, snapshotter: Snapshotter, limits: Limits | None = None) -> None:
+        self._blobs = blobs
+        self._snapshotter = snapshotter
+        self._limits = limits or Limits()
+        self._running: dict[str, _Work] = {}
+        self._tasks = TaskOwner("layers")
+
+    async def start(self) -> None:
+        """Remove what a killed daemon was unpacking."""
+        for key in [key for key in self._snapshotter.all() if key.startswith(_UNPACKING)]:
+            await self._snapshotter.remove(key)
+
+    async def close(self) -> None:
+        """Break off what is being unpacked."""
+        await self._tasks.close()
+
+    def exists(self, chain_id: str) -> bool:
+        """Whether the stack of layers is unpacked already."""
+        snapshot = self._snapshotter.all().get(chain_id)
+        return snapshot is not None and snapshot.committed
+
+    def usage(self, chain_id: str) -> Usage:
+        """What the top layer of the stack takes."""
+        usage = self._snapshotter.all()[chain_id].usage
+        assert usage is not None, "a committed snapshot has its usage"
+        return usage
+
+    async def ensure(
+        self,
+        parent: str | None,
+        diff_id: str,
+        blob: Descriptor,
+        progress: Progress | None = None,
+        source: Path | None = None,
+    ) -> str:
+        """Unpack ``blob`` on the stack ``parent``, unless it is there already, and return the new stack's chain id.
+
+        The blob must be in the store (or lie, verified, at ``source``). ``progress`` is told the bytes of it consumed.
+        Raises ``DigestMismatch`` when its content is not ``diff_id``, ``InvalidParameter`` when it is no sound layer.
+        On return the layer is on disk. Cancelled, it stops the work unless somebody else waits for it too.
+        """
+        chain_id = digests.chain_id(parent, digests.checked(diff_id))
+        if self.exists(chain_id):
+            return chain_id
+        work = self._running.get(chain_id)
+        if work is None:
+            work = self._running[chain_id] = _Work()
+            path = source or self._blobs.path(blob.digest)
+            work.task = self._tasks.start(self._unpack(parent, diff_id, chain_id, path, work), f"unpack {chain_id}")
+            work.task.add_done_callback(lambda _: self._running.pop(chain_id, None))
+        await work.wait(progress)
+        return chain_id
+
+    async def _unpack(self, parent: str | None, diff_id: str, chain_id: str, path: Path, work: "_Work") -> None:
+        key = _UNPACKING + new_id()
+        await self._snapshotter.prepare(key, parent)
+        try:
+            target = self._snapshotter.upper(key)
+            with path.open("rb") as blob:
+                unpacked = await unpack(blob, target, self._below(parent), self._limits, work.report)
+            if unpacked.diff_id != diff_id:
+                raise DigestMismatch(f"layer content is {unpacked.diff_id}, but the image names it {diff_id}")
+            await asyncio.to_thread(mounts.syncfs, target)
+            await self._snapshotter.commit(key, chain_id, Usage(unpacked.size, unpacked.inodes))
+        except BaseException:
+            await self._snapshotter.remove(key)
+            raise
+
+    def _below(self, parent: str | None) -> list[Path]:
+        """The directories of all layers from ``parent`` down."""
+        known = self._snapshotter.all()
+        directories: list[Path] = []
+        while parent is not None:
+            if parent not in known:
+                raise Conflict(f"layer {parent} was removed meanwhile")
+            directories.append(self._snapshotter.upper(parent))
+            parent = known[parent].parent
+        return directories
+
+
+class _Work:
+    """One unpacking under way and those who wait for it."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self._listeners: list[Progress] = []
+        self._waiting = 0
+
+    def report(self, consumed: int) -> None:
+        for listener in self._listeners:
+            listener(consumed)
+
+    async def wait(self, progress: Progress | None) -> None:
+        assert self.task is not None
+        if progress is not None:
+            self._listeners.append(progress)
+        self._waiting += 1
+        try:
+            await asyncio.shield(self.task)
+        finally:
+            self._waiting -= 1
+            if progress is not None:
+                self._listeners.remove(progress)
+            if not self._waiting and not self.task.done():
+                self.task.cancel()
+                await asyncio.wait([self.task])

@@ -1,0 +1,271 @@
+"""Snapshots on overlayfs: each layer a directory ``snapshots/<number>/fs``, each stack one overlay mount.
+
+Numbers keep the mount options short: 127 layers fit into the page the kernel allows for them. In a layer a deleted file
+is a character device 0/0 and a directory that hides what is below it carries ``trusted.overlay.opaque=y``, as the
+kernel wants it.
+"""
+
+import asyncio
+import errno
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from havre.errors import Conflict, NotFound
+from havre.image.snapshots import Snapshot, Usage
+from havre.kernel import mounts
+from havre.lib.tasks import TaskOwner
+from havre.store.db import Connection, Database
+from havre.store.layout import Layout
+
+# nofollow: a redirect a layer brought along must not be able to point anywhere. No index and no metacopy: a layer stays
+# readable file by file, for archives and for another kernel.
+_OPTIONS = "index=off,metacopy=off,redirect_dir=nofollow"
+_OPTIONS_LIMIT = 4095  # a page, less the final NUL
+
+
+class OverlaySnapshotter:
+    """``Snapshotter`` on overlayfs.
+
+    Needs CAP_SYS_ADMIN, and a data root on a file system with d_type and trusted xattrs.
+    """
+
+    def __init__(self, db: Database, layout: Layout) -> None:
+        self._db = db
+        self._root = layout.snapshots
+        self._snapshots: dict[str, Snapshot] = {}
+        self._children: dict[str, int] = {}
+        self._mounted: dict[str, set[Path]] = {}
+        self._next = 1
+        self._tasks = TaskOwner("snapshots")
+
+    async def start(self) -> None:
+        for snapshot in await self._db.read(_load):
+            self._add(snapshot)
+        known = {snapshot.number for snapshot in self._snapshots.values()}
+        found = {int(name) for name in await asyncio.to_thread(os.listdir, self._root) if name.isdigit()}
+        # Deleting goes on in the background, so no new snapshot may get the number of one that is going.
+        self._next = max(known | found, default=0) + 1
+        for snapshot in [s for s in self._snapshots.values() if s.number not in found]:
+            await self._forget(snapshot)
+        self._learn_mounts()
+        for number in found - known:
+            self._tasks.start(asyncio.to_thread(self._delete, number), f"delete {number}")
+
+    async def close(self) -> None:
+        await self._tasks.drain()
+
+    async def prepare(self, key: str, parent: str | None) -> Snapshot:
+        if key in self._snapshots:
+            raise Conflict(f"snapshot {key} already exists")
+        if parent is not None and not self._get(parent).committed:
+            raise Conflict(f"snapshot {parent} is not committed")
+        snapshot = Snapshot(key, parent, False, self._next)
+        self._next += 1
+        # Known from here on, so that its parent cannot be removed while the record is on its way to disk.
+        self._add(snapshot)
+        try:
+            self._make_directories(snapshot)
+            await self._db.write(lambda connection: _insert(connection, snapshot))
+        except BaseException:
+            self._drop(snapshot)
+            self._tasks.start(asyncio.to_thread(self._delete, snapshot.number), f"delete {snapshot.number}")
+            raise
+        return snapshot
+
+    async def commit(self, key: str, name: str, usage: Usage) -> Snapshot:
+        active = self._get(key)
+        if active.committed:
+            raise Conflict(f"snapshot {key} is committed already")
+        if name in self._snapshots:
+            raise Conflict(f"snapshot {name} already exists")
+        committed = Snapshot(name, active.parent, True, active.number, usage)
+        await self._db.write(lambda connection: _update(connection, committed))
+        del self._snapshots[key]
+        self._snapshots[name] = committed
+        return committed
+
+    async def mount(self, key: str, target: Path, readonly: bool = False) -> None:
+        snapshot = self._get(key)
+        if snapshot.committed and not readonly:
+            raise Conflict(f"snapshot {key} is committed and can only be mounted readonly")
+        stack = self._stack(snapshot)
+        if readonly and len(stack) == 1:
+            mounts.bind(self._fs(stack[0]), target, readonly=True, recursive=False)
+        else:
+            self._mount_overlay(stack, target, readonly)
+        self._mounted.setdefault(key, set()).add(target)
+
+    async def unmount(self, target: Path) -> None:
+        try:
+            await asyncio.to_thread(mounts.unmount, target)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOENT):
+                raise
+        for key, targets in list(self._mounted.items()):
+            targets.discard(target)
+            if not targets:
+                del self._mounted[key]
+
+    async def remove(self, key: str) -> None:
+        snapshot = self._get(key)
+        if self._children.get(key):
+            raise Conflict(f"snapshot {key} has snapshots standing on it")
+        if self._mounted.get(key):
+            raise Conflict(f"snapshot {key} is mounted")
+        await self._forget(snapshot)
+        self._tasks.start(asyncio.to_thread(self._delete, snapshot.number), f"delete {snapshot.number}")
+
+    async def usage(self, key: str) -> Usage:
+        snapshot = self._get(key)
+        if snapshot.usage is not None:
+            return snapshot.usage
+        return await asyncio.to_thread(measure, self._fs(snapshot.number))
+
+    def upper(self, key: str) -> Path:
+        return self._fs(self._get(key).number)
+
+    def all(self) -> Mapping[str, Snapshot]:
+        return MappingProxyType(self._snapshots)
+
+    def _fs(self, number: int) -> Path:
+        return self._root / str(number) / "fs"
+
+    def _get(self, key: str) -> Snapshot:
+        try:
+            return self._snapshots[key]
+        except KeyError:
+            raise NotFound(f"snapshot {key} does not exist") from None
+
+    def _stack(self, snapshot: Snapshot) -> list[int]:
+        """The numbers of the snapshot and all below it, top first."""
+        stack = [snapshot.number]
+        while snapshot.parent is not None:
+            snapshot = self._get(snapshot.parent)
+            stack.append(snapshot.number)
+        return stack
+
+    def _make_directories(self, snapshot: Snapshot) -> None:
+        base = self._root / str(snapshot.number)
+        base.mkdir(mode=0o700)
+        fs = base / "fs"
+        fs.mkdir(mode=0o755)
+        (base / "work").mkdir(mode=0o700)
+        if snapshot.parent is not None:
+            # The topmost layer decides what the root directory itself is like.
+            below = os.stat(self._fs(self._get(snapshot.parent).number))
+            os.chown(fs, below.st_uid, below.st_gid)
+            os.chmod(fs, below.st_mode & 0o7777)
+
+    def _mount_overlay(self, stack: list[int], target: Path, readonly: bool) -> None:
+        top = "" if readonly else f",upperdir={self._root}/{stack[0]}/fs,workdir={self._root}/{stack[0]}/work"
+        lower = stack if readonly else stack[1:]
+        flags = mounts.MS_RDONLY if readonly else 0
+        data = f"{_OPTIONS},lowerdir={_join(str(self._root), lower)}{top}"
+        if len(data) <= _OPTIONS_LIMIT:
+            mounts.mount("overlay", target, "overlay", flags, data)
+            return
+        fd = os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            data = f"{_OPTIONS},lowerdir={_join(f'/proc/self/fd/{fd}', lower)}{top}"
+            mounts.mount("overlay", target, "overlay", flags, data)
+        finally:
+            os.close(fd)
+
+    def _learn_mounts(self) -> None:
+        """Find the mounts an earlier daemon made: their upper directory (or root) lies below ours."""
+        by_number = {str(snapshot.number): key for key, snapshot in self._snapshots.items()}
+        prefix = f"upperdir={self._root}/"
+        for entry in mounts.mountinfo():
+            if entry.fstype != "overlay":
+                continue
+            for option in entry.super_options.split(","):
+                if option.startswith(prefix):
+                    key = by_number.get(option[len(prefix) :].partition("/")[0])
+                    if key is not None:
+                        self._mounted.setdefault(key, set()).add(Path(entry.target))
+
+    def _add(self, snapshot: Snapshot) -> None:
+        self._snapshots[snapshot.key] = snapshot
+        if snapshot.parent is not None:
+            self._children[snapshot.parent] = self._children.get(snapshot.parent, 0) + 1
+
+    def _drop(self, snapshot: Snapshot) -> None:
+        del self._snapshots[snapshot.key]
+        if snapshot.parent is not None:
+            self._children[snapshot.parent] -= 1
+
+    async def _forget(self, snapshot: Snapshot) -> None:
+        """Drop the record first: files without one are deleted at the next start, whatever happens now."""
+        self._drop(snapshot)
+        try:
+            await self._db.write(lambda connection: _delete_record(connection, snapshot))
+        except BaseException:
+            self._add(snapshot)
+            raise
+
+    def _delete(self, number: int) -> None:
+        shutil.rmtree(self._root / str(number), ignore_errors=True)
+
+
+def measure(directory: Path) -> Usage:
+    """Walk a layer: the sizes of its regular files (a hard-linked one once) and the number of its inodes."""
+    size = inodes = 0
+    linked: set[int] = set()
+    pending = [os.fspath(directory)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                status = entry.stat(follow_symlinks=False)
+                if status.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
+                    if status.st_ino in linked:
+                        continue
+                    linked.add(status.st_ino)
+                inodes += 1
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    size += status.st_size
+    return Usage(size, inodes)
+
+
+def _join(root: str, numbers: list[int]) -> str:
+    # A colon or a comma in the data root's own path would end the name.
+    escaped = root.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+    return ":".join(f"{escaped}/{number}/fs" for number in numbers)
+
+
+def _load(connection: Connection) -> list[Snapshot]:
+    return [
+        Snapshot(
+            row["key"],
+            row["parent"],
+            bool(row["committed"]),
+            row["number"],
+            Usage(row["size"], row["inodes"]) if row["size"] is not None else None,
+        )
+        for row in connection.execute(
+            "SELECT number, key, parent, committed, size, inodes FROM snapshots ORDER BY number"
+        )
+    ]
+
+
+def _insert(connection: Connection, snapshot: Snapshot) -> None:
+    connection.execute(
+        "INSERT INTO snapshots (number, key, parent, committed) VALUES (?, ?, ?, 0)",
+        (snapshot.number, snapshot.key, snapshot.parent),
+    )
+
+
+def _update(connection: Connection, snapshot: Snapshot) -> None:
+    assert snapshot.usage is not None
+    connection.execute(
+        "UPDATE snapshots SET key = ?, committed = 1, size = ?, inodes = ? WHERE number = ?",
+        (snapshot.key, snapshot.usage.size, snapshot.usage.inodes, snapshot.number),
+    )
+
+
+def _delete_record(connection: Connection, snapshot: Snapshot) -> None:
+    connection.execute("DELETE FROM snapshots WHERE number = ?", (snapshot.number,))

@@ -1,0 +1,189 @@
+"""mount(2), umount2(2), mount_setattr(2) and the table of mounts, for everything in havre that mounts a file system.
+
+Calls block; most take well under a millisecond, but unmounting an overlay flushes the file system below it.
+Errors are ``OSError`` with the kernel's errno and the target's path.
+"""
+
+import ctypes
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_REMOUNT = 32
+MS_BIND = 4096
+MS_MOVE = 8192
+MS_REC = 16384
+MS_UNBINDABLE = 1 << 17
+MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
+MS_SHARED = 1 << 20
+MS_RELATIME = 1 << 21
+MNT_FORCE = 1
+MNT_DETACH = 2
+UMOUNT_NOFOLLOW = 8
+
+_PROPAGATION = {
+    "private": MS_PRIVATE,
+    "rprivate": MS_PRIVATE | MS_REC,
+    "shared": MS_SHARED,
+    "rshared": MS_SHARED | MS_REC,
+    "slave": MS_SLAVE,
+    "rslave": MS_SLAVE | MS_REC,
+}
+
+_SYS_MOUNT_SETATTR = 442  # the same number on every architecture
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_RDONLY = 1
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MountInfo:
+    """One line of /proc/self/mountinfo, unescaped.
+
+    ``options`` are the mount's own, ``super_options`` the file system's.
+    """
+
+    mount_id: int
+    parent_id: int
+    device: str
+    root: str
+    target: str
+    options: str
+    propagation: tuple[str, ...]
+    fstype: str
+    source: str
+    super_options: str
+
+
+def mount(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    fstype: str | None = None,
+    flags: int = 0,
+    data: str | None = None,
+) -> None:
+    """mount(2). ``data`` is the file system's option string, less than a page (4096 bytes) long."""
+    result = _libc.mount(
+        os.fsencode(source),
+        os.fsencode(target),
+        fstype.encode() if fstype else None,
+        ctypes.c_ulong(flags),
+        os.fsencode(data) if data else None,
+    )
+    if result:
+        raise _error(target)
+
+
+def bind(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    readonly: bool = False,
+    recursive: bool = True,
+    propagation: str | None = None,
+) -> None:
+    """Show ``source`` also at ``target``. ``readonly`` covers the mounts below it as well when ``recursive``.
+
+    ``propagation`` is one of [r]private, [r]shared, [r]slave. A half-made mount is taken away again on failure.
+    """
+    mount(source, target, None, MS_BIND | (MS_REC if recursive else 0))
+    try:
+        if readonly:
+            set_readonly(target, recursive=recursive)
+        if propagation:
+            mount("none", target, None, _PROPAGATION[propagation])
+    except BaseException:
+        unmount(target, detach=True)
+        raise
+
+
+def set_readonly(target: str | os.PathLike[str], recursive: bool = False) -> None:
+    """Make the mount at ``target`` read-only, with the mounts below it when ``recursive`` (Linux 5.12 and later)."""
+    attributes = _MountAttr(attr_set=_MOUNT_ATTR_RDONLY)
+    result = _libc.syscall(
+        ctypes.c_long(_SYS_MOUNT_SETATTR),
+        ctypes.c_int(_AT_FDCWD),
+        ctypes.c_char_p(os.fsencode(target)),
+        ctypes.c_uint(_AT_RECURSIVE if recursive else 0),
+        ctypes.byref(attributes),
+        ctypes.c_size_t(ctypes.sizeof(attributes)),
+    )
+    if result:
+        raise _error(target)
+
+
+def unmount(path: str | os.PathLike[str], detach: bool = False) -> None:
+    """umount2(2), never following a link at the end of ``path``;
+
+    ``detach`` takes it away at once and cleans up later.
+    """
+    if _libc.umount2(os.fsencode(path), UMOUNT_NOFOLLOW | (MNT_DETACH if detach else 0)):
+        raise _error(path)
+
+
+def mountinfo() -> list[MountInfo]:
+    """Every mount of this process's mount namespace, oldest first."""
+    return [_parse(line) for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()]
+
+
+def is_mounted(path: str | os.PathLike[str]) -> bool:
+    """Whether something is mounted exactly at ``path``."""
+    wanted = os.path.realpath(path)
+    return any(entry.target == wanted for entry in mountinfo())
+
+
+def syncfs(path: str | os.PathLike[str]) -> None:
+    """Write out the whole file system that ``path`` is on, and wait for it."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.syncfs(fd):
+            raise _error(path)
+    finally:
+        os.close(fd)
+
+
+def _parse(line: str) -> MountInfo:
+    # Optional fields (propagation) lie between the sixth field and a lone dash.
+    left, _, right = line.partition(" - ")
+    first = left.split(" ")
+    fstype, source, super_options = right.split(" ", 2)
+    return MountInfo(
+        int(first[0]),
+        int(first[1]),
+        first[2],
+        _unescape(first[3]),
+        _unescape(first[4]),
+        first[5],
+        tuple(first[6:]),
+        fstype,
+        _unescape(source),
+        _unescape(super_options),
+    )
+
+
+def _unescape(text: str) -> str:
+    if "\\" not in text:
+        return text
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, character)
+    return text
+
+
+def _error(path: str | os.PathLike[str]) -> OSError:
+    code = ctypes.get_errno()
+    return OSError(code, os.strerror(code), os.fspath(path))
