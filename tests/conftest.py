@@ -1,0 +1,36 @@
+"""What all tests share: system tests are grouped one file a worker, and skipped by name where there is no root."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+SPEC = REPOSITORY.parent / "shared" / "spec"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    no_root = pytest.mark.skip(reason="system tests need root")
+    for item in items:
+        # A file's tests share a daemon: with --dist loadgroup they stay together on one worker.
+        item.add_marker(pytest.mark.xdist_group(str(item.path)))
+        if "system" in item.path.relative_to(REPOSITORY).parts:
+            item.add_marker(pytest.mark.system)
+        if os.geteuid() != 0 and item.get_closest_marker("system"):
+            item.add_marker(no_root)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def spec() -> Path:
+    """The directory of specification data beside the checkout; CI must have it, a lone clone need not."""
+    if not SPEC.is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{SPEC} is missing")
+        pytest.skip(f"{SPEC} is not there: this clone stands alone")
+    return SPEC
