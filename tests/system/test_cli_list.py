@@ -5,8 +5,10 @@ import re
 
 import pytest
 
-from tests.system.harness import Engine, wait_until
+from tests.system.harness import Engine
 from tests.system.programs import Program
+
+SERVE = ("-p", "127.0.0.1::80", "busybox", "sleep", "1000")
 
 
 @pytest.fixture
@@ -15,7 +17,7 @@ def fleet(cli: Program) -> dict[str, str]:
     return {
         "first": cli("create", "--name", "first", "--label", "tier=db", "busybox", "echo", "hello world").out.strip(),
         "second": cli("run", "-d", "--name", "second", "-v", "vol:/v", "busybox", "sleep", "1000").out.strip(),
-        "third": cli("run", "-d", "--name", "third", "-l", "tier=web", "-p", "127.0.0.1::80", "busybox", "sleep", "1000").out.strip(),
+        "third": cli("run", "-d", "--name", "third", "-l", "tier=web", *SERVE).out.strip(),
         "fourth": _ended(cli),
     }  # fmt: skip
 
@@ -117,7 +119,7 @@ def test_ports_in_the_list(cli: Program, engine: Engine) -> None:
     assert cli("port", "open").lines == [f"53/udp -> 127.0.0.1:{udp}", f"80/tcp -> 127.0.0.1:{tcp}"]
     assert cli("port", "open", "80").out == f"127.0.0.1:{tcp}\n"
     assert names(cli, "--filter", "publish=" + tcp) == ["open"]
-    assert "no public port '81" in cli("port", "open", "81", code=1).err
+    assert "No public port '81" in cli("port", "open", "81", code=1).err
 
 
 def test_health_is_none(cli: Program, engine: Engine) -> None:
@@ -129,4 +131,3 @@ def test_sizes_of_terminal_table(cli: Program, fleet: dict[str, str]) -> None:
     with cli.terminal("ps", columns=200) as terminal:
         terminal.expect("CONTAINER ID")
         assert terminal.wait() == 0
-    wait_until(lambda: True, "nothing")

@@ -100,7 +100,7 @@ def test_login(cli: Program, tmp_path: Path, name: str) -> None:
         pushed = private.push(images.busybox().derive("private", {"Labels": {"n": name}}), name)
         assert "no basic auth credentials" in cli("pull", pushed.reference, code=1).err
         done = cli("login", "-u", USER, "--password-stdin", private.host, stdin="wrong", code=1)
-        assert "unauthorized" in done.err
+        assert "unauthorized" in done.err.lower()
         done = cli("login", "-u", USER, "--password-stdin", private.host, stdin=PASSWORD)
         assert "Login Succeeded" in done.out
         assert cli("pull", "-q", pushed.reference).out == pushed.reference + "\n"

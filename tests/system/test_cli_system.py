@@ -1,4 +1,4 @@
-"""``system df``, ``system prune``, ``info``, ``version``, volumes, networks, and the words of the command line itself."""
+"""``system df``, ``system prune``, ``info``, ``version``, volumes, networks, and the command line's own words."""
 
 import json
 import re
