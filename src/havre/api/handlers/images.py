@@ -1,0 +1,109 @@
+"""Images: pull, import, load, save, and what is there."""
+
+from aiohttp.web_response import StreamResponse
+
+from havre.api import compat, decode, respond
+from havre.api.call import Call
+from havre.errors import InvalidParameter, Unsupported
+from havre.image.remote.auth import decode_auth
+from havre.wire.images import PlatformQuery
+
+
+async def create(call: Call) -> StreamResponse:
+    """``docker pull`` with ``fromImage``, ``docker import`` without."""
+    platform = None if call.before(1, 32) else call.text("platform") or None
+    if image := call.text("fromImage"):
+        # "pull -a" of old clients ends the name in a colon.
+        image, tag = image.removesuffix(":"), call.text("tag")
+        all_tags = not tag and not _has_tag(image)
+        auth = decode_auth(call.request.headers.get("X-Registry-Auth"))
+        return await respond.messages(call, call.engine.images.pull(image, tag, platform, auth, all_tags))
+    source = call.text("fromSrc")
+    if not source:
+        raise InvalidParameter("either fromImage or fromSrc must be given")
+    messages = call.engine.images.import_(
+        source,
+        call.text("repo"),
+        call.text("tag"),
+        call.text("message") or f"Imported from {source}",
+        call.texts("changes"),
+        platform,
+        call.chunks(),
+    )
+    return await respond.messages(call, messages)
+
+
+async def load(call: Call) -> StreamResponse:
+    _platform(call)
+    return await respond.messages(
+        call, call.engine.images.load(call.chunks(), call.flag("quiet", default=True)), in_band=True
+    )
+
+
+async def save(call: Call) -> StreamResponse:
+    names = [call.names["name"]] if "name" in call.names else call.texts("names")
+    return await respond.chunks(call, "application/x-tar", call.engine.images.save(names, _platform(call)))
+
+
+async def list_(call: Call) -> StreamResponse:
+    filters = call.filters()
+    if call.before(1, 25) and "reference" not in filters and (pattern := call.text("filter")):
+        filters = filters.with_value("reference", pattern)
+    shared_size = not call.before(1, 42) and call.flag("shared-size")
+    manifests = not call.before(1, 47) and call.flag("manifests")
+    found = await call.engine.images.list(call.flag("all"), filters, shared_size, call.flag("digests"), manifests)
+    return respond.json(compat.image_list(call.version, found))
+
+
+async def inspect(call: Call) -> StreamResponse:
+    if not call.before(1, 48) and call.flag("manifests"):
+        raise Unsupported("havre does not implement the manifests option of image inspect yet")
+    if not call.before(1, 49) and (platform := _platform_of(call.texts("platform"))):
+        raise Unsupported(f"havre does not implement the platform option of image inspect yet ({platform})")
+    return respond.json(compat.image(call.version, await call.engine.images.inspect(call.name())))
+
+
+async def history(call: Call) -> StreamResponse:
+    if not call.before(1, 48) and (platform := _platform_of(call.texts("platform"))):
+        raise Unsupported(f"havre does not implement the platform option of image history yet ({platform})")
+    return respond.json(await call.engine.images.history(call.name()))
+
+
+async def tag(call: Call) -> StreamResponse:
+    await call.engine.images.tag(call.name(), call.text("repo"), call.text("tag"))
+    return respond.empty(201)
+
+
+async def remove(call: Call) -> StreamResponse:
+    if not call.name().strip():
+        raise InvalidParameter("image name cannot be blank")
+    if not call.before(1, 50) and call.texts("platforms"):
+        raise Unsupported("havre does not implement the platforms option of image removal yet")
+    removed = await call.engine.images.remove(call.name(), call.flag("force"), call.flag("noprune"))
+    return respond.json(removed)
+
+
+async def prune(call: Call) -> StreamResponse:
+    return respond.json(await call.engine.images.prune(call.filters()))
+
+
+def _platform(call: Call) -> str | None:
+    return None if call.before(1, 48) else _platform_of(call.texts("platform"))
+
+
+def _platform_of(given: list[str]) -> str | None:
+    """The one platform a query names, as ``os/architecture[/variant]``; it comes as JSON of the OCI platform object."""
+    if len(given) > 1:
+        raise InvalidParameter(
+            "multiple platform parameters are not supported in this API version; use API version 1.52 or later"
+        )
+    if not given or not given[0]:
+        return None
+    platform = decode.fit(decode.parse(given[0].encode()), PlatformQuery)
+    if not (platform.os and platform.architecture):
+        raise InvalidParameter("both OS and Architecture must be provided")
+    return "/".join(part for part in (platform.os, platform.architecture, platform.variant) if part)
+
+
+def _has_tag(reference: str) -> bool:
+    return "@" in reference or ":" in reference.rpartition("/")[2]

@@ -1,0 +1,70 @@
+"""The engine itself: ping, version, info, events, disk usage, login."""
+
+from contextlib import aclosing
+
+import msgspec
+from aiohttp.web_response import Response, StreamResponse
+
+from havre.api import compat, respond
+from havre.api.call import Call
+from havre.errors import InvalidParameter
+from havre.image.remote.auth import auth_from_json
+
+_DISK_USAGE = ("container", "image", "volume", "build-cache")
+
+
+async def ping(call: Call) -> StreamResponse:
+    headers = {
+        "Builder-Version": "1",
+        "Cache-Control": "no-cache, no-store, must-revalidate",
+        "Pragma": "no-cache",
+        "Swarm": "inactive",
+    }
+    body = None if call.request.method == "HEAD" else b"OK"
+    return Response(body=body, headers=headers, content_type="text/plain", charset="utf-8")
+
+
+async def options(call: Call) -> StreamResponse:
+    return respond.empty(200)
+
+
+async def version(call: Call) -> StreamResponse:
+    return respond.json(await call.engine.system.version())
+
+
+async def info(call: Call) -> StreamResponse:
+    return respond.json(compat.info(call.version, await call.engine.system.info()))
+
+
+async def events(call: Call) -> StreamResponse:
+    since, until = call.moment("since"), call.moment("until")
+    if since is not None and until is not None and until < since:
+        raise InvalidParameter(
+            f"`since` time ({call.text('since')}) cannot be after `until` time ({call.text('until')})"
+        )
+    encode = msgspec.json.Encoder().encode
+    async with aclosing(call.engine.events.stream(since, until, call.filters())) as stream:
+        response = await respond.begin(call, respond.JSON)
+        async for event in stream:
+            if compat.event_wanted(call.version, event):
+                await response.write(encode(event) + b"\n")
+        await response.write_eof()
+        return response
+
+
+async def disk_usage(call: Call) -> StreamResponse:
+    types = [] if call.before(1, 42) else call.texts("type")
+    for type in types:
+        if type not in _DISK_USAGE:
+            raise InvalidParameter(f"unknown object type: {type}")
+    usage = await call.engine.system.disk_usage(frozenset(types or _DISK_USAGE))
+    return respond.json(compat.disk_usage(call.version, usage))
+
+
+async def auth(call: Call) -> StreamResponse:
+    document = await call.document()
+    try:
+        credentials = auth_from_json(msgspec.json.encode(document or {}))
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from None
+    return respond.json(await call.engine.system.login(credentials))

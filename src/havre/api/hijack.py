@@ -1,0 +1,212 @@
+"""A connection that has left HTTP: the raw stream of attach and exec, taken over from the HTTP server.
+
+After the answer (``101 UPGRADED`` for a client that asked, else ``200 OK``) the transport gets a new protocol,
+``RawStream``, which is the engine's ``Duplex``. Both directions are held back: the client is not read while 256 KiB
+wait to be taken, and ``write`` waits while the socket is full. Small writes made in one turn of the event loop leave as
+one.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import StreamResponse
+
+from havre.api.call import Call
+from havre.api.connection import Connection
+from havre.errors import HavreError
+
+RAW = "application/vnd.docker.raw-stream"
+MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
+
+_READ_HIGH, _READ_LOW = 256 * 1024, 64 * 1024
+_WRITE_HIGH, _WRITE_LOW = 1024 * 1024, 256 * 1024
+_GATHER = 128 * 1024
+# How long a client may go on sending after our end of the stream is out, before the connection is closed on it.
+_LINGER_SECONDS = 5.0
+
+
+class RawStream(asyncio.Protocol):
+    """The bytes of one hijacked connection. ``read`` gives ``b""`` once the client has closed its half or has gone."""
+
+    def __init__(self, transport: asyncio.Transport, before: Connection, early: bytes, ended: bool) -> None:
+        """Take over ``transport`` from ``before``; ``early`` came behind the request, a half-close too if ``ended``."""
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._before = before
+        self._incoming: deque[bytes] = deque([early] if early else ())
+        self._incoming_size = len(early)
+        self._outgoing: list[bytes] = []
+        self._outgoing_size = 0
+        self._ended = ended
+        self._lost = False
+        self._finishing = False
+        self._reading_paused = False
+        self._writing_paused = False
+        self._readable: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._over = self._loop.create_future()
+        transport.set_write_buffer_limits(_WRITE_HIGH, _WRITE_LOW)
+        transport.set_protocol(self)
+        transport.resume_reading()
+
+    async def read(self) -> bytes:
+        """What the client sent, at least one byte; ``b""`` at its half-close or when it has gone."""
+        while not self._incoming:
+            if self._ended or self._lost:
+                return b""
+            self._readable = self._loop.create_future()
+            await self._readable
+        data = self._incoming.popleft()
+        self._incoming_size -= len(data)
+        if self._reading_paused and self._incoming_size <= _READ_LOW:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Send ``data``; waits while the client does not read. ``ConnectionResetError`` once it has gone."""
+        if self._lost:
+            raise ConnectionResetError("the client has closed the connection")
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(data)
+        self._outgoing_size += len(data)
+        if self._outgoing_size >= _GATHER:
+            self._flush()
+        while self._writing_paused and not self._lost:
+            self._writable = self._writable or self._loop.create_future()
+            await asyncio.shield(self._writable)
+
+    async def write_eof(self) -> None:
+        """Close our half: the client sees the end of the stream and may go on sending."""
+        self._flush()
+        if not self._lost and not self._transport.is_closing() and self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def close(self) -> None:
+        """Close the connection once what was written is out."""
+        self._flush()
+        self._transport.close()
+
+    async def finish(self) -> None:
+        """End the stream so that the client gets all of it: our half first, the rest when the client closes its own.
+
+        Closing at once would make the kernel reset a connection whose stdin was not read to its end, and the client
+        report that instead of the exit code.
+        """
+        await self.write_eof()
+        self._finishing = True
+        self._incoming.clear()
+        if self._reading_paused and not self._lost:
+            self._transport.resume_reading()
+        if not self._ended:
+            await asyncio.wait([self._over], timeout=_LINGER_SECONDS)
+        self.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._finishing:
+            return
+        self._incoming.append(data)
+        self._incoming_size += len(data)
+        if self._incoming_size >= _READ_HIGH and not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+        self._wake_reader()
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        self._wake_reader()
+        self._set_over()
+        return True
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self._outgoing.clear()
+        self.resume_writing()
+        self._wake_reader()
+        self._set_over()
+        # The HTTP server counts its connections and cancels the handler of one that is gone.
+        self._before.connection_lost(exc)
+
+    def _flush(self) -> None:
+        if self._outgoing:
+            data = self._outgoing[0] if len(self._outgoing) == 1 else b"".join(self._outgoing)
+            self._outgoing.clear()
+            self._outgoing_size = 0
+            if not self._transport.is_closing():
+                self._transport.write(data)
+
+    def _wake_reader(self) -> None:
+        if self._readable is not None and not self._readable.done():
+            self._readable.set_result(None)
+        self._readable = None
+
+    def _set_over(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+
+class _Sent(StreamResponse):
+    """Stands for an answer that has been sent outside of the HTTP server, whose connection is done with HTTP."""
+
+    async def prepare(self, request: BaseRequest) -> None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
+async def hijack(call: Call, run: Callable[[RawStream], Awaitable[None]], *, multiplexed: bool) -> StreamResponse:
+    """Answer, leave HTTP, and give the stream to ``run`` until that ends or the client goes (then ``run`` is
+    cancelled).
+
+    ``multiplexed`` says that stdout and stderr go framed: since API 1.42 the Content-Type of an upgrade tells them
+    apart.
+    """
+    stream = take_over(call.request, _answer(call, multiplexed))
+    try:
+        await run(stream)
+        await stream.finish()
+    except HavreError as error:
+        # The status is long out: like Docker, say it where the output goes.
+        await stream.write(f"{error.message}\r\n".encode())
+        await stream.finish()
+    except ConnectionError:
+        pass
+    finally:
+        stream.close()
+    response = _Sent()
+    response.force_close()
+    return response
+
+
+def take_over(request: BaseRequest, answer: bytes) -> RawStream:
+    """Write ``answer`` on the request's connection, now a raw stream. ``ConnectionResetError`` if it is gone."""
+    connection = cast(Connection, request.protocol)
+    transport = request.transport
+    if transport is None or transport.is_closing():
+        raise ConnectionResetError("the client has closed the connection")
+    transport.write(answer)
+    early, ended = connection.leave_http()
+    return RawStream(transport, connection, early, ended)
+
+
+def _answer(call: Call, multiplexed: bool) -> bytes:
+    if call.is_upgrade():
+        kind = MULTIPLEXED if multiplexed and not call.before(1, 42) else RAW
+        lines = ["HTTP/1.1 101 UPGRADED", f"Content-Type: {kind}", "Connection: Upgrade", "Upgrade: tcp"]
+    else:
+        lines = ["HTTP/1.1 200 OK", f"Content-Type: {RAW}"]
+    return "\r\n".join([*lines, "", ""]).encode()
