@@ -1,0 +1,75 @@
+"""nftables through libnftables (Debian's ``libnftables1``), without starting ``nft``. The network room comes in.
+
+Commands are nft's own language, as in nft(8); what stands in one call is one transaction: all of it, or nothing.
+A call for one set element takes about 60 µs, where an ``nft`` process takes 16 ms.
+"""
+
+import ctypes
+import json
+import threading
+from typing import Any
+
+from havre.errors import Unavailable
+
+_LIBRARY = "libnftables.so.1"
+_OUTPUT_JSON = 1 << 4
+
+
+class NftError(OSError):
+    """The kernel or the library refused a transaction; the text is nft's own."""
+
+
+class Nftables:
+    """One libnftables context, of the network namespace of the calling thread. Blocking; any thread may call."""
+
+    def __init__(self) -> None:
+        try:
+            self._lib = ctypes.CDLL(_LIBRARY)
+        except OSError as error:
+            raise Unavailable(
+                f"{_LIBRARY} cannot be loaded ({error}): install Debian's libnftables1, or start with --iptables=false"
+            ) from error
+        self._lock = threading.Lock()
+        self._declare()
+        self._context = self._lib.nft_ctx_new(0)
+        self._lib.nft_ctx_buffer_output(self._context)
+        self._lib.nft_ctx_buffer_error(self._context)
+
+    def run(self, commands: str) -> None:
+        """Do ``commands`` in one transaction. Raises ``NftError``; then nothing was changed."""
+        with self._lock:
+            self._run(commands, 0)
+
+    def table(self, family: str, name: str) -> list[dict[str, Any]] | None:
+        """The table's objects as ``nft -j list table`` gives them (without its metainfo), or None if there is none."""
+        with self._lock:
+            try:
+                text = self._run(f"list table {family} {name}\n", _OUTPUT_JSON)
+            except NftError as error:
+                if "No such file or directory" in str(error):
+                    return None
+                raise
+        return [entry for entry in json.loads(text)["nftables"] if "metainfo" not in entry]
+
+    def _run(self, commands: str, flags: int) -> str:
+        self._lib.nft_ctx_output_set_flags(self._context, flags)
+        failed = self._lib.nft_run_cmd_from_buffer(self._context, commands.encode())
+        # Both buffers must be read after every run: that empties them.
+        output = self._lib.nft_ctx_get_output_buffer(self._context) or b""
+        errors = self._lib.nft_ctx_get_error_buffer(self._context) or b""
+        if failed:
+            raise NftError(errors.decode(errors="replace").strip() or "libnftables failed without a message")
+        return bytes(output).decode()
+
+    def _declare(self) -> None:
+        lib = self._lib
+        lib.nft_ctx_new.argtypes = [ctypes.c_uint32]
+        lib.nft_ctx_new.restype = ctypes.c_void_p
+        lib.nft_ctx_buffer_output.argtypes = [ctypes.c_void_p]
+        lib.nft_ctx_buffer_error.argtypes = [ctypes.c_void_p]
+        lib.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+        lib.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        for name in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
+            function = getattr(lib, name)
+            function.argtypes = [ctypes.c_void_p]
+            function.restype = ctypes.c_char_p

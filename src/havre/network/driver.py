@@ -1,0 +1,55 @@
+"""What a kind of network must do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from havre.network.model import Endpoint, EndpointRequest, Network
+
+
+class Driver(Protocol):
+    """One kind of network. ``Networks`` keeps the records and calls in this order; no driver writes to the database.
+
+    A network's life: ``choose`` decides what is still open (subnet, interface); the record is written; ``open``, once
+    in each life of the daemon, finds any kernel state there may be (all of it after a restart, none after a reboot,
+    half of it after a crash) and makes it fit exactly the network and the endpoints it is given; ``close`` when it goes.
+
+    An endpoint's life: ``plan`` sets addresses and ports aside (memory and host sockets only, so that dying undoes it);
+    the record is written; ``attach`` makes the kernel state; ``detach`` ends all traffic and removes it, and is right
+    at any half-done stage, also when there is nothing to remove; the record is deleted; ``release`` gives back what
+    ``plan`` set aside. ``attach`` and ``detach``, when cancelled, first end the step they are in.
+    """
+
+    name: str
+
+    async def choose(self, network: Network) -> Network:
+        """Fill in what the record leaves open or what no longer fits this host. Changes nothing."""
+        ...
+
+    async def open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
+        """Make the kernel fit; ``cursor`` is the address last leased. Raises ``Unavailable`` when the host cannot."""
+        ...
+
+    def plan(self, network: Network, container_id: str, request: EndpointRequest) -> Endpoint:
+        """Set aside what ``request`` asks for. ``Unsupported``, ``InvalidParameter``, ``SystemFault`` (port taken)."""
+        ...
+
+    def cursor(self, network: Network) -> int:
+        """The address leased last, as a number: kept with the record, so that a restart does not reuse addresses."""
+        ...
+
+    def release(self, network: Network, endpoint: Endpoint) -> None:
+        """Give back what ``plan`` (or ``open``) set aside for ``endpoint``."""
+        ...
+
+    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path) -> None:
+        """Join the network namespace mounted at ``sandbox`` to the network."""
+        ...
+
+    async def detach(self, network: Network, endpoint: Endpoint) -> None:
+        """Take the endpoint off the network: when this returns nothing passes any more."""
+        ...
+
+    async def close(self, network: Network) -> None:
+        """Remove the network's kernel state; it has no endpoints any more."""
+        ...

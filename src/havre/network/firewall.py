@@ -1,0 +1,171 @@
+"""A bridge's nftables table: its rules as text (pure), and the queue that commits changes to it.
+
+Each bridge has one table of its own, ``ip havre_<bridge>``; nothing outside it is ever read or written. What differs
+from container to container are elements of two maps, so a start or stop costs the same with one container or thousands.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from havre.kernel.nftables import Nftables, NftError
+from havre.lib.tasks import TaskOwner
+from havre.network.model import Endpoint
+from havre.network.ports import ANY
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeRules:
+    """What a bridge's rules depend on."""
+
+    bridge: str
+    subnet: IPv4Network
+    icc: bool
+
+    @property
+    def table(self) -> str:
+        return f"havre_{self.bridge}"
+
+
+def ruleset(rules: BridgeRules, endpoints: Iterable[Endpoint]) -> str:
+    """One transaction that puts the whole table in place of whatever was there, with the ports of ``endpoints``."""
+    bridge, subnet, table = f'"{rules.bridge}"', rules.subnet, rules.table
+    neighbours = "accept" if rules.icc else "drop"
+    elements = [line for endpoint in endpoints for line in publish(rules.table, endpoint)]
+    return f"""\
+add table ip {table}
+delete table ip {table}
+table ip {table} {{
+    # Ports published on every address, and those published on one: where the container listens.
+    map published {{
+        type inet_proto . inet_service : ipv4_addr . inet_service
+    }}
+    map published_on {{
+        type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
+    }}
+    chain guard {{
+        type filter hook prerouting priority raw; policy accept
+        # route_localnet is on for this bridge: without these a container could reach the host's 127.0.0.0/8.
+        iifname {bridge} ip daddr 127.0.0.0/8 drop
+        iifname {bridge} ip saddr 127.0.0.0/8 drop
+    }}
+    chain prerouting {{
+        type nat hook prerouting priority dstnat; policy accept
+        # A frame from outside may name 127.0.0.1 as its destination: what is published there is for this host alone.
+        ip daddr 127.0.0.0/8 return
+        fib daddr type local jump publish
+    }}
+    chain output {{
+        type nat hook output priority -100; policy accept
+        fib daddr type local jump publish
+    }}
+    chain publish {{
+        dnat ip to ip daddr . meta l4proto . th dport map @published_on
+        dnat ip to meta l4proto . th dport map @published
+    }}
+    chain postrouting {{
+        type nat hook postrouting priority srcnat; policy accept
+        # Through a published port: from the host's loopback, or from a neighbour, whose answer must come back this way.
+        oifname {bridge} ct status dnat ip saddr {{ 127.0.0.0/8, {subnet} }} masquerade
+        oifname != {bridge} ip saddr {subnet} masquerade
+    }}
+    chain forward {{
+        type filter hook forward priority filter; policy accept
+        oifname != {bridge} accept
+        ct state established,related accept
+        ct status dnat accept
+        iifname {bridge} {neighbours}
+        # From elsewhere containers are reached through published ports only.
+        drop
+    }}
+    chain redirects {{
+        type filter hook output priority filter; policy accept
+        # A neighbour reached through the host's address must go on using it.
+        oifname {bridge} icmp type redirect drop
+    }}
+}}
+{"".join(elements)}"""
+
+
+def publish(table: str, endpoint: Endpoint) -> list[str]:
+    """The commands that send the endpoint's published ports to it."""
+    return [
+        f"add element ip {table} {name} {{ {key} : {endpoint.ip_address} . {container_port} }}\n"
+        for name, key, container_port in _elements(endpoint)
+    ]
+
+
+def withdraw(table: str, endpoint: Endpoint) -> list[str]:
+    """The commands that end it; an element that is not there makes the transaction fail."""
+    return [f"delete element ip {table} {name} {{ {key} }}\n" for name, key, _ in _elements(endpoint)]
+
+
+def removal(table: str) -> str:
+    """The transaction that takes the table away, whether or not it is there."""
+    return f"add table ip {table}\ndelete table ip {table}\n"
+
+
+def _elements(endpoint: Endpoint) -> list[tuple[str, str, int]]:
+    found = []
+    for port in endpoint.ports:
+        key = f"{port.proto} . {port.host_port}"
+        if port.host_ip == ANY:
+            found.append(("published", key, port.container_port))
+        else:
+            found.append(("published_on", f"{port.host_ip} . {key}", port.container_port))
+    return found
+
+
+class Commits:
+    """Applies transactions one after the other, in order, off the event loop.
+
+    What arrives while one is under way goes into the next together: twenty containers that start at once cost a few
+    transactions, not twenty. Should a merged one fail, its parts are tried alone, so that only the culprit's owner
+    hears of it.
+    """
+
+    def __init__(self, nft: Nftables, executor: Executor, tasks: TaskOwner) -> None:
+        self._nft = nft
+        self._executor = executor
+        self._tasks = tasks
+        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+        self._busy = False
+
+    async def apply(self, commands: str) -> None:
+        """Return when ``commands`` are in force. Raises ``NftError`` when they were refused; then none of them is."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((commands, done))
+        if not self._busy:
+            self._busy = True
+            self._tasks.start(self._drain(), "firewall commits")
+        await done
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                results = await loop.run_in_executor(
+                    self._executor, _commit, self._nft.run, [text for text, _ in batch]
+                )
+                for (_, done), error in zip(batch, results, strict=True):
+                    if done.cancelled():
+                        continue
+                    if error is None:
+                        done.set_result(None)
+                    else:
+                        done.set_exception(error)
+        finally:
+            self._busy = False
+
+
+def _commit(run: Callable[[str], None], texts: list[str]) -> list[NftError | None]:
+    try:
+        run("".join(texts))
+        return [None] * len(texts)
+    except NftError as error:
+        if len(texts) == 1:
+            return [error]
+    return [result for text in texts for result in _commit(run, [text])]

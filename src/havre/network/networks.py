@@ -1,0 +1,194 @@
+"""The networks of one daemon and the containers on them: the room's service, and the keeper of its records."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from havre.errors import Forbidden, InvalidParameter, NotFound
+from havre.kernel.namespaces import read_sysctl
+from havre.kernel.nftables import Nftables
+from havre.lib.ids import is_id_prefix, new_id
+from havre.lib.tasks import TaskOwner
+from havre.network import records, sandbox
+from havre.network.driver import Driver
+from havre.network.drivers.bridge import BridgeDriver
+from havre.network.drivers.host import HostDriver
+from havre.network.drivers.none import NoneDriver
+from havre.network.firewall import Commits
+from havre.network.model import Endpoint, EndpointRequest, Network
+from havre.network.ports import PortLedger
+from havre.network.settings import NetworkSettings
+from havre.store.db import Database
+from havre.store.layout import Layout
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# Docker's three networks that are always there, with their drivers.
+PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
+
+
+class Networks:
+    """What exists, who is connected, and every change to it. ``start``, then ``live``, before anything else."""
+
+    def __init__(self, db: Database, settings: NetworkSettings, layout: Layout) -> None:
+        self._db = db
+        self._layout = layout
+        self._tasks = TaskOwner("network")
+        self._executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="havre-net")
+        self._ports = PortLedger(_ephemeral_ports())
+        commits = Commits(Nftables(), self._executor, self._tasks) if settings.firewall else None
+        drivers: Sequence[Driver] = (
+            BridgeDriver(settings, self._executor, commits, self._ports, self._tasks),
+            HostDriver(),
+            NoneDriver(),
+        )
+        self._drivers = {driver.name: driver for driver in drivers}
+        self._networks: dict[str, Network] = {}
+        self._endpoints: dict[str, dict[str, Endpoint]] = {}
+
+    async def start(self) -> None:
+        """Load the records and make the kernel fit them: bridges, rules, reservations of published ports.
+
+        Records of containers without a namespace (the host was rebooted, or the crash came first) are dropped.
+        """
+        self._layout.netns.mkdir(parents=True, exist_ok=True)
+        known = {network.name: (network, cursor) for network, cursor in await self._db.read(records.networks)}
+        for name, driver in PREDEFINED.items():
+            network, cursor = known.get(name) or (Network(new_id(), name, driver, time.time_ns()), 0)
+            await self._open(network, cursor)
+
+    async def _open(self, network: Network, cursor: int) -> None:
+        driver = self._drivers[network.driver]
+        endpoints = [each for each in await self._db.read(records.endpoints) if each.network_id == network.id]
+        if network.driver == "bridge":
+            gone = [each for each in endpoints if not self.sandbox_path(each.container_id).exists()]
+            for endpoint in gone:
+                await self._forget(endpoint)
+            endpoints = [each for each in endpoints if each not in gone]
+        network = await driver.choose(network)
+        await self._db.write(lambda connection: records.put_network(connection, network))
+        await driver.open(network, endpoints, cursor)
+        self._networks[network.id] = network
+        for endpoint in endpoints:
+            self._endpoints.setdefault(endpoint.container_id, {})[network.id] = endpoint
+
+    async def live(self, container_ids: set[str]) -> None:
+        """Drop every endpoint and namespace of containers that are not among ``container_ids``, those that run."""
+        for container_id in set(self._endpoints) - container_ids:
+            await self.sandbox_remove(container_id)
+        for container_id in sandbox.existing(self._layout.netns):
+            if container_id not in container_ids:
+                await self._in_thread(sandbox.remove, self.sandbox_path(container_id))
+
+    async def stop(self) -> None:
+        """End this daemon's part: with no container connected the kernel state goes too, else all of it stays."""
+        for network in list(self._networks.values()):
+            if not self.endpoints_on(network.id):
+                await self._drivers[network.driver].close(network)
+        await self._tasks.close()
+        self._ports.close()
+        self._executor.shutdown()
+
+    def sandbox_path(self, container_id: str) -> Path:
+        """Where the container's network namespace is mounted while it has one."""
+        return self._layout.netns / container_id
+
+    async def sandbox_create(self, container_id: str) -> Path:
+        """Make the container's network namespace, with only its loopback, and return its path for the OCI spec."""
+        path = self.sandbox_path(container_id)
+        await self._in_thread(sandbox.create, path)
+        return path
+
+    async def sandbox_remove(self, container_id: str) -> None:
+        """Disconnect the container from all networks and give up its namespace. Right at any stage, also twice."""
+        for endpoint in self.endpoints_of(container_id):
+            await self._disconnect(endpoint)
+        await self._in_thread(sandbox.remove, self.sandbox_path(container_id))
+
+    async def connect(self, container_id: str, network: str, request: EndpointRequest) -> Endpoint:
+        """Put the container, whose sandbox exists (but on ``host``), on the network. On any error nothing is left."""
+        found = self.get(network)
+        self._validate(found, request)
+        if found.id in self._endpoints.get(container_id, {}):
+            raise Forbidden(f"endpoint with name {request.name} already exists in network {found.name}")
+        driver = self._drivers[found.driver]
+        endpoint = driver.plan(found, container_id, request)
+        self._endpoints.setdefault(container_id, {})[found.id] = endpoint
+        cursor = driver.cursor(found)
+        try:
+            await self._db.write(lambda connection: records.add_endpoint(connection, endpoint, cursor))
+            await driver.attach(found, endpoint, self.sandbox_path(container_id))
+        except BaseException:
+            await self._disconnect(endpoint)
+            raise
+        return endpoint
+
+    async def disconnect(self, container_id: str, network: str) -> None:
+        """Take the container off the network; its published ports are free again."""
+        found = self.get(network)
+        endpoint = self._endpoints.get(container_id, {}).get(found.id)
+        if endpoint is None:
+            raise Forbidden(f"container {container_id} is not connected to network {found.name}")
+        await self._disconnect(endpoint)
+
+    def get(self, reference: str) -> Network:
+        """The network of that name, id or unambiguous beginning of an id; "default" is the bridge."""
+        if reference == "default":
+            reference = "bridge"
+        if reference in self._networks:
+            return self._networks[reference]
+        for network in self._networks.values():
+            if network.name == reference:
+                return network
+        found = [each for each in self._networks.values() if is_id_prefix(reference) and each.id.startswith(reference)]
+        if len(found) > 1:
+            raise InvalidParameter(f"network {reference} is ambiguous ({len(found)} matches found on ID prefix)")
+        if not found:
+            raise NotFound(f"network {reference} not found")
+        return found[0]
+
+    def all(self) -> list[Network]:
+        """Every network, in the order they were made."""
+        return list(self._networks.values())
+
+    def endpoints_of(self, container_id: str) -> list[Endpoint]:
+        """Where the container is connected now."""
+        return list(self._endpoints.get(container_id, {}).values())
+
+    def endpoints_on(self, network_id: str) -> list[Endpoint]:
+        """Who is connected to the network now."""
+        return [on[network_id] for on in self._endpoints.values() if network_id in on]
+
+    async def _disconnect(self, endpoint: Endpoint) -> None:
+        network = self._networks[endpoint.network_id]
+        driver = self._drivers[network.driver]
+        await driver.detach(network, endpoint)
+        await self._forget(endpoint)
+        driver.release(network, endpoint)
+
+    async def _forget(self, endpoint: Endpoint) -> None:
+        await self._db.write(lambda connection: records.delete_endpoint(connection, endpoint.endpoint_id))
+        connected = self._endpoints.get(endpoint.container_id, {})
+        connected.pop(endpoint.network_id, None)
+        if not connected:
+            self._endpoints.pop(endpoint.container_id, None)
+
+    def _validate(self, network: Network, request: EndpointRequest) -> None:
+        if network.name in PREDEFINED:
+            if request.ipv4:
+                raise InvalidParameter("user specified IP address is supported on user defined networks only")
+            if request.aliases:
+                raise InvalidParameter("network-scoped alias is supported only for containers in user defined networks")
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+
+
+def _ephemeral_ports() -> tuple[int, int]:
+    first, last = read_sysctl("net/ipv4/ip_local_port_range").split()
+    return int(first), int(last)

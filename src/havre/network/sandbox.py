@@ -1,0 +1,44 @@
+"""A container's network namespace: made before its first process, gone after its last.
+
+The namespace is bind-mounted at ``<exec root>/netns/<container id>``: the mount is the record of it.
+"""
+
+from pathlib import Path
+
+from havre.kernel import namespaces
+from havre.kernel.netlink import LOOPBACK_INDEX, Rtnetlink, link_up
+
+# As Docker sets them for a container with a network of its own: every user may ping and bind ports below 1024; and no
+# IPv6 on interfaces to come, for this network gives them none (the loopback keeps ::1).
+_SYSCTLS = (
+    ("net/ipv4/ping_group_range", "0 2147483647"),
+    ("net/ipv4/ip_unprivileged_port_start", "0"),
+    ("net/ipv6/conf/default/disable_ipv6", "1"),
+)
+
+
+def create(path: Path) -> None:
+    """Make the namespace, its loopback up; one already at ``path`` (of a start that crashed) is given up. Blocks."""
+    if path.exists():
+        namespaces.remove(path)
+    namespaces.create(path, _prepare)
+
+
+def _prepare() -> None:
+    for name, value in _SYSCTLS:
+        try:
+            namespaces.write_sysctl(name, value)
+        except FileNotFoundError:
+            continue  # a kernel without IPv6
+    with Rtnetlink() as netlink:
+        netlink.execute(link_up(LOOPBACK_INDEX))
+
+
+def remove(path: Path) -> None:
+    """Give the namespace up; what is inside goes with it. Blocks, for microseconds: the kernel works on afterwards."""
+    namespaces.remove(path)
+
+
+def existing(directory: Path) -> list[str]:
+    """The container ids that have a namespace (or the remains of one) in ``directory``."""
+    return sorted(entry.name for entry in directory.iterdir()) if directory.exists() else []

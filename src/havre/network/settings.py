@@ -1,0 +1,24 @@
+"""The daemon's network options, as ``daemon/config`` reads them."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """``bip`` is the default bridge's own address and its network's size; None picks a private network free here.
+
+    ``firewall`` False (``--iptables=false``) leaves nftables and the global sysctls alone: no masquerading, no
+    published ports. ``icc`` False forbids traffic between containers of the default bridge. ``host_ip`` is where a
+    port is published that names no address.
+    """
+
+    bridge_name: str = "havre0"
+    bip: IPv4Interface | None = None
+    firewall: bool = True
+    icc: bool = True
+    mtu: int = 1500
+    host_ip: str = "0.0.0.0"
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
