@@ -106,7 +106,7 @@ def bridge_add(name: str, mac: str, mtu: int) -> Request:
 
 
 def veth_add(name: str, bridge: int, peer: str, peer_mac: str, peer_netns: int, mtu: int) -> Request:
-    """Make a veth pair, both down: ``name`` here, a port of ``bridge`` (index); ``peer`` in the namespace of that fd."""
+    """Make a veth pair, both down: ``name``, a port of ``bridge`` (index); ``peer`` in the namespace of that fd."""
     other = (
         _NO_INDEX
         + _text(_IFLA_IFNAME, peer)

@@ -12,7 +12,7 @@ class Driver(Protocol):
 
     A network's life: ``choose`` decides what is still open (subnet, interface); the record is written; ``open``, once
     in each life of the daemon, finds any kernel state there may be (all of it after a restart, none after a reboot,
-    half of it after a crash) and makes it fit exactly the network and the endpoints it is given; ``close`` when it goes.
+    half of it after a crash) and makes it fit exactly the network and the endpoints given; ``close`` when it goes.
 
     An endpoint's life: ``plan`` sets addresses and ports aside (memory and host sockets only, so that dying undoes it);
     the record is written; ``attach`` makes the kernel state; ``detach`` ends all traffic and removes it, and is right

@@ -7,7 +7,7 @@ PROTOCOLS = ("tcp", "udp", "sctp")
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network; ``subnet`` ("172.29.0.0/16"), ``gateway`` and ``interface`` (the bridge) are "" where it has none."""
+    """One network. ``subnet`` ("172.29.0.0/16"), ``gateway`` and ``interface`` (the bridge) are "" if it has none."""
 
     id: str
     name: str
@@ -21,7 +21,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class PortRequest:
-    """Publish ``container_port`` on one host port of ``host_port_start`` to ``host_port_end``; 0 leaves the choice open.
+    """Publish ``container_port`` on one host port of ``host_port_start`` to ``host_port_end``; 0 and 0 mean any.
 
     ``host_ip`` "" means the daemon's default (``0.0.0.0``).
     """

@@ -36,6 +36,7 @@ class Networks:
     """What exists, who is connected, and every change to it. ``start``, then ``live``, before anything else."""
 
     def __init__(self, db: Database, settings: NetworkSettings, layout: Layout) -> None:
+        self.settings = settings
         self._db = db
         self._layout = layout
         self._tasks = TaskOwner("network")
