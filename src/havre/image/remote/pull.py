@@ -1,0 +1,211 @@
+"""What ``docker pull`` means: a name becomes an image here, its layers downloaded side by side and unpacked in order.
+
+The engine comes in here for pulls, and container creation for images that are missing.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+from havre.errors import Forbidden, HavreError, InvalidParameter, SystemFault
+from havre.image import config as configs
+from havre.image.blobs import BlobStore
+from havre.image.config import ImageConfig
+from havre.image.digest import chain_ids
+from havre.image.layers import LayerStore
+from havre.image.manifest import Descriptor, Manifest, Platform
+from havre.image.remote import resolve
+from havre.image.remote.auth import Auth
+from havre.image.remote.download import Downloads
+from havre.image.remote.failures import RemoteFailure, translated
+from havre.image.remote.progress import Channel, Message, Row
+from havre.image.remote.repository import Registries
+from havre.image.store import ImageStore
+from havre.lib.references import Reference
+from havre.lib.tasks import TaskOwner
+
+log = logging.getLogger(__name__)
+
+
+class Puller:
+    """Pulls images into the stores it is given."""
+
+    def __init__(self, blobs: BlobStore, images: ImageStore, layers: LayerStore, registries: Registries) -> None:
+        self._blobs = blobs
+        self._images = images
+        self._layers = layers
+        self._registries = registries
+        self._downloads = Downloads(blobs, registries.policy)
+        self._tasks = TaskOwner("pulls")
+
+    async def close(self) -> None:
+        """Break off all pulls. What they have on disk stays for the next attempt."""
+        await self._tasks.close()
+        await self._downloads.close()
+
+    async def pull(
+        self, reference: Reference, platform: Platform | None = None, auth: Auth | None = None, all_tags: bool = False
+    ) -> AsyncIterator[Message]:
+        """Pull ``reference``, or all tags of its repository, and give Docker's progress messages meanwhile.
+
+        ``platform`` None means this host's. When the iteration ends, the image is there, tagged and durable. Errors are
+        ``HavreError``, with dockerd's texts; those of finding the image come before the first message, so that the door
+        can still answer with a status. Closing the iterator breaks the pull off; what it has on disk stays.
+        """
+        channel = Channel()
+        task = self._tasks.start(self._guarded(channel, reference, platform, auth, all_tags), reference.familiar())
+        try:
+            async for message in channel.messages():
+                yield message
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _guarded(
+        self, channel: Channel, reference: Reference, platform: Platform | None, auth: Auth | None, all_tags: bool
+    ) -> None:
+        """Work, and bring whatever goes wrong to the reader of ``channel``."""
+        try:
+            with self._images.hold():
+                await self._all(channel, reference, platform, auth, all_tags)
+            channel.end()
+        except asyncio.CancelledError:
+            channel.end(SystemFault(f"pull of {reference.familiar()} was cancelled"))
+            raise
+        except BaseException as raised:
+            error = _first(raised)
+            if isinstance(error, RemoteFailure):
+                error = translated(error, reference)
+            if not isinstance(error, HavreError):
+                log.error("pull of %s failed", reference.familiar(), exc_info=error)
+                error = SystemFault(f"pull of {reference.familiar()} failed: {error}")
+            channel.end(error)
+
+    async def _all(
+        self, channel: Channel, reference: Reference, platform: Platform | None, auth: Auth | None, all_tags: bool
+    ) -> None:
+        if reference.familiar_name == "scratch":
+            raise Forbidden("'scratch' is a reserved name")
+        source = await resolve.source(self._registries, reference, auth)
+        references = [reference]
+        if all_tags:
+            references = [reference.with_tag(tag) for tag in await source.tags()]
+        news = False
+        for each in references:
+            news |= await self._one(channel, source, each, platform)
+        shown = reference.familiar_name if all_tags else reference.familiar()
+        status = "Downloaded newer image" if news else "Image is up to date"
+        channel.post({"status": f"Status: {status} for {shown}"})
+        if platform is not None and not all_tags:
+            self._warn_of_mismatch(channel, reference, platform)
+
+    async def _one(
+        self, channel: Channel, source: resolve.Source, reference: Reference, platform: Platform | None
+    ) -> bool:
+        """Pull one tag or digest; tells whether it stands for another image than before."""
+        found, source = await source.find(reference)
+        shown = reference.canonical() if reference.digest else reference.tag
+        channel.post({"status": f"Pulling from {reference.path}", "id": shown})
+        chosen = await source.choose(reference, found, platform)
+        manifest, image_id = chosen.manifest, chosen.manifest.config.digest
+        layers = manifest.layers
+        if self._images.get(image_id) is None:
+            config = await self._config(manifest, source)
+            layers = await self._fill(channel, source, manifest, config)
+        channel.post({"status": f"Digest: {found.digest}"})
+        names = [reference.with_digest(found.digest)]
+        if reference.tag is not None and reference.digest is None:
+            names.append(reference)
+        before = self._images.named(names[-1])
+        descriptor = None
+        # A manifest that lists other blobs than those kept would be of no use to whoever saves the image.
+        if all(self._blobs.exists(layer.digest) for layer in manifest.layers):
+            descriptor = chosen.descriptor
+            await self._blobs.add(chosen.body, descriptor.digest)
+        await self._images.add(image_id, layers, descriptor, names)
+        return before is None or before.id != image_id
+
+    async def _config(self, manifest: Manifest, source: resolve.Source) -> ImageConfig:
+        described = manifest.config
+        if self._blobs.exists(described.digest):
+            data = self._blobs.read(described.digest, configs.LARGEST)
+        else:
+            try:
+                data = await source.content(described, configs.LARGEST)
+            except RemoteFailure as failure:
+                raise SystemFault(f"error pulling image configuration: {failure.text}") from None
+            await self._blobs.add(data, described.digest)
+        config = configs.parse(data)
+        if len(config.diff_ids) != len(manifest.layers):
+            raise InvalidParameter("layers from manifest don't match image configuration")
+        if config.os != "linux":
+            raise InvalidParameter(f'image operating system "{config.os}" cannot be used on this platform')
+        return config
+
+    async def _fill(
+        self, channel: Channel, source: resolve.Source, manifest: Manifest, config: ImageConfig
+    ) -> list[Descriptor]:
+        """Have all layers unpacked, and return the blobs they are kept as: the manifest's, or ones of equal content."""
+        slots = asyncio.Semaphore(self._registries.config.downloads)
+        chain = chain_ids(config.diff_ids)
+        layers = self._kept(chain, manifest.layers)
+        rows: dict[str, Row] = {}
+        arrivals: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            for name, blob in zip(chain, layers, strict=True):
+                if blob.digest in rows:
+                    continue  # the same layer twice in one image: one row, one download
+                row = rows[blob.digest] = Row(channel, blob.digest.partition(":")[2][:12])
+                if self._layers.exists(name) and self._blobs.exists(blob.digest):
+                    row.say("Already exists")
+                    continue
+                row.say("Pulling fs layer")
+                fetching = self._downloads.fetch(blob, source.repositories, slots, row)
+                arrivals[blob.digest] = group.create_task(fetching)
+            parent: str | None = None
+            for diff_id, blob in zip(config.diff_ids, layers, strict=True):
+                arrival = arrivals.pop(blob.digest, None)
+                if arrival is not None:
+                    await arrival
+                parent = await self._unpack(parent, diff_id, blob, rows[blob.digest] if arrival else None)
+        return layers
+
+    async def _unpack(self, parent: str | None, diff_id: str, blob: Descriptor, row: Row | None) -> str:
+        if row is None:
+            return await self._layers.ensure(parent, diff_id, blob)
+        chain_id = await self._layers.ensure(
+            parent, diff_id, blob, lambda consumed: row.bar("Extracting", min(consumed, blob.size), blob.size)
+        )
+        row.say("Pull complete")
+        return chain_id
+
+    def _kept(self, chain: list[str], wanted: list[Descriptor]) -> list[Descriptor]:
+        """``wanted``, where a layer is not here as the blob wanted but as another (compressed otherwise) that one."""
+        known = {
+            name: blob
+            for image in self._images.all()
+            for name, blob in zip(image.chain_ids, image.layers, strict=True)
+            if name in chain
+        }
+        kept = []
+        for name, blob in zip(chain, wanted, strict=True):
+            other = known.get(name, blob)
+            kept.append(other if not self._blobs.exists(blob.digest) and self._blobs.exists(other.digest) else blob)
+        return kept
+
+    def _warn_of_mismatch(self, channel: Channel, reference: Reference, platform: Platform) -> None:
+        # An image without an index is for one platform, whatever was asked for; dockerd gives it, with a warning.
+        image = self._images.named(reference.with_digest(reference.digest) if reference.digest else reference)
+        if image is not None and not platform.runs(image.config.platform):
+            channel.post(
+                {
+                    "status": f"WARNING: image with reference {reference.familiar()} was found but does not match the "
+                    f"specified platform: wanted {platform}, actual: {image.config.platform}"
+                }
+            )
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

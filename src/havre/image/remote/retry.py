@@ -1,0 +1,45 @@
+"""Whether a failed request is worth another try, and when."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from havre.image.remote.failures import RemoteFailure
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential back-off with jitter, in seconds. ``patience`` bounds what a registry may ask us to wait."""
+
+    attempts: int = 5
+    first: float = 0.5
+    longest: float = 30.0
+    patience: float = 60.0
+
+    def pause(self, attempt: int, failure: RemoteFailure) -> float | None:
+        """Seconds to wait after the ``attempt``-th try (from 1) failed; None means: give up."""
+        if not failure.transient or attempt >= self.attempts:
+            return None
+        if failure.retry_after is not None:
+            # Whoever asks for an hour has refused for now; to hang silently for it would help nobody.
+            return failure.retry_after if failure.retry_after <= self.patience else None
+        ceiling: float = min(self.longest, self.first * 2 ** (attempt - 1))
+        return ceiling * random.uniform(0.75, 1.25)
+
+
+async def persistently(policy: RetryPolicy, work: Callable[[], Awaitable[T]]) -> T:
+    """Do ``work`` until it succeeds or ``policy`` gives up; then its last ``RemoteFailure`` is raised."""
+    attempt = 1
+    while True:
+        try:
+            return await work()
+        except RemoteFailure as failure:
+            pause = policy.pause(attempt, failure)
+            if pause is None:
+                raise
+        await asyncio.sleep(pause)
+        attempt += 1

@@ -1,0 +1,220 @@
+"""HTTP to registries: TLS settings by host, proxies, redirects without credentials, failures as ``RemoteFailure``."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import aiohttp
+from yarl import URL
+
+import havre
+from havre.image.remote.auth import parse_challenges
+from havre.image.remote.config import Endpoint
+from havre.image.remote.failures import RemoteFailure, from_response
+from havre.image.remote.proxies import Proxies
+
+CHUNK = 1 << 20
+"""Bytes aiohttp may hold for a reader that is busy writing to disk."""
+
+LARGEST_ERROR = 64 << 10
+_MOST_REDIRECTS = 10
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CONNECT_SECONDS, _SILENCE_SECONDS = 30, 60
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})  # X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT and its neighbours
+_PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
+
+
+def open_session() -> aiohttp.ClientSession:
+    """A session as this room needs it: bodies as they come, no cookies, patience with length but not with silence."""
+    return aiohttp.ClientSession(
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS),
+        read_bufsize=CHUNK,
+        max_line_size=32 << 10,
+        max_field_size=32 << 10,
+        headers={"User-Agent": f"havre/{havre.__version__}", "Accept-Encoding": "identity"},
+    )
+
+
+class Transport:
+    """Sends requests. The session is the caller's, who closes it."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, proxies: Proxies | None = None, certificates: tuple[Path, ...] = ()
+    ) -> None:
+        self._session = session
+        self._proxies = proxies or Proxies()
+        self._certificates = certificates
+
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        url: str,
+        endpoint: Endpoint,
+        headers: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a request, whatever its status but a redirect: those are followed, for GET and HEAD.
+
+        ``endpoint`` gives the TLS settings, also for where it redirects to. ``Authorization`` never goes to another
+        origin than that of ``url``. Raises ``RemoteFailure`` when there is no answer, or none to believe.
+        """
+        target = URL(url)
+        sent = dict(headers or {})
+        for _ in range(_MOST_REDIRECTS + 1):
+            response = await self._send(method, target, endpoint, sent, form)
+            try:
+                if response.status not in _REDIRECTS or method not in ("GET", "HEAD"):
+                    with _explained(method, target):
+                        yield response
+                    return
+                following = _location(response, target)
+            finally:
+                response.release()
+            if following.origin() != target.origin():
+                sent.pop("Authorization", None)
+            target = following
+        raise RemoteFailure(f'{method.title()} "{url}": stopped after {_MOST_REDIRECTS} redirects')
+
+    async def _send(
+        self, method: str, url: URL, endpoint: Endpoint, headers: dict[str, str], form: Mapping[str, str] | None
+    ) -> aiohttp.ClientResponse:
+        proxy = self._proxies.choose(url.scheme, url.host or "", url.port or 0)
+        login = aiohttp.BasicAuth(proxy.username, proxy.password) if proxy and proxy.username else None
+        with _explained(method, url):
+            return await self._session.request(
+                method,
+                url,
+                headers=headers,
+                data=form,
+                allow_redirects=False,
+                ssl=self._tls(endpoint),
+                proxy=proxy.url if proxy else None,
+                proxy_auth=login,
+            )
+
+    def _tls(self, endpoint: Endpoint) -> ssl.SSLContext | bool:
+        for directory in self._certificates:
+            if (directory / endpoint.host).is_dir():
+                return _context(directory / endpoint.host, endpoint.verify)
+        return endpoint.verify
+
+
+async def failure_of(response: aiohttp.ClientResponse) -> RemoteFailure:
+    """What an answer with an error status means."""
+    body = await read_limited(response, LARGEST_ERROR, "error message", cut=True)
+    challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
+    return from_response(response.status, body, challenges, _retry_after(response))
+
+
+async def read_limited(response: aiohttp.ClientResponse, limit: int, what: str, *, cut: bool = False) -> bytes:
+    """The whole body, if it has no more than ``limit`` bytes; of a longer one the beginning, if ``cut``."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            if cut:
+                return bytes(body[:limit])
+            raise RemoteFailure(f"{what} of {response.url.host} is larger than {limit} bytes")
+    return bytes(body)
+
+
+def _location(response: aiohttp.ClientResponse, asked: URL) -> URL:
+    location = response.headers.get("Location", "")
+    try:
+        # Signed URLs break when they are quoted anew.
+        target = asked.join(URL(location, encoded=True))
+        if location and target.scheme in ("http", "https") and target.host:
+            return target
+    except ValueError:
+        pass
+    raise RemoteFailure(f'{asked.host} redirects to "{location[:200]}", which is no address')
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    """Seconds only: registries send no dates here, and a date would need both clocks to agree."""
+    value = response.headers.get("Retry-After", "")
+    limited = response.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+    return float(value) if limited and value.isdecimal() else None
+
+
+def _context(directory: Path, verify: bool) -> ssl.SSLContext:
+    """TLS settings as in ``/etc/docker/certs.d/<host>``: ``*.crt`` authorities, ``*.cert`` with ``*.key`` our own."""
+    try:
+        context = ssl.create_default_context()
+        for authority in sorted(directory.glob("*.crt")):
+            context.load_verify_locations(authority)
+        for certificate in sorted(directory.glob("*.cert")):
+            context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    except (OSError, ssl.SSLError) as error:
+        raise RemoteFailure(f"cannot use the certificates in {directory}: {error}") from None
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class _explained:
+    """Turns what aiohttp raises into ``RemoteFailure``, in the words Go's HTTP client has for it."""
+
+    def __init__(self, method: str, url: URL) -> None:
+        self._what = f'{method.title()} "{url.with_query(None)}"'
+        self._url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, (aiohttp.ClientError, TimeoutError, ConnectionError)):
+            reason, transient = _reason(error, self._url)
+            raise RemoteFailure(f"{self._what}: {reason}", transient=transient) from error
+
+
+def _reason(error: Exception, url: URL) -> tuple[str, bool]:
+    address = f"{url.host}:{url.port}"
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"tls: failed to verify certificate: {_certificate_reason(error.certificate_error)}", False
+        case aiohttp.ClientConnectorDNSError():
+            return f"dial tcp: lookup {url.host}: no such host", True
+        case aiohttp.ClientProxyConnectionError():
+            return f"proxyconnect tcp: dial tcp {error.host}:{error.port}: {_system_reason(error)}", True
+        case aiohttp.ClientSSLError():
+            if any(word in str(error).upper().replace(" ", "_") for word in _PLAIN_HTTP):
+                return "http: server gave HTTP response to HTTPS client", False
+            return f"tls: {error.os_error}", False
+        case aiohttp.ClientConnectorError():
+            return f"dial tcp {address}: {_system_reason(error)}", True
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy answered {error.status} {error.message}", error.status >= 500
+        case aiohttp.ServerDisconnectedError():
+            return "EOF", True
+        case aiohttp.ClientPayloadError():
+            return "unexpected EOF", True
+        case asyncio.TimeoutError():
+            return "i/o timeout", True
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return "invalid address", False
+        case OSError():
+            return f"read tcp {address}: {_system_reason(error)}", True
+    return str(error) or type(error).__name__, True
+
+
+def _system_reason(error: OSError) -> str:
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, ConnectionRefusedError):
+        return "connect: connection refused"
+    return (cause.strerror or str(cause)).lower()
+
+
+def _certificate_reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _UNKNOWN_AUTHORITY:
+            return "x509: certificate signed by unknown authority"
+        return f"x509: {error.verify_message}"
+    return str(error)
