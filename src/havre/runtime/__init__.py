@@ -1,0 +1,1 @@
+"""What turns a prepared root file system into a process: the OCI configuration, the runtimes, conmon."""

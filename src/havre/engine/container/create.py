@@ -1,0 +1,208 @@
+"""Create: from a request and an image to a record and a snapshot, committed before the client hears of it."""
+
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from havre.engine.container import merge, mounts, validate
+from havre.engine.container.record import Container
+from havre.engine.container.registry import Registry
+from havre.errors import InvalidParameter, NotFound, Unsupported
+from havre.image.snapshots import Snapshotter
+from havre.image.store import Image
+from havre.lib import ids, names
+from havre.runtime import capabilities
+from havre.runtime.runtimes.probe import Runtimes
+from havre.runtime.spec import MASKED_PATHS, READONLY_PATHS
+from havre.store.layout import Layout
+from havre.wire.containers import ContainerConfig, EndpointSettings, HostConfig, LogConfig, NetworkingConfig, RestartPolicy
+
+DEFAULT_SHM_SIZE = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the daemon's configuration gives containers that do not say otherwise."""
+
+    log_driver: str
+    log_options: dict[str, str]
+    # A cgroup namespace of its own on cgroup v2, the host's on v1, where older programs would not find their group.
+    cgroupns: str = "private"
+    init: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The answer to create."""
+
+    id: str
+    warnings: tuple[str, ...]
+
+
+class ImageSource(Protocol):
+    """Where images come from: the image room's store."""
+
+    def resolve(self, reference: str, platform: str | None = None) -> Image:
+        """The image a reference means; ``NotFound`` with Docker's text."""
+
+
+class EventSink(Protocol):
+    """Who is told what happens."""
+
+    def publish(self, type: str, action: str, actor_id: str, attributes: dict[str, str] | None = None) -> None: ...
+
+
+class Creator:
+    """``POST /containers/create``."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        images: ImageSource,
+        snapshotter: Snapshotter,
+        volumes: mounts.VolumeSource,
+        runtimes: Runtimes,
+        networks: Callable[[str], bool],
+        layout: Layout,
+        events: EventSink,
+        defaults: Defaults,
+    ) -> None:
+        self._registry = registry
+        self._images = images
+        self._snapshotter = snapshotter
+        self._volumes = volumes
+        self._runtimes = runtimes
+        self._network_exists = networks
+        self._layout = layout
+        self._events = events
+        self._defaults = defaults
+
+    async def create(
+        self,
+        name: str | None,
+        config: ContainerConfig,
+        host: HostConfig,
+        networking: NetworkingConfig,
+        platform: str | None = None,
+    ) -> Created:
+        """Make a container that can be started. Every error leaves nothing behind."""
+        chosen = validate.name(name) if name else names.random_name(self._registry.named)
+        warnings = validate.create(config, host)
+        image = self._images.resolve(config.image, platform)
+        container_id = ids.new_id()
+        config = _complete_config(merge.merge(config, image.config), host, container_id)
+        if config.healthcheck is not None and config.healthcheck.test not in (None, [], ["NONE"]):
+            warnings.append("The image's HEALTHCHECK is not run: havre does not implement health checks yet.")
+        host = self._complete_host(config, host)
+        endpoints = self._endpoints(config, host, networking)
+        runtime = self._runtimes.choose(host.runtime)
+        host = msgspec.structs.replace(host, runtime=runtime.name)
+        path, args = merge.command_line(config)
+        container = Container(
+            id=container_id,
+            name=chosen,
+            created=time.time_ns(),
+            image=image.id,
+            config=config,
+            host=host,
+            path=path,
+            args=args,
+            runtime=runtime.name,
+            endpoints=endpoints,
+            platform=image.config.os,
+        )
+        container = await self._commit(container, image)
+        self._events.publish("container", "create", container_id, container.event_attributes())
+        return Created(container_id, tuple(warnings))
+
+    async def _commit(self, container: Container, image: Image) -> Container:
+        """Reserve the name, make volumes, snapshot and directory, write the record; an error undoes all of it."""
+        self._registry.reserve(container.name, container.id)
+        async with AsyncExitStack() as undo:
+            undo.callback(self._registry.release, container.name)
+            planned = await mounts.plan(container.config, container.host, self._volumes)
+            for mount in planned:
+                if mount.anonymous:
+                    undo.push_async_callback(self._volumes.discard, mount.point.name)
+            await self._snapshotter.prepare(container.id, image.chain_id)
+            undo.push_async_callback(self._snapshotter.remove, container.id)
+            directory = self._layout.container(container.id)
+            (directory / "rootfs").mkdir(parents=True, mode=0o711)
+            undo.callback(shutil.rmtree, directory, ignore_errors=True)
+            container = await self._registry.save(container.replace(mounts=planned))
+            undo.pop_all()
+        return container
+
+    def _complete_host(self, config: ContainerConfig, host: HostConfig) -> HostConfig:
+        """Docker's defaults, as inspect shows them."""
+        log = host.log_config
+        if not log.type:
+            log = LogConfig(type=self._defaults.log_driver, config={**self._defaults.log_options, **(log.config or {})})
+        if host.privileged:
+            masked: list[str] | None = None
+            readonly: list[str] | None = None
+        else:
+            masked = list(MASKED_PATHS) if host.masked_paths is None else host.masked_paths
+            readonly = list(READONLY_PATHS) if host.readonly_paths is None else host.readonly_paths
+        for word in [*(host.cap_add or ()), *(host.cap_drop or ())]:
+            capabilities.normalise(word)
+        return msgspec.structs.replace(
+            host,
+            log_config=msgspec.structs.replace(log, config=log.config or {}),
+            network_mode=_network_mode(config, host),
+            restart_policy=RestartPolicy(
+                name=host.restart_policy.name or "no", maximum_retry_count=host.restart_policy.maximum_retry_count
+            ),
+            shm_size=host.shm_size or DEFAULT_SHM_SIZE,
+            ipc_mode=host.ipc_mode or "private",
+            cgroupns_mode=host.cgroupns_mode or self._defaults.cgroupns,
+            masked_paths=masked,
+            readonly_paths=readonly,
+            init=host.init if host.init is not None else (True if self._defaults.init else None),
+        )
+
+    def _endpoints(
+        self, config: ContainerConfig, host: HostConfig, networking: NetworkingConfig
+    ) -> dict[str, EndpointSettings]:
+        asked = {
+            ("bridge" if name == "default" else name): settings or EndpointSettings()
+            for name, settings in (networking.endpoints_config or {}).items()
+        }
+        mode = host.network_mode
+        if mode.startswith("container:"):
+            raise Unsupported("havre does not implement HostConfig.NetworkMode = container:… yet")
+        if not self._network_exists(mode):
+            raise NotFound(f"network {mode} not found")
+        if set(asked) - {mode}:
+            raise Unsupported("havre does not implement NetworkingConfig with more than one network yet")
+        for settings in asked.values():
+            if settings.links or settings.driver_opts:
+                raise Unsupported("havre does not implement EndpointSettings.Links and .DriverOpts yet")
+            if settings.aliases and mode in ("bridge", "host", "none"):
+                raise InvalidParameter("network-scoped alias is supported only for containers in user defined networks")
+        endpoint = asked.get(mode, EndpointSettings())
+        if config.mac_address and not endpoint.mac_address:
+            endpoint = msgspec.structs.replace(endpoint, mac_address=config.mac_address)
+        return {mode: endpoint}
+
+
+def _network_mode(config: ContainerConfig, host: HostConfig) -> str:
+    if config.network_disabled:
+        return "none"
+    return "bridge" if host.network_mode in ("", "default") else host.network_mode
+
+
+def _complete_config(config: ContainerConfig, host: HostConfig, container_id: str) -> ContainerConfig:
+    hostname = config.hostname or (socket.gethostname() if host.network_mode == "host" or host.uts_mode == "host" else "")
+    exposed = dict(config.exposed_ports or {})
+    for port in host.port_bindings or {}:
+        exposed.setdefault(port, {})
+    return msgspec.structs.replace(
+        config, hostname=hostname or container_id[:12], exposed_ports=exposed or None, labels=config.labels or {}
+    )

@@ -1,0 +1,177 @@
+"""The output of one running process, handed to everybody who is attached, and their input to it.
+
+One connection to conmon serves all clients of a container, because conmon closes the container's stdin when a connection ends:
+a client that only listens must be able to leave. The slowest client sets the pace, as it does in Docker.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from havre.errors import NotFound
+from havre.lib.tasks import TaskOwner
+from havre.runtime.stdio import StdioSocket
+from havre.wire import stdcopy
+
+Write = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(eq=False, slots=True)
+class Listener:
+    """One client's ears: which streams it wants, framed or not. ``ended`` is set when no more will come."""
+
+    write: Write
+    stdout: bool
+    stderr: bool
+    multiplex: bool
+    ended: asyncio.Event
+
+    @property
+    def form(self) -> tuple[bool, bool, bool]:
+        return self.stdout, self.stderr, self.multiplex
+
+
+class Hub:
+    """The stdio of one process. ``open`` it before the process starts, or nothing of the beginning is seen."""
+
+    def __init__(self, bundle: Path, tasks: TaskOwner, keep_open: bool) -> None:
+        self._bundle = bundle
+        self._tasks = tasks
+        # Closing our connection would close a stdin that is meant to be read once.
+        self._keep_open = keep_open
+        self._socket: StdioSocket | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._listeners: list[Listener] = []
+        self._ended = False
+
+    def open(self) -> None:
+        """Connect to conmon unless that is done. ``NotFound`` when the process has ended."""
+        if self._ended:
+            raise NotFound("the container is not running")
+        if self._socket is None:
+            self._socket = StdioSocket.connect(self._bundle)
+            self._task = self._tasks.start(self._pump(self._socket), f"stdio of {self._bundle.name[:12]}")
+
+    def listen(self, listener: Listener) -> None:
+        """Give ``listener`` what comes from now on."""
+        if self._ended:
+            listener.ended.set()
+        else:
+            self._listeners.append(listener)
+
+    def leave(self, listener: Listener) -> None:
+        """Give ``listener`` nothing more; the last one out lets the connection go where that is harmless."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+        listener.ended.set()
+        if not self._listeners and not self._keep_open and self._socket is not None and not self._ended:
+            if self._task is not None:
+                self._task.cancel()
+            self._socket.close()
+            self._socket = self._task = None
+
+    async def send(self, data: bytes) -> None:
+        """Write to the process's stdin. ``ConnectionError`` when it has ended."""
+        if self._socket is None or self._ended:
+            raise ConnectionResetError("the container is not running")
+        await self._socket.write(data)
+
+    def end_input(self) -> None:
+        """Close the process's stdin."""
+        if self._socket is not None and not self._ended:
+            self._socket.end_input()
+
+    async def drained(self) -> None:
+        """Wait until all output has been handed out (the process having ended)."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _pump(self, socket: StdioSocket) -> None:
+        try:
+            while packets := await socket.read():
+                await self._give(packets)
+        finally:
+            if self._socket is socket:
+                self._ended = True
+                self._socket = None
+                socket.close()
+                for listener in self._listeners:
+                    listener.ended.set()
+                self._listeners.clear()
+
+    async def _give(self, packets: Sequence[bytes]) -> None:
+        listeners = list(self._listeners)
+        forms = {listener.form: b"" for listener in listeners}
+        for form in forms:
+            forms[form] = render(packets, *form)
+        for listener in listeners:
+            data = forms[listener.form]
+            if not data:
+                continue
+            try:
+                await listener.write(data)
+            except (ConnectionError, OSError):
+                self.leave(listener)
+                if self._socket is None:
+                    return
+
+
+def render(packets: Sequence[bytes], stdout: bool, stderr: bool, multiplex: bool) -> bytes:
+    """conmon's packets as the bytes a client gets: frames or plain, of the streams it wants."""
+    parts: list[bytes | memoryview] = []
+    for packet in packets:
+        kind = packet[0]
+        if (stdout if kind == 2 else stderr if kind == 3 else False) and len(packet) > 1:
+            if multiplex:
+                parts.append(stdcopy.header(kind - 1, len(packet) - 1))
+            parts.append(memoryview(packet)[1:])
+    return b"".join(parts)
+
+
+class Hubs:
+    """The hubs of all running processes, and those who wait for a container to start."""
+
+    def __init__(self) -> None:
+        self._tasks = TaskOwner("stdio")
+        self._hubs: dict[str, Hub] = {}
+        self._waiting: dict[str, list[tuple[Listener, asyncio.Future[Hub]]]] = {}
+
+    def get(self, key: str) -> Hub | None:
+        return self._hubs.get(key)
+
+    def started(self, key: str, bundle: Path, keep_open: bool) -> None:
+        """A process exists and has not run yet: those who wait for it get its hub, open."""
+        hub = self._hubs[key] = Hub(bundle, self._tasks, keep_open)
+        waiting = [(listener, future) for listener, future in self._waiting.pop(key, []) if not future.done()]
+        # They listen before the connection is made, so that not even the first byte passes them by.
+        for listener, _ in waiting:
+            hub.listen(listener)
+        if waiting or keep_open:
+            hub.open()
+        for _, future in waiting:
+            future.set_result(hub)
+
+    def new(self, bundle: Path) -> Hub:
+        """A hub for an exec, kept by its owner."""
+        return Hub(bundle, self._tasks, keep_open=True)
+
+    def expect(self, key: str, listener: Listener) -> "asyncio.Future[Hub]":
+        """Let ``listener`` hear a container that is not running from its first byte; the future gives its hub then."""
+        future: asyncio.Future[Hub] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append((listener, future))
+        return future
+
+    def give_up(self, key: str) -> None:
+        """The container will not start: the futures of those who wait are cancelled."""
+        for _, future in self._waiting.pop(key, []):
+            future.cancel()
+
+    async def ended(self, key: str) -> None:
+        """The process has ended: wait until its output is handed out, and forget it."""
+        hub = self._hubs.pop(key, None)
+        if hub is not None:
+            await hub.drained()
+
+    async def close(self) -> None:
+        await self._tasks.close()

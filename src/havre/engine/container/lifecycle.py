@@ -1,0 +1,257 @@
+"""The verbs that change a container's life: start, stop, restart, kill, pause, unpause, rename, wait, resize.
+
+Each holds the container's lock while it changes state, but never while it waits for a process to end: ending is
+``supervise``'s to notice, under the same lock.
+"""
+
+import asyncio
+import os
+from dataclasses import dataclass
+
+from havre.engine.container import validate
+from havre.engine.container.create import EventSink
+from havre.engine.container.record import PAUSED, REMOVING, RESTARTING, RUNNING, Container
+from havre.engine.container.registry import Registry
+from havre.engine.container.start import Starter
+from havre.engine.container.supervise import Supervisor
+from havre.engine.container.wait import NEXT_EXIT, Waiter, Waits
+from havre.engine.trace import Trace
+from havre.errors import Conflict, InvalidParameter, NotFound, NotModified, Unsupported
+from havre.kernel import pidfd
+from havre.kernel.cgroups import Cgroups
+from havre.runtime import conmon
+from havre.store.layout import Layout
+
+_SIGKILL, _SIGTERM = 9, 15
+_STOP_TIMEOUT = 10
+# How long the kernel may take to end a process after SIGKILL before we say that it does not.
+_KILL_PATIENCE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """Docker's verbs on one container; ``reference`` is an id, a beginning of one, or a name."""
+
+    registry: Registry
+    starter: Starter
+    supervisor: Supervisor
+    waits: Waits
+    events: EventSink
+    cgroups: Cgroups
+    layout: Layout
+
+    async def start(self, reference: str) -> Trace:
+        """Start it; ``NotModified`` when it runs already. The trace holds the measured steps."""
+        trace = Trace()
+        container = self.registry.find(reference)
+        self.supervisor.cancel_restart(container.id)
+        async with self.registry.lock(container.id):
+            container = self.registry.current(container.id)
+            _refuse_removing(container)
+            if container.state.status == PAUSED:
+                raise Conflict("cannot start a paused container, try unpause instead")
+            if container.state.running:
+                raise NotModified(f"container {container.short_id} is already running")
+            await self._start(container, trace)
+        return trace
+
+    async def start_again(self, container_id: str) -> None:
+        """Start it for its restart policy; nothing happens when it runs or was stopped meanwhile."""
+        async with self.registry.lock(container_id):
+            container = self.registry.current(container_id)
+            if container.state.status == RESTARTING or not container.state.running:
+                await self._start(container, Trace())
+
+    async def _start(self, container: Container, trace: Trace) -> None:
+        container = await self.starter.start(container, trace)
+        self.events.publish("container", "start", container.id, container.event_attributes())
+
+    async def stop(self, reference: str, signal: str | None = None, timeout: int | None = None) -> None:
+        """Ask it to end, and end it after ``timeout`` seconds (negative: never). ``NotModified`` when it does not run."""
+        container = self.registry.find(reference)
+        number = validate.signal_number(signal or container.config.stop_signal or "SIGTERM")
+        if timeout is None:
+            timeout = container.config.stop_timeout if container.config.stop_timeout is not None else _STOP_TIMEOUT
+        if await self._stop_restarting(container):
+            return
+        if not container.state.running:
+            raise NotModified(f"container {container.short_id} is not running")
+        await self._end(container, number, timeout)
+        self.events.publish("container", "stop", container.id, container.event_attributes())
+
+    async def restart(self, reference: str, signal: str | None = None, timeout: int | None = None) -> None:
+        """Stop it if it runs, and start it."""
+        container = self.registry.find(reference)
+        _refuse_removing(container)
+        try:
+            await self.stop(container.id, signal, timeout)
+        except NotModified:
+            pass
+        async with self.registry.lock(container.id):
+            container = self.registry.current(container.id)
+            if not container.state.running:
+                await self._start(container, Trace())
+        self.events.publish("container", "restart", container.id, container.event_attributes())
+
+    async def kill(self, reference: str, signal: str | None = None) -> None:
+        """Send a signal (SIGKILL by default); with SIGKILL, return once it has ended."""
+        container = self.registry.find(reference)
+        number = validate.signal_number(signal or "SIGKILL")
+        if await self._stop_restarting(container):
+            return
+        if not container.state.running:
+            raise Conflict(f"cannot kill container: {reference}: container {container.id} is not running")
+        stop_number = validate.signal_number(container.config.stop_signal or "SIGTERM")
+        ending = number in (_SIGKILL, stop_number)
+        attributes = container.event_attributes(signal=str(number))
+        if number == _SIGKILL:
+            await self._end(container, number, _KILL_PATIENCE, attributes)
+            return
+        if ending:
+            await self._expect_end(container)
+        self._signal(container, number)
+        self.events.publish("container", "kill", container.id, attributes)
+
+    async def end_for_removal(self, container: Container) -> None:
+        """Kill it, whatever state it is in, and return once it has ended."""
+        if not await self._stop_restarting(container) and container.state.running:
+            await self._end(container, _SIGKILL, _KILL_PATIENCE)
+
+    async def pause(self, reference: str) -> None:
+        """Freeze all its processes."""
+        container = self.registry.find(reference)
+        async with self.registry.lock(container.id):
+            container = self._running(container.id, reference)
+            if container.state.status == PAUSED:
+                raise Conflict(f"Container {container.id} is already paused")
+            await asyncio.to_thread(self.cgroups.freeze, container.cgroup, True)
+            await self.registry.save(container.with_state(status=PAUSED))
+        self.events.publish("container", "pause", container.id, container.event_attributes())
+
+    async def unpause(self, reference: str) -> None:
+        """Let its processes go on."""
+        container = self.registry.find(reference)
+        async with self.registry.lock(container.id):
+            container = self.registry.current(container.id)
+            if container.state.status != PAUSED:
+                raise Conflict(f"Container {container.id} is not paused")
+            await self._thaw(container)
+        self.events.publish("container", "unpause", container.id, container.event_attributes())
+
+    async def rename(self, reference: str, name: str) -> None:
+        """Give it another name; ``Conflict`` when that is taken."""
+        container = self.registry.find(reference)
+        if not name:
+            raise InvalidParameter("Neither old nor new names may be empty")
+        new = validate.name(name)
+        async with self.registry.lock(container.id):
+            container = self.registry.current(container.id)
+            if container.name == new:
+                raise InvalidParameter("Renaming a container with the same name as its current name")
+            self.registry.reserve(new, container.id)
+            try:
+                renamed = await self.registry.save(container.replace(name=new))
+            finally:
+                self.registry.release(new)
+        attributes = renamed.event_attributes(oldName=f"/{container.name}")
+        self.events.publish("container", "rename", container.id, attributes)
+
+    async def update(self, reference: str, body: dict[str, object]) -> dict[str, object]:
+        """Changing limits of a container is not there yet."""
+        self.registry.find(reference)
+        raise Unsupported("havre does not implement container update yet")
+
+    async def resize(self, reference: str, rows: int, columns: int) -> None:
+        """Set the size of its terminal."""
+        container = self._running(self.registry.find(reference).id, reference)
+        conmon.resize(self.layout.bundle(container.id), rows, columns)
+        attributes = container.event_attributes(height=str(rows), width=str(columns))
+        self.events.publish("container", "resize", container.id, attributes)
+
+    def wait(self, reference: str, condition: str) -> Waiter:
+        """Register a wait at once; its ``result`` comes with the condition."""
+        return self.waits.register(self.registry.find(reference), condition)
+
+    def _running(self, container_id: str, reference: str) -> Container:
+        container = self.registry.current(container_id)
+        if not container.state.running:
+            raise Conflict(f"container {container.id} is not running")
+        return container
+
+    async def _stop_restarting(self, container: Container) -> bool:
+        """Take a container that waits for its restart out of that; False when it does not wait."""
+        if container.state.status != RESTARTING:
+            return False
+        self.supervisor.cancel_restart(container.id)
+        async with self.registry.lock(container.id):
+            container = self.registry.current(container.id)
+            if container.state.status != RESTARTING:
+                return False
+            await self.registry.save(container.replace(stopped_by_user=True).with_state(status="exited"))
+        return True
+
+    async def _expect_end(self, container: Container) -> None:
+        self.supervisor.expect_end(container.id)
+        async with self.registry.lock(container.id):
+            container = self.registry.current(container.id)
+            if container.host.restart_policy.name not in ("", "no") and not container.stopped_by_user:
+                await self.registry.save(container.replace(stopped_by_user=True))
+
+    async def _end(
+        self, container: Container, number: int, timeout: int, attributes: dict[str, str] | None = None
+    ) -> None:
+        """Signal the process and wait for its end; SIGKILL to all of it when ``timeout`` seconds were not enough."""
+        waiter = self.waits.register(container, NEXT_EXIT)
+        try:
+            await self._expect_end(container)
+            if number == _SIGKILL:
+                await self._kill_all(container)
+            else:
+                self._signal(container, number)
+            told = attributes or container.event_attributes(signal=str(number))
+            self.events.publish("container", "kill", container.id, told)
+            if container.state.status == PAUSED:
+                await self._thaw(container)
+            if await _ended(waiter, timeout):
+                return
+            self.events.publish("container", "kill", container.id, container.event_attributes(signal=str(_SIGKILL)))
+            await self._kill_all(container)
+            if not await _ended(waiter, _KILL_PATIENCE):
+                raise Conflict(f"container {container.short_id} did not end after SIGKILL")
+        finally:
+            waiter.cancel()
+
+    def _signal(self, container: Container, number: int) -> None:
+        try:
+            fd = pidfd.open_checked(container.state.pid, container.state.pid_start)
+        except NotFound:
+            # It has ended; the supervisor is about to say so.
+            return
+        try:
+            pidfd.send(fd, number)
+        except NotFound:
+            return
+        finally:
+            os.close(fd)
+
+    async def _kill_all(self, container: Container) -> None:
+        self._signal(container, _SIGKILL)
+        # The end of the first process ends all others only in a PID namespace of its own.
+        if container.host.pid_mode == "host":
+            await asyncio.to_thread(self.cgroups.kill, container.cgroup)
+
+    async def _thaw(self, container: Container) -> None:
+        await asyncio.to_thread(self.cgroups.freeze, container.cgroup, False)
+        current = self.registry.current(container.id)
+        if current.state.status == PAUSED:
+            await self.registry.save(current.with_state(status=RUNNING))
+
+
+async def _ended(waiter: Waiter, timeout: int) -> bool:
+    done, _ = await asyncio.wait([waiter.future], timeout=None if timeout < 0 else timeout)
+    return bool(done)
+
+
+def _refuse_removing(container: Container) -> None:
+    if container.state.status == REMOVING:
+        raise Conflict(f"container {container.short_id} is marked for removal and cannot be started")

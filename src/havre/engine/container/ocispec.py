@@ -1,0 +1,214 @@
+"""From a container's record to its OCI configuration: the processes it runs and the sandbox around them."""
+
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from havre.engine.container import merge, mounts, users, validate
+from havre.engine.container.record import Container
+from havre.errors import InvalidParameter
+from havre.kernel.cgroups import Cgroups
+from havre.runtime import capabilities, devices, resources, seccomp
+from havre.runtime.spec import Process, Sandbox, base_mounts, bind, build
+from havre.wire.containers import HostConfig
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_RLIMITS = "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+INIT_TARGET = "/sbin/docker-init"
+
+
+def architecture() -> str:
+    """The host's architecture by Go's name."""
+    machine = platform.machine()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+class SpecWriter:
+    """Builds configurations. ``init`` is the host's init program for ``--init``, None when there is none."""
+
+    def __init__(self, cgroups: Cgroups, init: Path | None) -> None:
+        self._cgroups = cgroups
+        self._init = init
+        self._limit = capabilities.bounding()
+        self._architecture = architecture()
+
+    def container(self, container: Container, rootfs: Path, files: Path, netns: str | None) -> dict[str, Any]:
+        """``config.json``. ``files`` holds hosts, hostname and resolv.conf; ``netns`` is a path, "" for a new one, None for
+        the host's. The root file system must be mounted: users are looked up in it.
+        """
+        host, config = container.host, container.config
+        arguments = [container.path, *container.args]
+        binds = mounts.to_oci(container.mounts)
+        if host.init:
+            if self._init is None:
+                raise InvalidParameter("--init needs an init program on the host: install tini")
+            arguments = [INIT_TARGET, "--", *arguments]
+            binds.append(bind(str(self._init), INIT_TARGET, "ro"))
+        process = self._process(container, rootfs, arguments)
+        nodes, accesses = self._devices(host)
+        # On cgroup v1 Docker shares the host's cgroup namespace by default; a private one there is what the record asks.
+        own_cgroup = host.cgroupns_mode != "host"
+        sandbox = Sandbox(
+            rootfs=str(rootfs),
+            hostname=config.hostname,
+            cgroup=container.cgroup,
+            namespaces=_namespaces(host, netns, own_cgroup),
+            readonly_rootfs=host.readonly_rootfs,
+            mounts=[*_pseudo(host), *_etc(container, files), *binds],
+            resources={
+                **resources.linux_resources(host),
+                "devices": devices.rules(host.privileged, nodes, accesses),
+            },
+            devices=nodes,
+            masked_paths=host.masked_paths or (),
+            readonly_paths=host.readonly_paths or (),
+            sysctls=dict(host.sysctls or {}),
+            seccomp=self._seccomp(host, process.capabilities),
+            annotations=dict(host.annotations or {}),
+            propagation=_root_propagation(container),
+        )
+        spec = build(process, sandbox)
+        if config.domainname and "uts" in sandbox.namespaces:
+            spec["linux"]["sysctl"].setdefault("kernel.domainname", config.domainname)
+        return spec
+
+    def exec_process(
+        self,
+        container: Container,
+        rootfs: Path,
+        arguments: Sequence[str],
+        *,
+        env: Sequence[str],
+        cwd: str,
+        user: str,
+        tty: bool,
+        privileged: bool,
+        console_size: tuple[int, int] | None,
+    ) -> dict[str, Any]:
+        """``process.json`` of an exec: the container's surroundings with the exec's own words."""
+        host = container.host
+        base = merge.environment(msgspec.structs.replace(container.config, tty=tty))
+        overridden = {entry.partition("=")[0] for entry in env}
+        process = Process(
+            args=arguments,
+            env=[entry for entry in base if entry.partition("=")[0] not in overridden] + [e for e in env if "=" in e],
+            cwd=cwd or container.config.working_dir or "/",
+            user=users.resolve(rootfs, user or container.config.user, host.group_add or ()),
+            capabilities=capabilities.resolve(
+                host.cap_add, host.cap_drop, host.privileged or privileged, self._limit
+            ),
+            terminal=tty,
+            console_size=console_size,
+            no_new_privileges=_option(host, "no-new-privileges") == "true",
+            rlimits=_rlimits(host),
+        )
+        return process.to_oci()
+
+    def _process(self, container: Container, rootfs: Path, arguments: list[str]) -> Process:
+        host, config = container.host, container.config
+        size = host.console_size
+        return Process(
+            args=arguments,
+            env=merge.environment(config),
+            cwd=config.working_dir or "/",
+            user=users.resolve(rootfs, config.user, host.group_add or ()),
+            capabilities=capabilities.resolve(host.cap_add, host.cap_drop, host.privileged, self._limit),
+            terminal=config.tty,
+            console_size=(size[0], size[1]) if size and len(size) == 2 and any(size) else None,
+            no_new_privileges=_option(host, "no-new-privileges") == "true",
+            rlimits=_rlimits(host),
+            oom_score_adj=host.oom_score_adj or None,
+        )
+
+    def _devices(self, host: HostConfig) -> tuple[list[dict[str, Any]], list[str]]:
+        nodes, accesses = devices.requested(host.devices or ())
+        if host.privileged:
+            present = {node["path"] for node in nodes}
+            nodes += [node for node in devices.all_host_devices() if node["path"] not in present]
+            accesses = ["rwm"] * len(nodes)
+        return nodes, accesses
+
+    def _seccomp(self, host: HostConfig, held: Sequence[str]) -> dict[str, Any] | None:
+        wanted = _option(host, "seccomp")
+        if wanted == "unconfined" or (host.privileged and wanted is None):
+            return None
+        if wanted is None or wanted == "builtin":
+            return seccomp.profile(held, self._architecture)
+        return seccomp.custom(wanted, held, self._architecture)
+
+
+def _namespaces(host: HostConfig, netns: str | None, own_cgroup: bool) -> dict[str, str]:
+    spaces = {"mount": ""}
+    for kind, mode in (("pid", host.pid_mode), ("ipc", host.ipc_mode), ("uts", host.uts_mode)):
+        if mode != "host":
+            spaces[kind] = ""
+    if netns is not None:
+        spaces["network"] = netns
+    if own_cgroup:
+        spaces["cgroup"] = ""
+    return spaces
+
+
+def _pseudo(host: HostConfig) -> list[dict[str, Any]]:
+    taken = set(host.tmpfs or {})
+    pseudo = base_mounts(host.shm_size, host.privileged, host.ipc_mode == "host")
+    return [mount for mount in pseudo if mount["destination"] not in taken]
+
+
+def _etc(container: Container, files: Path) -> list[dict[str, Any]]:
+    taken = {mount.point.destination for mount in container.mounts}
+    mode = "ro" if container.host.readonly_rootfs else "rw"
+    return [
+        bind(str(files / name), f"/etc/{name}", mode, "rprivate")
+        for name in ("resolv.conf", "hostname", "hosts")
+        if f"/etc/{name}" not in taken
+    ]
+
+
+def _root_propagation(container: Container) -> str:
+    # A mount that should pass on host mounts needs a root that does.
+    modes = {mount.point.propagation for mount in container.mounts}
+    if modes & {"shared", "rshared"}:
+        return "shared"
+    if modes & {"slave", "rslave"}:
+        return "rslave"
+    return "rprivate"
+
+
+def _option(host: HostConfig, name: str) -> str | None:
+    value = None
+    for option in host.security_opt or ():
+        key, given = validate.security_option(option)
+        if key == name:
+            value = given
+    return value
+
+
+def _rlimits(host: HostConfig) -> list[dict[str, Any]]:
+    limits = []
+    for ulimit in host.ulimits or ():
+        if ulimit.name not in _RLIMITS:
+            raise InvalidParameter(f"invalid ulimit type: {ulimit.name}")
+        top = (1 << 64) - 1
+        limits.append(
+            {
+                "type": f"RLIMIT_{ulimit.name.upper()}",
+                "soft": ulimit.soft if ulimit.soft >= 0 else top,
+                "hard": ulimit.hard if ulimit.hard >= 0 else top,
+            }
+        )
+    return limits
+
+
+def find_init() -> Path | None:
+    """The host's init program for ``--init``: static, since it runs in foreign root file systems."""
+    for candidate in ("docker-init", "tini-static", "catatonit"):
+        for folder in ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/libexec/podman", "/bin", "/sbin"):
+            path = Path(folder, candidate)
+            if os.access(path, os.X_OK):
+                return path
+    return None

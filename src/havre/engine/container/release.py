@@ -1,0 +1,52 @@
+"""Release: take away everything a running container holds on this host, once its process has ended.
+
+Used when it exits, when a start fails, and for what a killed daemon left behind. Every step may have been done before.
+"""
+
+import asyncio
+import logging
+import shutil
+from pathlib import Path
+
+from havre.engine.container.record import Container
+from havre.errors import HavreError
+from havre.image.snapshots import Snapshotter
+from havre.network.networks import Networks
+from havre.runtime.runtimes.probe import Runtimes
+from havre.store.layout import Layout
+
+log = logging.getLogger(__name__)
+
+
+class Releaser:
+    """Gives back network, root file system, cgroup, runtime state and bundle."""
+
+    def __init__(self, networks: Networks, snapshotter: Snapshotter, runtimes: Runtimes, layout: Layout) -> None:
+        self._networks = networks
+        self._snapshotter = snapshotter
+        self._runtimes = runtimes
+        self._layout = layout
+
+    async def release(self, container: Container) -> None:
+        """Release all of it; a step that fails is logged and the others go on (the next start cleans up after it)."""
+        steps = {
+            "network": self._network(container),
+            "runtime": self._runtimes.choose(container.runtime).delete(container.id, container.cgroup),
+            "root file system": self._snapshotter.unmount(self._layout.rootfs(container.id)),
+        }
+        results = await asyncio.gather(*steps.values(), return_exceptions=True)
+        for name, result in zip(steps, results, strict=True):
+            if isinstance(result, HavreError | OSError):
+                log.error("container %s: %s not released: %s", container.short_id, name, result)
+            elif isinstance(result, BaseException):
+                raise result
+        await asyncio.to_thread(_forget, self._layout.bundle(container.id))
+
+    async def _network(self, container: Container) -> None:
+        if container.host.network_mode == "bridge":
+            await self._networks.disconnect(container.id, "bridge")
+            await self._networks.sandbox_remove(container.id)
+
+
+def _forget(bundle: Path) -> None:
+    shutil.rmtree(bundle, ignore_errors=True)

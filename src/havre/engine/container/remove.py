@@ -1,0 +1,125 @@
+"""Remove: the record first, in one transaction, then what it stood for.
+
+A daemon killed in between leaves files without a record, which the next start takes away (``recover``): a container is either
+whole or gone.
+"""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from havre.engine.container.create import EventSink
+from havre.engine.container.hub import Hubs
+from havre.engine.container.lifecycle import Lifecycle
+from havre.engine.container.record import PAUSED, Container
+from havre.engine.container.registry import Registry
+from havre.engine.container.select import prune_candidates
+from havre.engine.container.wait import ExitStatus, Waits
+from havre.errors import Conflict, HavreError, Unsupported
+from havre.image.snapshots import Snapshotter
+from havre.store.layout import Layout
+from havre.wire.filters import Filters
+
+log = logging.getLogger(__name__)
+
+
+class VolumeRemover(Protocol):
+    """Takes anonymous volumes away."""
+
+    async def discard(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Remover:
+    """``DELETE /containers/{id}`` and ``POST /containers/prune``."""
+
+    registry: Registry
+    lifecycle: Lifecycle
+    snapshotter: Snapshotter
+    volumes: VolumeRemover
+    hubs: Hubs
+    waits: Waits
+    events: EventSink
+    layout: Layout
+    forget: Callable[[str], None]
+    _removing: set[str] = field(default_factory=set)
+
+    async def remove(self, reference: str, force: bool = False, volumes: bool = False, link: bool = False) -> None:
+        """Remove it, running or not as ``force`` says, and with ``volumes`` its anonymous volumes."""
+        if link:
+            raise Unsupported("havre does not implement the removal of links yet")
+        container = self.registry.find(reference)
+        if container.id in self._removing:
+            raise Conflict(f"removal of container {reference} is already in progress")
+        self._removing.add(container.id)
+        try:
+            if container.state.running or container.state.status == "restarting":
+                if not force:
+                    _refuse(container)
+                await self.lifecycle.end_for_removal(container)
+            await self._delete(container.id, volumes)
+        finally:
+            self._removing.discard(container.id)
+
+    async def remove_ended(self, container_id: str) -> None:
+        """Remove a container made with ``--rm`` that has ended, with its anonymous volumes."""
+        if container_id in self._removing:
+            return
+        self._removing.add(container_id)
+        try:
+            await self._delete(container_id, volumes=True)
+        finally:
+            self._removing.discard(container_id)
+
+    async def _delete(self, container_id: str, volumes: bool) -> None:
+        async with self.registry.lock(container_id):
+            container = self.registry.current(container_id)
+            if container.state.running:
+                raise Conflict(f"container {container.short_id} was started meanwhile")
+            self.forget(container_id)
+            await self.registry.delete(container_id)
+        self.hubs.give_up(container_id)
+        await self.snapshotter.unmount(self.layout.rootfs(container_id))
+        await self.snapshotter.remove(container_id)
+        await asyncio.to_thread(shutil.rmtree, self.layout.container(container_id), ignore_errors=True)
+        if volumes:
+            for mount in container.mounts:
+                if mount.anonymous:
+                    await self._discard(mount.point.name)
+        self.events.publish("container", "destroy", container_id, container.event_attributes())
+        self.waits.removed(container_id, ExitStatus(container.state.exit_code))
+
+    async def _discard(self, volume: str) -> None:
+        try:
+            await self.volumes.discard(volume)
+        except HavreError as error:
+            # Another container uses it by now: it stays, as Docker leaves it.
+            log.info("volume %s stays: %s", volume, error)
+
+    async def prune(self, filters: Filters) -> dict[str, Any]:
+        """Remove all stopped containers that match; ``{"ContainersDeleted": […], "SpaceReclaimed": bytes}``."""
+        deleted: list[str] = []
+        reclaimed = 0
+        for container in prune_candidates(self.registry, filters):
+            try:
+                size = (await self.snapshotter.usage(container.id)).size
+                await self.remove(container.id)
+            except HavreError:
+                continue
+            deleted.append(container.id)
+            reclaimed += size
+        self.events.publish("container", "prune", "", {"reclaimed": str(reclaimed)})
+        return {"ContainersDeleted": deleted or None, "SpaceReclaimed": reclaimed}
+
+
+def _refuse(container: Container) -> None:
+    what, hint = "running", "stop the container before removing or force remove"
+    if container.state.status == PAUSED:
+        what, hint = "paused and must be unpaused first", ""
+    elif container.state.status == "restarting":
+        what = "restarting"
+    text = f'cannot remove container "/{container.name}": container is {what}'
+    raise Conflict(f"{text}: {hint}" if hint else text)

@@ -1,0 +1,173 @@
+"""Start: from a record to a running process. Each step pushes its undo; a failure unwinds all of them.
+
+The network is made while the runtime makes the container, since neither needs the other; both are there before the process is
+let go. See docs/ARCHITECTURE.md, "The life of a request".
+"""
+
+import asyncio
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from havre.engine.container import network
+from havre.engine.container.etc import EtcFiles
+from havre.engine.container.hub import Hubs
+from havre.engine.container.logs import driver_of
+from havre.engine.container.ocispec import SpecWriter
+from havre.engine.container.record import CREATED, RUNNING, Container
+from havre.engine.container.registry import Registry
+from havre.engine.container.release import Releaser
+from havre.engine.trace import Trace
+from havre.errors import HavreError, StartFailed, SystemFault
+from havre.image.snapshots import Snapshotter
+from havre.kernel import pidfd
+from havre.network.model import Endpoint
+from havre.network.networks import Networks
+from havre.runtime.conmon import Conmon, Monitor, Options
+from havre.runtime.runtimes.probe import Runtimes
+from havre.store.layout import Layout
+from havre.volume.copyup import copy_up
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Starts containers; the caller holds the container's lock."""
+
+    registry: Registry
+    snapshotter: Snapshotter
+    networks: Networks
+    runtimes: Runtimes
+    conmon: Conmon
+    specs: SpecWriter
+    etc: EtcFiles
+    hubs: Hubs
+    releaser: Releaser
+    layout: Layout
+    watch: Callable[[Container], None]
+
+    async def start(self, container: Container, trace: Trace) -> Container:
+        """Run the container and return its new record. On failure the record keeps Docker's exit code and the reason."""
+        try:
+            return await self._start(container, trace)
+        except StartFailed as error:
+            told = explain(error)
+            await self._note_failure(container, told)
+            raise told from None
+        except (HavreError, OSError) as error:
+            await self._note_failure(container, error)
+            raise
+
+    async def _start(self, container: Container, trace: Trace) -> Container:
+        bundle, rootfs = self.layout.bundle(container.id), self.layout.rootfs(container.id)
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self.releaser.release, container)
+            with trace.step("mounts"):
+                shutil.rmtree(bundle, ignore_errors=True)
+                bundle.mkdir(mode=0o700)
+                await self.snapshotter.mount(container.id, rootfs)
+                await self._fill_volumes(container, rootfs)
+            netns = await self._sandbox(container, trace)
+            with trace.step("configuration"):
+                self.etc.prepare(container)
+                spec = self.specs.container(container, rootfs, self.layout.container(container.id), netns)
+                (bundle / "config.json").write_text(json.dumps(spec))
+            monitor, endpoint = await self._create(container, bundle, trace)
+            if endpoint is not None:
+                container = network.connected(container, endpoint)
+            self.etc.complete(container, endpoint)
+            container = self._running(container, monitor)
+            self.hubs.started(container.id, bundle, container.config.open_stdin and container.config.stdin_once)
+            with trace.step("start"):
+                # The record says "running" before the process does anything: a daemon killed in between finds it by it.
+                container = await self.registry.save(container)
+                await self.runtimes.choose(container.runtime).start(container.id)
+            undo.pop_all()
+        self.watch(container)
+        return container
+
+    async def _sandbox(self, container: Container, trace: Trace) -> str | None:
+        mode = container.host.network_mode
+        if mode == "bridge":
+            with trace.step("network namespace"):
+                return str(await self.networks.sandbox_create(container.id))
+        return None if mode == "host" else ""
+
+    async def _create(self, container: Container, bundle: Path, trace: Trace) -> tuple[Monitor, Endpoint | None]:
+        """conmon and runtime on one side, the network on the other; both end, whichever fails."""
+        tasks = [self._run_conmon(container, bundle, trace), self._connect(container, trace)]
+        monitor, endpoint = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in (endpoint, monitor):
+            if isinstance(result, BaseException):
+                raise result
+        assert isinstance(monitor, Monitor) and not isinstance(endpoint, Monitor | BaseException)
+        return monitor, endpoint
+
+    async def _run_conmon(self, container: Container, bundle: Path, trace: Trace) -> Monitor:
+        config = container.config
+        options = Options(
+            terminal=config.tty,
+            stdin=config.open_stdin,
+            keep_stdin=not config.stdin_once,
+            log=driver_of(container).path(self.layout.container(container.id)),
+        )
+        with trace.step("runtime create"):
+            return await self.conmon.create(container.id, self.runtimes.choose(container.runtime), bundle, options)
+
+    async def _connect(self, container: Container, trace: Trace) -> Endpoint | None:
+        if container.host.network_mode != "bridge":
+            return None
+        with trace.step("network"):
+            return await self.networks.connect(container.id, "bridge", network.request(container))
+
+    async def _fill_volumes(self, container: Container, rootfs: Path) -> None:
+        for mount in container.mounts:
+            if mount.copy_up:
+                await asyncio.to_thread(copy_up, rootfs, mount.point.destination, Path(mount.point.source))
+
+    def _running(self, container: Container, monitor: Monitor) -> Container:
+        started, conmon_started = pidfd.start_time(monitor.pid), pidfd.start_time(monitor.conmon_pid)
+        if started is None or conmon_started is None:
+            raise SystemFault("the container's process ended before it was started")
+        return container.replace(stopped_by_user=False).with_state(
+            status=RUNNING,
+            pid=monitor.pid,
+            pid_start=started,
+            conmon_pid=monitor.conmon_pid,
+            conmon_start=conmon_started,
+            exit_code=0,
+            error="",
+            oom_killed=False,
+            started_at=time.time_ns(),
+        )
+
+    async def _note_failure(self, container: Container, error: HavreError | OSError) -> None:
+        self.hubs.give_up(container.id)
+        code = error.exit_code if isinstance(error, StartFailed) else 128
+        status = container.state.status if container.state.status != RUNNING else CREATED
+        await self.registry.save(network.disconnected(container).with_state(
+            status=status, pid=0, conmon_pid=0, exit_code=code, error=str(error)
+        ))  # fmt: skip
+
+
+_NOT_FOUND = re.compile("executable file.*not found|no such file or directory")
+_NOT_EXECUTABLE = re.compile("permission denied|is a directory|exec format error")
+
+
+def explain(error: StartFailed) -> StartFailed:
+    """The runtime's refusal in Docker's words, by which clients choose between exit codes 127 and 126."""
+    if _NOT_FOUND.search(error.message):
+        code = 127
+    elif _NOT_EXECUTABLE.search(error.message):
+        code = 126
+    else:
+        code = 128
+    return StartFailed(
+        "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+        f"{error.message}: unknown",
+        code,
+    )

@@ -1,0 +1,173 @@
+"""Supervise: see a container's process end, release what it held, tell those who wait, and restart it if its policy says so.
+
+conmon is watched by pidfd: it ends when the process has ended, all output is written and the exit code is on disk. That works
+the same for containers this daemon started and for those it found running.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+
+from havre.engine.container import network
+from havre.engine.container.create import EventSink
+from havre.engine.container.hub import Hubs
+from havre.engine.container.record import EXITED, RESTARTING, Container
+from havre.engine.container.registry import Registry
+from havre.engine.container.release import Releaser
+from havre.engine.container.wait import ExitStatus, Waits
+from havre.errors import HavreError, NotFound
+from havre.kernel import pidfd
+from havre.kernel.cgroups import Cgroups
+from havre.lib.tasks import TaskOwner
+from havre.runtime import conmon
+from havre.store.layout import Layout
+
+log = logging.getLogger(__name__)
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 60.0
+# A container that ran this long is taken to work: the next failure starts again with the shortest delay.
+_HEALTHY = 10.0
+
+
+class Supervisor:
+    """Watches every running container, one task each."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        releaser: Releaser,
+        hubs: Hubs,
+        waits: Waits,
+        events: EventSink,
+        cgroups: Cgroups,
+        layout: Layout,
+    ) -> None:
+        self._registry = registry
+        self._releaser = releaser
+        self._hubs = hubs
+        self._waits = waits
+        self._events = events
+        self._cgroups = cgroups
+        self._layout = layout
+        self._tasks = TaskOwner("supervise")
+        self._delays: dict[str, float] = {}
+        # Containers whose present end is wanted: stop and kill say so before they signal.
+        self._expected: set[str] = set()
+        self._restarts: dict[str, asyncio.Task[None]] = {}
+        self.restart: Callable[[str], Awaitable[None]] | None = None
+        self.remove: Callable[[str], Awaitable[None]] | None = None
+        self._stopping = False
+
+    def watch(self, container: Container) -> None:
+        """Watch a container that runs."""
+        self._tasks.start(self._watch(container), f"watch {container.short_id}")
+
+    def expect_end(self, container_id: str) -> None:
+        """The end that comes now is the user's will: no restart."""
+        self._expected.add(container_id)
+
+    def cancel_restart(self, container_id: str) -> None:
+        """Do not restart a container that waits to be."""
+        task = self._restarts.pop(container_id, None)
+        if task is not None:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Stop watching; the containers run on."""
+        self._stopping = True
+        await self._tasks.close()
+
+    async def _watch(self, container: Container) -> None:
+        state = container.state
+        try:
+            fd = pidfd.open_checked(state.conmon_pid, state.conmon_start)
+        except NotFound:
+            pass
+        else:
+            try:
+                await pidfd.wait(fd)
+            finally:
+                os.close(fd)
+        async with self._registry.lock(container.id):
+            await self._ended(container.id)
+
+    async def _ended(self, container_id: str) -> None:
+        container = self._registry.current(container_id)
+        if not container.state.running:
+            return
+        bundle = self._layout.bundle(container_id)
+        code = conmon.exit_code(bundle)
+        if code is None:
+            # conmon itself was killed: the process has lost its terminal and its log, so it cannot go on.
+            await asyncio.to_thread(self._cgroups.kill, container.cgroup)
+            code = 137
+        oom = (bundle / "oom").exists() or self._cgroups.oom_kills(container.cgroup) > 0
+        await self._hubs.ended(container_id)
+        await self._releaser.release(container)
+        expected = container_id in self._expected
+        self._expected.discard(container_id)
+        again = not expected and not self._stopping and wants_restart(container, code)
+        container = network.disconnected(container).with_state(
+            status=RESTARTING if again else EXITED,
+            pid=0,
+            conmon_pid=0,
+            exit_code=code,
+            oom_killed=oom,
+            finished_at=time.time_ns(),
+        )
+        removing = container.host.auto_remove and not again
+        if again:
+            container = container.replace(restart_count=container.restart_count + 1)
+        container = await self._registry.save(container)
+        if oom:
+            self._events.publish("container", "oom", container_id, container.event_attributes())
+        ran = container.state.finished_at - container.state.started_at
+        attributes = container.event_attributes(exitCode=str(code), execDuration=str(ran // 1_000_000_000))
+        self._events.publish("container", "die", container_id, attributes)
+        self._waits.exited(container_id, ExitStatus(code, container.state.error or None), final=not again)
+        if again:
+            self._schedule(container, ran / 1e9)
+        elif removing and self.remove is not None:
+            self._tasks.start(self._remove(container_id), f"remove {container.short_id}")
+
+    async def _remove(self, container_id: str) -> None:
+        assert self.remove is not None
+        try:
+            await self.remove(container_id)
+        except NotFound:
+            return
+        except (HavreError, OSError) as error:
+            log.error("container %s could not be removed: %s", container_id[:12], error)
+            self._waits.failed(container_id, str(error))
+
+    def _schedule(self, container: Container, ran: float) -> None:
+        delay = self._delays.get(container.id, _FIRST_DELAY / 2)
+        delay = _FIRST_DELAY if ran >= _HEALTHY else min(delay * 2, _LONGEST_DELAY)
+        self._delays[container.id] = delay
+        self._restarts[container.id] = self._tasks.start(
+            self._restart(container.id, delay), f"restart {container.short_id}"
+        )
+
+    async def _restart(self, container_id: str, delay: float) -> None:
+        await asyncio.sleep(delay)
+        self._restarts.pop(container_id, None)
+        if self.restart is None:
+            return
+        try:
+            await self.restart(container_id)
+        except NotFound:
+            return
+        except (HavreError, OSError) as error:
+            log.error("container %s could not be restarted: %s", container_id[:12], error)
+
+
+def wants_restart(container: Container, code: int) -> bool:
+    """Whether the restart policy starts the container again after it ended with ``code`` by itself."""
+    policy = container.host.restart_policy
+    if policy.name in ("always", "unless-stopped"):
+        return not container.stopped_by_user
+    if policy.name == "on-failure" and code != 0:
+        return policy.maximum_retry_count == 0 or container.restart_count < policy.maximum_retry_count
+    return False

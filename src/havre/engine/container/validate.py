@@ -1,0 +1,169 @@
+"""Whether a create request can be fulfilled: malformed values are the client's error, options not there yet a clear 501.
+
+Nothing is ever ignored: each field of ``HostConfig`` is either used somewhere or refused here when it is set.
+"""
+
+import re
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from havre.errors import InvalidParameter, Unsupported
+from havre.wire.containers import ContainerConfig, HostConfig, LogConfig
+
+_NAME = re.compile(r"^/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$")
+_MINIMUM_MEMORY = 6 * 1024 * 1024
+LOG_DRIVERS = ("local", "none")
+_LOG_OPTIONS = {"local": {"max-size", "max-file", "compress"}, "none": set[str]()}
+
+
+def name(text: str) -> str:
+    """A container name without its slash; ``InvalidParameter`` with Docker's text."""
+    if not _NAME.match(text):
+        raise InvalidParameter(
+            f"Invalid container name ({text}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        )
+    return text.removeprefix("/")
+
+
+def _choice(*allowed: str) -> Callable[[Any], bool]:
+    return lambda value: value in allowed
+
+
+# Field: which values are implemented. An empty value (None, "", 0, False, [] or {}) always is.
+_IMPLEMENTED: dict[str, Callable[[Any], bool]] = {
+    "volume_driver": _choice("local"),
+    "volumes_from": lambda value: False,
+    "links": lambda value: False,
+    "cgroup": lambda value: False,
+    "cgroupns_mode": _choice("private", "host"),
+    "ipc_mode": _choice("private", "host"),
+    "pid_mode": _choice("host"),
+    "uts_mode": _choice("host"),
+    "userns_mode": _choice("host"),
+    "isolation": _choice("default"),
+    "storage_opt": lambda value: False,
+    "blkio_weight_device": lambda value: False,
+    "blkio_device_read_bps": lambda value: False,
+    "blkio_device_write_bps": lambda value: False,
+    "blkio_device_read_iops": lambda value: False,
+    "blkio_device_write_iops": lambda value: False,
+    "cpu_realtime_period": lambda value: False,
+    "cpu_realtime_runtime": lambda value: False,
+    "device_cgroup_rules": lambda value: False,
+    "device_requests": lambda value: False,
+    "cpu_count": lambda value: False,
+    "cpu_percent": lambda value: False,
+    "io_maximum_iops": lambda value: False,
+    "io_maximum_bandwidth": lambda value: False,
+}
+_WIRE_NAMES = {"storage_opt": "StorageOpt", "uts_mode": "UTSMode"}
+
+
+def create(config: ContainerConfig, host: HostConfig) -> list[str]:
+    """Check everything that needs no image; return warnings for the client."""
+    for field, implemented in _IMPLEMENTED.items():
+        value = getattr(host, field)
+        if value and not implemented(value):
+            wire = _WIRE_NAMES.get(field) or "".join(part.capitalize() for part in field.split("_"))
+            raise Unsupported(f"havre does not implement HostConfig.{wire} = {value!r} yet")
+    for option in host.security_opt or ():
+        security_option(option)
+    if config.healthcheck is not None and config.healthcheck.test not in (None, [], ["NONE"]):
+        raise Unsupported("havre does not implement Healthcheck yet")
+    _limits(host)
+    _restart(host)
+    _log(host.log_config)
+    for variable in config.env or ():
+        if not variable or variable.startswith("="):
+            raise InvalidParameter(f"invalid environment variable: {variable}")
+    if config.stop_signal:
+        signal_number(config.stop_signal)
+    if config.working_dir and not config.working_dir.startswith("/"):
+        raise InvalidParameter(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
+    return []
+
+
+def _limits(host: HostConfig) -> None:
+    if 0 < host.memory < _MINIMUM_MEMORY:
+        raise InvalidParameter("Minimum memory limit allowed is 6MB")
+    if host.memory_swap > 0 and not host.memory:
+        raise InvalidParameter("You should always set the Memory limit when using Memoryswap limit, see usage")
+    if 0 < host.memory_swap < host.memory:
+        raise InvalidParameter("Minimum memoryswap limit should be larger than memory limit, see usage")
+    if host.memory and host.memory_reservation > host.memory:
+        raise InvalidParameter("Minimum memory limit can not be less than memory reservation limit, see usage")
+    if host.memory_swappiness is not None and not -1 <= host.memory_swappiness <= 100:
+        raise InvalidParameter(f"Invalid value: {host.memory_swappiness}, valid memory swappiness range is 0-100")
+    if host.nano_cpus and (host.cpu_period or host.cpu_quota):
+        other = "CPU Period" if host.cpu_period else "CPU Quota"
+        raise InvalidParameter(f"Conflicting options: Nano CPUs and {other} cannot both be set")
+    if host.nano_cpus < 0:
+        raise InvalidParameter("Range of CPUs is from 0.01 upwards: a negative number of CPUs is not possible")
+    if host.shm_size < 0:
+        raise InvalidParameter("SHM size can not be less than 0")
+    if not -1000 <= host.oom_score_adj <= 1000:
+        raise InvalidParameter(
+            f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]"
+        )
+
+
+def _restart(host: HostConfig) -> None:
+    policy = host.restart_policy
+    if policy.name not in ("", "no", "always", "on-failure", "unless-stopped"):
+        raise InvalidParameter(
+            f"invalid restart policy: unknown policy '{policy.name}'; "
+            "use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
+        )
+    if policy.maximum_retry_count < 0:
+        raise InvalidParameter("invalid restart policy: maximum retry count cannot be negative")
+    if policy.maximum_retry_count and policy.name != "on-failure":
+        raise InvalidParameter("invalid restart policy: maximum retry count can only be used with 'on-failure'")
+    if host.auto_remove and policy.name not in ("", "no"):
+        raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
+
+
+def _log(log: LogConfig) -> None:
+    if not log.type:
+        return
+    if log.type not in LOG_DRIVERS:
+        raise Unsupported(f"havre does not implement the log driver {log.type!r} yet: use one of {', '.join(LOG_DRIVERS)}")
+    for option in log.config or {}:
+        if option not in _LOG_OPTIONS[log.type]:
+            raise InvalidParameter(f"unknown log opt '{option}' for {log.type} log driver")
+
+
+def security_option(option: str) -> tuple[str, str]:
+    """``name=value`` (or the old ``name:value``) of ``--security-opt``."""
+    if option in ("no-new-privileges", "no-new-privileges=true", "no-new-privileges:true"):
+        return "no-new-privileges", "true"
+    if option in ("no-new-privileges=false", "no-new-privileges:false"):
+        return "no-new-privileges", "false"
+    separator = "=" if "=" in option else ":"
+    key, found, value = option.partition(separator)
+    if not found:
+        raise InvalidParameter(f'invalid --security-opt 2: "{option}"')
+    if key in ("seccomp", "systempaths"):
+        return key, value
+    if key in ("apparmor", "label", "writable-cgroups"):
+        raise Unsupported(f"havre does not implement --security-opt {key} yet")
+    raise InvalidParameter(f'invalid --security-opt 2: "{option}"')
+
+
+def signal_number(text: str) -> int:
+    """A signal by number or name (``KILL``, ``SIGKILL``, ``RTMIN+3``); ``InvalidParameter`` otherwise."""
+    if text.isdecimal():
+        number = int(text)
+        if number == 0 or number > 64:
+            raise InvalidParameter(f"invalid signal: {text}")
+        return number
+    word = text.upper().removeprefix("SIG")
+    if match := re.fullmatch(r"RTM(IN|AX)([+-]\d+)?", word):
+        # The C library keeps 32 and 33 to itself: RTMIN is 34.
+        number = (34 if match[1] == "IN" else 64) + int(match[2] or 0)
+        if 34 <= number <= 64:
+            return number
+    try:
+        return int(signal.Signals[f"SIG{word}"])
+    except KeyError:
+        raise InvalidParameter(f"invalid signal: {text}") from None

@@ -1,0 +1,153 @@
+"""Control groups, the one place that knows both shapes: v1 (a tree per controller, also as "hybrid") and v2 (one tree).
+
+The OCI runtime makes a container's group and sets its limits; this module finds it again to list, freeze, kill and remove
+what is in it, without a runtime process. Callers name a group by its path below the roots, e.g. ``/havre/<id>``.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from havre.errors import SystemFault, Unsupported
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroups:
+    """The host's control group trees: ``version`` is 1 or 2, ``trees`` maps a controller (v1) or "" (v2) to its root."""
+
+    version: int
+    trees: dict[str, Path]
+    unified: Path | None = None
+
+    @classmethod
+    def detect(cls, mountinfo: str | None = None) -> "Cgroups":
+        """Read the trees from ``/proc/self/mountinfo`` (or the text given)."""
+        text = mountinfo if mountinfo is not None else Path("/proc/self/mountinfo").read_text()
+        trees: dict[str, Path] = {}
+        unified: Path | None = None
+        for line in text.splitlines():
+            before, _, after = line.partition(" - ")
+            target = Path(before.split()[4])
+            fstype, _, options = after.split(" ", 2)
+            if fstype == "cgroup2":
+                unified = unified or target
+            elif fstype == "cgroup":
+                names = [name for name in options.split()[-1].split(",") if name not in ("rw", "ro", "xattr")]
+                for name in names:
+                    trees.setdefault(name, target)
+        if trees:
+            return cls(1, trees, unified)
+        if unified is None:
+            raise SystemFault("no cgroup file system is mounted below /sys/fs/cgroup")
+        return cls(2, {"": unified}, unified)
+
+    @property
+    def controllers(self) -> frozenset[str]:
+        """The controllers a container can be limited by."""
+        if self.version == 1:
+            return frozenset(self.trees)
+        try:
+            return frozenset((self.trees[""] / "cgroup.controllers").read_text().split())
+        except OSError:
+            return frozenset()
+
+    def directories(self, group: str) -> list[Path]:
+        """The directory of ``group`` in every tree, whether it exists or not."""
+        roots = dict.fromkeys(self.trees.values())
+        if self.unified is not None:
+            roots[self.unified] = None
+        return [root / group.lstrip("/") for root in roots]
+
+    def directory(self, group: str, controller: str) -> Path:
+        """Where ``controller`` keeps its files for ``group``."""
+        root = self.trees.get(controller) if self.version == 1 else self.trees[""]
+        if root is None:
+            raise Unsupported(f"this kernel has no cgroup controller {controller!r}")
+        return root / group.lstrip("/")
+
+    def pids(self, group: str) -> list[int]:
+        """The processes in ``group`` and below, in no order; empty when it does not exist."""
+        found: set[int] = set()
+        for directory in self.directories(group):
+            for folder, _, files in os.walk(directory):
+                if "cgroup.procs" in files:
+                    try:
+                        found.update(map(int, Path(folder, "cgroup.procs").read_text().split()))
+                    except OSError:
+                        continue
+        return list(found)
+
+    def freeze(self, group: str, frozen: bool) -> None:
+        """Stop or continue all processes of ``group``; returns once the kernel says it is so."""
+        if self.version == 1:
+            file, word, wanted = self.directory(group, "freezer") / "freezer.state", "FROZEN" if frozen else "THAWED", None
+        else:
+            file, word, wanted = self.directory(group, "") / "cgroup.freeze", str(int(frozen)), f"frozen {int(frozen)}"
+        file.write_text(word)
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            if wanted is None:
+                if file.read_text().strip() == word:
+                    return
+                # A v1 group may stay FREEZING while it forks; writing again makes the kernel retry.
+                file.write_text(word)
+            elif wanted in (file.parent / "cgroup.events").read_text().splitlines():
+                return
+            time.sleep(0.001)
+        raise SystemFault(f"cgroup {group} did not become {word.lower()}")
+
+    def kill(self, group: str) -> None:
+        """Send SIGKILL to everything in ``group``."""
+        switch = self.trees[""] / group.lstrip("/") / "cgroup.kill" if self.version == 2 else None
+        if switch is not None and switch.exists():
+            switch.write_text("1")
+            return
+        for pid in self.pids(group):
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                continue
+
+    def remove(self, group: str, timeout: float = 2.0) -> None:
+        """Kill what is left in ``group`` and remove it from every tree; no error when it is gone already."""
+        deadline = time.monotonic() + timeout
+        while True:
+            busy = [directory for directory in self.directories(group) if not _remove_tree(directory)]
+            if not busy:
+                return
+            if time.monotonic() > deadline:
+                raise SystemFault(f"cgroup {busy[0]} cannot be removed: processes {self.pids(group)} remain")
+            self.kill(group)
+            time.sleep(0.002)
+
+    def oom_kills(self, group: str) -> int:
+        """How many processes of ``group`` the kernel has killed for want of memory."""
+        name = "memory.oom_control" if self.version == 1 else "memory.events"
+        try:
+            lines = (self.directory(group, "memory") / name).read_text().splitlines()
+        except (OSError, Unsupported):
+            return 0
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def _remove_tree(directory: Path) -> bool:
+    """Remove a group's directory and those below it; False while the kernel holds one busy."""
+    try:
+        directory.rmdir()
+        return True
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    try:
+        # Groups made inside the container: only directories can be removed, deepest first.
+        for folder, _, _ in os.walk(directory, topdown=False):
+            os.rmdir(folder)
+        return True
+    except FileNotFoundError:
+        return not directory.exists()
+    except OSError:
+        return False
