@@ -40,7 +40,9 @@ class Answer:
         return json.loads(self.body)
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
     def __init__(self, path: Path, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
@@ -70,7 +72,7 @@ class Engine:
         raw = isinstance(body, bytes)
         payload = body if raw or body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/x-tar" if raw else "application/json"} if body is not None else {}
-        connection = _UnixConnection(self.socket, timeout)
+        connection = UnixConnection(self.socket, timeout)
         try:
             connection.request(method, path, payload, headers)
             response = connection.getresponse()
