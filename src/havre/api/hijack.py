@@ -7,6 +7,7 @@ one.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -17,6 +18,8 @@ from aiohttp.web_response import StreamResponse
 from havre.api.call import Call
 from havre.api.connection import Connection
 from havre.errors import HavreError
+
+log = logging.getLogger(__name__)
 
 RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
@@ -185,6 +188,8 @@ async def hijack(call: Call, run: Callable[[RawStream], Awaitable[None]], *, mul
         await stream.finish()
     except ConnectionError:
         pass
+    except Exception:
+        log.exception("%s %s failed in the middle of its stream", call.request.method, call.request.path)
     finally:
         stream.close()
     response = _Sent()

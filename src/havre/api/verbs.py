@@ -9,21 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from havre.engine.options import AttachOptions, LogOptions
+from havre.engine.streams import Duplex
 from havre.wire.containers import ContainerConfig, ExecConfig, ExecStart, HostConfig, NetworkingConfig
 from havre.wire.filters import Filters
 
 Json = dict[str, Any]
 Rows = list[Json]
 Words = list[str]
-
-
-class Duplex(Protocol):
-    """The client's end of a raw stream."""
-
-    async def read(self) -> bytes: ...
-    async def write(self, data: bytes) -> None: ...
-    async def write_eof(self) -> None: ...
-    def close(self) -> None: ...
 
 
 class Created(Protocol):
@@ -160,7 +152,11 @@ class Volumes(Protocol):
     def path(self, name: str) -> Path: ...
 
 
-class EventStream(AsyncIterator[Json], Protocol):
+class EventStream(Protocol):
+    """Events from the call that gave it; to be closed."""
+
+    def __aiter__(self) -> AsyncIterator[Json]: ...
+    async def __anext__(self) -> Json: ...
     async def aclose(self) -> None: ...
 
 

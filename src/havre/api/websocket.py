@@ -7,7 +7,7 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_ws import WebSocketResponse
 
 from havre.api.call import Call
-from havre.api.verbs import Duplex
+from havre.engine.streams import Duplex
 from havre.errors import HavreError
 
 # A message is what one read or write of the container's streams carried; clients may paste more at once.

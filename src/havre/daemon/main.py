@@ -1,0 +1,117 @@
+"""The command ``havred``: configuration, sockets, the engine, and the signals that end or reload it."""
+
+import asyncio
+import gc
+import itertools
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from havre import __version__
+from havre.daemon import config as configuration
+from havre.daemon import flags as command_line
+from havre.daemon import listeners, log, notify
+from havre.daemon.config import Config
+from havre.daemon.flags import Flags
+from havre.daemon.pidfile import PidFile
+from havre.errors import HavreError
+
+if TYPE_CHECKING:
+    from havre.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+_FORCE_AFTER = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the daemon until it is told to end; returns the process's exit status."""
+    try:
+        flags = command_line.parse(arguments)
+        config = configuration.load(flags)
+        if flags.validate:
+            print("configuration OK", file=sys.stderr)
+            return 0
+        if os.geteuid() != 0:
+            print("havred needs to be started with root privileges", file=sys.stderr)
+            return 1
+        log.configure(config.level)
+        return asyncio.run(_run(flags, config))
+    except HavreError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+
+
+async def _run(flags: Flags, config: Config) -> int:
+    pidfile = PidFile(config.pid_path)
+    pidfile.acquire()
+    try:
+        # Before the state is touched: a daemon that cannot listen must not disturb what another one left.
+        opened = listeners.open_all(config)
+        try:
+            await _serve(flags, config, opened)
+        finally:
+            for listener in opened:
+                listener.close()
+    finally:
+        pidfile.release()
+    return 0
+
+
+async def _serve(flags: Flags, config: Config, opened: list[listeners.Listener]) -> None:
+    # These bring in most of the program: an error in the configuration is told without them.
+    from havre.daemon.assemble import assemble
+    from havre.daemon.serve import ApiServer
+
+    logger.info("starting up: havred %s, data root %s", __version__, config.data_root)
+    ending = _on_end_signals()
+    daemon = await assemble(config)
+    server = ApiServer(daemon.engine, opened)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, flags, daemon.engine)
+    await daemon.start()
+    await server.start()
+    # All that start-up made stays: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    logger.info("daemon has completed initialization")
+    notify.notify("READY=1")
+    try:
+        await ending.wait()
+    finally:
+        logger.info("processing signal: shutting down")
+        notify.notify("STOPPING=1")
+        await server.stop_accepting()
+        await daemon.stop()
+        await server.close()
+        logger.info("daemon shutdown complete")
+
+
+def _on_end_signals() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets. Whoever sends three of them does not want to wait any longer."""
+    ending = asyncio.Event()
+    count = itertools.count(1)
+
+    def end(number: int) -> None:
+        if next(count) >= _FORCE_AFTER:
+            logger.error("forcing daemon shutdown without cleanup after %d signals", _FORCE_AFTER)
+            os._exit(128 + number)
+        ending.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    return ending
+
+
+def _reload(flags: Flags, engine: "Engine") -> None:
+    """SIGHUP: take what may change while running, the labels and the log level, from the configuration as it is now."""
+    try:
+        config = configuration.load(flags)
+    except HavreError as error:
+        logger.error("the configuration stays as it was: %s", error.message)
+        return
+    log.set_level(config.level)
+    engine.system.reload(config.labels, config.level == "debug")
+    logger.info("reloaded configuration: labels [%s], log level %s", " ".join(config.labels), config.level)

@@ -1,0 +1,78 @@
+"""Every option of havred, once: its flags, its key in daemon.json, its kind. Names are dockerd's: its files work here."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "flag", "number", "list", "map"]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """``key`` is the name in daemon.json, ``flags`` that on the command line; a list or map may be given repeatedly."""
+
+    key: str
+    flags: tuple[str, ...]
+    kind: Kind
+    metavar: str
+    help: str
+
+    @property
+    def field(self) -> str:
+        """The name in Python."""
+        return self.key.replace("-", "_")
+
+
+def _text(key: str, flags: str, metavar: str, help: str) -> Option:
+    return Option(key, tuple(flags.split()), "text", metavar, help)
+
+
+def _flag(key: str, flags: str, help: str) -> Option:
+    return Option(key, tuple(flags.split()), "flag", "", help)
+
+
+def _number(key: str, flags: str, help: str) -> Option:
+    return Option(key, tuple(flags.split()), "number", "int", help)
+
+
+def _list(key: str, flags: str, metavar: str, help: str) -> Option:
+    return Option(key, tuple(flags.split()), "list", metavar, help)
+
+
+def _map(key: str, flags: str, metavar: str, help: str) -> Option:
+    return Option(key, tuple(flags.split()), "map", metavar, help)
+
+
+OPTIONS: tuple[Option, ...] = (
+    _map("runtimes", "--add-runtime", "name=path", "Register an additional OCI compatible runtime"),
+    _text("bip", "--bip", "cidr", "Address and network of the bridge"),
+    _text("bridge", "-b --bridge", "name", "Name of the bridge containers are attached to (default havre0)"),
+    _flag("debug", "-D --debug", "Log at level debug"),
+    _text("data-root", "--data-root", "dir", "Directory of persistent state (default /var/lib/havre)"),
+    _text("default-runtime", "--default-runtime", "name", "OCI runtime of containers that name none (default: probed)"),
+    _list("dns", "--dns", "ip", "DNS server of containers that name none"),
+    _list("dns-opts", "--dns-opt", "option", "DNS option of containers that name none"),
+    _list("dns-search", "--dns-search", "domain", "DNS search domain of containers that name none"),
+    _text("exec-root", "--exec-root", "dir", "Directory of state that ends with a reboot (default /run/havre)"),
+    _text("group", "-G --group", "name", "Group of the unix socket (default havre, where there is one)"),
+    _list("hosts", "-H --host", "address", "Where to listen: unix://, tcp:// or fd:// (default in the exec root)"),
+    _list("insecure-registries", "--insecure-registry", "host", "Registry that may be reached without valid TLS"),
+    _text("ip", "--ip", "ip", "Host address of published ports that name none"),
+    _flag("iptables", "--iptables", "Set up NAT and filtering for containers (default true)"),
+    _list("labels", "--label", "key=value", "Label of the daemon, shown by info"),
+    _flag("live-restore", "--live-restore", "Leave containers running when the daemon ends"),
+    _text("log-driver", "--log-driver", "name", "Log driver of containers that name none (default local)"),
+    _text("log-level", "-l --log-level", "level", "debug, info, warn, error or fatal (default info)"),
+    _map("log-opts", "--log-opt", "name=value", "Option of the default log driver"),
+    _number("mtu", "--mtu", "MTU of the bridge"),
+    _text("pidfile", "-p --pidfile", "path", "Where to write the process id (default in the exec root)"),
+    _list("registry-mirrors", "--registry-mirror", "url", "Mirror of docker.io, asked first"),
+    _number("shutdown-timeout", "--shutdown-timeout", "Seconds containers get to end with the daemon (default 15)"),
+    _text("storage-driver", "-s --storage-driver", "name", "Storage driver (overlay2)"),
+    _flag("tls", "--tls", "Speak TLS on tcp://; implied by --tlsverify"),
+    _text("tlscacert", "--tlscacert", "path", "Certificates clients must be signed by"),
+    _text("tlscert", "--tlscert", "path", "Certificate of the daemon"),
+    _text("tlskey", "--tlskey", "path", "Key of that certificate"),
+    _flag("tlsverify", "--tlsverify", "Speak TLS on tcp:// and demand a certificate of clients"),
+)
+
+BY_KEY = {option.key: option for option in OPTIONS}

@@ -1,0 +1,43 @@
+"""Serving the API on the daemon's sockets, from the first request to the last."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from havre.api.app import Door
+from havre.api.verbs import Engine
+from havre.daemon.listeners import Listener
+
+log = logging.getLogger(__name__)
+
+# What still runs after the engine has ended is requests that wait for nothing any more.
+_DRAIN_SECONDS = 2.0
+
+
+class ApiServer:
+    """The door behind all listeners."""
+
+    def __init__(self, engine: Engine, listeners: Sequence[Listener]) -> None:
+        self._door = Door(engine)
+        self._listeners = listeners
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        """Take requests. Connections made since the sockets were opened have waited for this."""
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            server = await loop.create_server(self._door, sock=listener.socket, ssl=listener.tls, backlog=1024)
+            self._servers.append(server)
+            log.info("API listen on %s", listener.address)
+
+    async def stop_accepting(self) -> None:
+        """Refuse new connections; those that are open go on."""
+        for server in self._servers:
+            server.close()
+        for listener in self._listeners:
+            listener.close()
+
+    async def close(self) -> None:
+        """End what is left of the open connections."""
+        self._door.pre_shutdown()
+        await self._door.shutdown(_DRAIN_SECONDS)
