@@ -139,7 +139,7 @@ def test_endless_recursion_ends() -> None:
 
 
 SYNTAX = (
-    "{{ }} {{- -}} . .a .b.c $ $x := = , | ( ) if else end range with define block template break continue nil true"
+    "{{ }} {{- -}} . .a .b.c $ $x := = , | ( ) if else end range with define block template break nil true"
 )
 LITERALS = ['"s"', "`r`", "'c'", "1", "1.5", "-2", "0x1f", "x", "/*", "*/", '"%v %d %5.2f %q %x %[1]*d"', "é", "\\"]
 WORDS = st.sampled_from([*SYNTAX.split(), *LITERALS, " ", "\n", "\ud800", *FUNCTIONS])
