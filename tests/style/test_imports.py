@@ -1,0 +1,52 @@
+"""The client is cheap to start, and a room is cheap to enter: what a command imports, seen through ``sys.modules``."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.daemon import FakeDaemon
+
+HEAVY = ["asyncio", "aiohttp", "msgspec", "http.client", "email", "pyroute2", "sqlite3", "ssl"]
+SCRIPT = """
+import sys
+from havre.cli.main import main
+sys.argv = ["havre", *sys.argv[1:]]
+try:
+    code = main()
+except SystemExit as done:
+    code = done.code
+import json
+print(json.dumps({"code": code, "modules": sorted(sys.modules)}), file=sys.stderr)
+"""
+
+
+def modules_after(*args: str, host: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "-H", host, *args], capture_output=True, text=True, check=True, timeout=60
+    )
+    report = json.loads(done.stderr.splitlines()[-1])
+    assert not report["code"], done
+    return set(report["modules"])
+
+
+@pytest.mark.parametrize("command", [["ps"], ["ps", "-a", "--format", "json"], ["images"]])
+def test_a_command_imports_nothing_heavy(tmp_path: Path, command: list[str]) -> None:
+    with FakeDaemon(tmp_path / "d.sock") as daemon:
+        daemon.on("GET", "/containers/json", json=[])
+        daemon.on("GET", "/images/json", json=[])
+        loaded = modules_after(*command, host=f"unix://{tmp_path / 'd.sock'}")
+    assert {"havre.cli.main"} <= loaded
+    assert not loaded & set(HEAVY)
+    rooms = ("engine", "image", "network", "runtime", "volume", "logs", "store", "kernel", "api", "daemon")
+    assert not loaded & {f"havre.{room}" for room in rooms}
+
+
+def test_a_command_imports_only_itself(tmp_path: Path) -> None:
+    with FakeDaemon(tmp_path / "d.sock") as daemon:
+        daemon.on("GET", "/containers/json", json=[])
+        loaded = modules_after("ps", host=f"unix://{tmp_path / 'd.sock'}")
+    commands = {module for module in loaded if module.startswith("havre.cli.commands.")}
+    assert len(commands) <= 2, commands
