@@ -3,7 +3,7 @@
 Answers are JSON-able dicts in the newest API's shape.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from havre.errors import Forbidden, InvalidParameter, Unsupported
@@ -17,7 +17,7 @@ _PRUNE_FILTERS = ("label", "label!", "until")
 
 
 class NetworkVerbs:
-    """list, inspect, prune, and refusals of the rest. ``container_name`` gives the name of a container id ("" if gone)."""
+    """list, inspect, prune; the rest is refused. ``container_name`` gives the name of a container id ("" if gone)."""
 
     def __init__(self, networks: Networks, container_name: Callable[[str], str]) -> None:
         self._networks = networks
@@ -79,7 +79,7 @@ class NetworkVerbs:
         self._networks.get(reference)
         raise Unsupported("disconnecting a container from its network is not supported yet")
 
-    def _document(self, network: Network, endpoints: list[Endpoint]) -> dict[str, Any]:
+    def _document(self, network: Network, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         config = [{"Subnet": network.subnet, "Gateway": network.gateway}] if network.subnet else None
         return {
             "Name": network.name,

@@ -12,7 +12,8 @@ class Driver(Protocol):
 
     A network's life: ``choose`` decides what is still open (subnet, interface); the record is written; ``open``, once
     in each life of the daemon, finds any kernel state there may be (all of it after a restart, none after a reboot,
-    half of it after a crash) and makes it fit exactly the network and the endpoints given; ``close`` when it goes.
+    half of it after a crash) and makes it fit exactly the network and the endpoints given; ``leave``
+    when the daemon ends before the network does; ``close`` when it goes.
 
     An endpoint's life: ``plan`` sets addresses and ports aside (memory and host sockets only, so that dying undoes it);
     the record is written; ``attach`` makes the kernel state; ``detach`` ends all traffic and removes it, and is right
@@ -22,8 +23,8 @@ class Driver(Protocol):
 
     name: str
 
-    async def choose(self, network: Network) -> Network:
-        """Fill in what the record leaves open or what no longer fits this host. Changes nothing."""
+    async def choose(self, network: Network, in_use: bool) -> Network:
+        """Fill in what the record leaves open or what no longer fits host and settings; no changes while in use."""
         ...
 
     async def open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
@@ -48,6 +49,10 @@ class Driver(Protocol):
 
     async def detach(self, network: Network, endpoint: Endpoint) -> None:
         """Take the endpoint off the network: when this returns nothing passes any more."""
+        ...
+
+    async def leave(self, network: Network) -> None:
+        """Let go of the network and leave it to its containers: the next daemon opens it again."""
         ...
 
     async def close(self, network: Network) -> None:

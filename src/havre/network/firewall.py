@@ -26,7 +26,12 @@ class BridgeRules:
 
     @property
     def table(self) -> str:
-        return f"havre_{self.bridge}"
+        return table_of(self.bridge)
+
+
+def table_of(bridge: str) -> str:
+    """The name of the bridge's table."""
+    return f"havre_{bridge}"
 
 
 def ruleset(rules: BridgeRules, endpoints: Iterable[Endpoint]) -> str:
@@ -102,8 +107,9 @@ def withdraw(table: str, endpoint: Endpoint) -> list[str]:
     return [f"delete element ip {table} {name} {{ {key} }}\n" for name, key, _ in _elements(endpoint)]
 
 
-def removal(table: str) -> str:
-    """The transaction that takes the table away, whether or not it is there."""
+def removal(bridge: str) -> str:
+    """The transaction that takes the bridge's table away, whether or not it is there."""
+    table = table_of(bridge)
     return f"add table ip {table}\ndelete table ip {table}\n"
 
 

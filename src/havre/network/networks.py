@@ -66,17 +66,19 @@ class Networks:
     async def _open(self, network: Network, cursor: int) -> None:
         driver = self._drivers[network.driver]
         endpoints = [each for each in await self._db.read(records.endpoints) if each.network_id == network.id]
-        if network.driver == "bridge":
-            gone = [each for each in endpoints if not self.sandbox_path(each.container_id).exists()]
+        if network.driver != "host":
+            gone = [each for each in endpoints if not sandbox.alive(self.sandbox_path(each.container_id))]
             for endpoint in gone:
                 await self._forget(endpoint)
             endpoints = [each for each in endpoints if each not in gone]
-        network = await driver.choose(network)
-        await self._db.write(lambda connection: records.put_network(connection, network))
-        await driver.open(network, endpoints, cursor)
-        self._networks[network.id] = network
+        chosen = await driver.choose(network, in_use=bool(endpoints))
+        if network.interface not in ("", chosen.interface) or network.subnet not in ("", chosen.subnet):
+            await driver.close(network)
+        await self._db.write(lambda connection: records.put_network(connection, chosen))
+        await driver.open(chosen, endpoints, cursor)
+        self._networks[chosen.id] = chosen
         for endpoint in endpoints:
-            self._endpoints.setdefault(endpoint.container_id, {})[network.id] = endpoint
+            self._endpoints.setdefault(endpoint.container_id, {})[chosen.id] = endpoint
 
     async def live(self, container_ids: set[str]) -> None:
         """Drop every endpoint and namespace of containers that are not among ``container_ids``, those that run."""
@@ -89,8 +91,8 @@ class Networks:
     async def stop(self) -> None:
         """End this daemon's part: with no container connected the kernel state goes too, else all of it stays."""
         for network in list(self._networks.values()):
-            if not self.endpoints_on(network.id):
-                await self._drivers[network.driver].close(network)
+            driver = self._drivers[network.driver]
+            await (driver.leave(network) if self.endpoints_on(network.id) else driver.close(network))
         await self._tasks.close()
         self._ports.close()
         self._executor.shutdown()
@@ -130,12 +132,10 @@ class Networks:
         return endpoint
 
     async def disconnect(self, container_id: str, network: str) -> None:
-        """Take the container off the network; its published ports are free again."""
-        found = self.get(network)
-        endpoint = self._endpoints.get(container_id, {}).get(found.id)
-        if endpoint is None:
-            raise Forbidden(f"container {container_id} is not connected to network {found.name}")
-        await self._disconnect(endpoint)
+        """Take the container off the network; its published ports are free again. Not connected is disconnected."""
+        endpoint = self._endpoints.get(container_id, {}).get(self.get(network).id)
+        if endpoint is not None:
+            await self._disconnect(endpoint)
 
     def get(self, reference: str) -> Network:
         """The network of that name, id or unambiguous beginning of an id; "default" is the bridge."""

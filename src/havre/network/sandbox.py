@@ -3,10 +3,11 @@
 The namespace is bind-mounted at ``<exec root>/netns/<container id>``: the mount is the record of it.
 """
 
+import os
 from pathlib import Path
 
 from havre.kernel import namespaces
-from havre.kernel.netlink import LOOPBACK_INDEX, Rtnetlink, link_up
+from havre.kernel.rtnetlink import LOOPBACK_INDEX, Rtnetlink, link_up
 
 # As Docker sets them for a container with a network of its own: every user may ping and bind ports below 1024; and no
 # IPv6 on interfaces to come, for this network gives them none (the loopback keeps ::1).
@@ -37,6 +38,14 @@ def _prepare() -> None:
 def remove(path: Path) -> None:
     """Give the namespace up; what is inside goes with it. Blocks, for microseconds: the kernel works on afterwards."""
     namespaces.remove(path)
+
+
+def alive(path: Path) -> bool:
+    """Whether a namespace is mounted at ``path``: after a reboot there is none, even if the file has survived."""
+    try:
+        return os.stat(path).st_dev != os.stat(path.parent).st_dev
+    except FileNotFoundError:
+        return False
 
 
 def existing(directory: Path) -> list[str]:

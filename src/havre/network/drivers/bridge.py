@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import TypeVar
 
-from havre.errors import InvalidParameter, SystemFault, Unavailable
+from havre.errors import Conflict, InvalidParameter, SystemFault, Unavailable
 from havre.kernel.nftables import NftError
 from havre.lib.ids import new_id
 from havre.lib.tasks import TaskOwner
@@ -28,15 +28,18 @@ T = TypeVar("T")
 # How long a removed container's namespace may take to carry its veth away before the veth is removed by itself. The
 # namespace takes about 80 ms, however many there are; a veth alone takes 14 ms of the kernel's lock that all need.
 _GRACE = 0.25
+_OWNED = "owned"
 
 
 @dataclass(slots=True)
 class _State:
-    """What is known of one open network: the addresses and endpoints in use."""
+    """What is known of one open network; ``dying`` are removed endpoints whose veth (its key) may still be there."""
 
     rules: BridgeRules
     pool: AddressPool
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    dying: dict[str, Endpoint] = field(default_factory=dict)
+    reaping: bool = False
 
 
 class BridgeDriver:
@@ -58,50 +61,49 @@ class BridgeDriver:
         self._ports = ports
         self._tasks = tasks
         self._states: dict[str, _State] = {}
-        self._dying: dict[str, Callable[[], None]] = {}
-        self._reaping = False
-        self._choice = bridge_links.ChoiceLock()
+        self._claims = bridge_links.Claims()
 
-    async def choose(self, network: Network) -> Network:
-        await self._in_thread(self._choice.acquire)
-        choice = await self._in_thread(
-            bridge_links.choose,
-            network.interface or self._settings.bridge_name,
-            network.subnet,
-            network.gateway,
-            self._settings.bip,
-        )
-        options = {**network.options, "owned": "true" if choice.owned else "false"}
-        if network.interface and network.interface == choice.interface:
-            options["owned"] = network.options.get("owned", options["owned"])
+    async def choose(self, network: Network, in_use: bool) -> Network:
+        wanted = self._settings.bip
+        recorded = _address(network) if network.subnet else None
+        name = self._settings.bridge_name
+        if in_use and (network.interface != name or wanted not in (None, recorded)):
+            log.warning("--bridge and --bip take effect when no container runs: %s stays as it is", network.name)
+            name, wanted = network.interface, recorded
+        await self._in_thread(self._claims.begin_choice)
+        try:
+            self._claims.claim(name)
+            choice = await self._in_thread(bridge_links.choose, name, recorded, wanted)
+        except BaseException:
+            self._claims.end_choice()
+            raise
+        owned = network.options[_OWNED] if network.interface == name else str(choice.owned).lower()
         return replace(
             network,
-            interface=choice.interface,
+            interface=name,
             subnet=str(choice.address.network),
             gateway=str(choice.address.ip),
-            options=options,
+            options={**network.options, _OWNED: owned},
         )
 
     async def open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
         try:
             await self._open(network, endpoints, cursor)
         finally:
-            self._choice.release()
+            self._claims.end_choice()
 
     async def _open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
         address = _address(network)
-        gateway = IPv4Address(network.gateway)
         state = _State(
             BridgeRules(network.interface, address.network, self._settings.icc),
-            AddressPool(address.network, [gateway], cursor),
+            AddressPool(address.network, [address.ip], cursor),
+            {endpoint.endpoint_id: endpoint for endpoint in endpoints},
         )
         for endpoint in endpoints:
-            state.endpoints[endpoint.endpoint_id] = endpoint
             with suppress(InvalidParameter):
                 state.pool.take(IPv4Address(endpoint.ip_address))
             for port, reason in self._ports.reclaim(endpoint.ports):
                 log.warning("port %s/%s stays published, but is not reserved: %s", port.host_port, port.proto, reason)
-        self._states[network.id] = state
         # The rules come first: they guard what the bridge's settings open.
         if self._commits is not None:
             try:
@@ -110,10 +112,11 @@ class BridgeDriver:
                 raise Unavailable(
                     f"this kernel cannot do NAT with nftables (start with --iptables=false to do without): {error}"
                 ) from error
-        kept = {endpoint.host_interface for endpoint in endpoints}
+        routing = self._commits is not None
         await self._in_thread(
-            bridge_links.open_bridge, network.interface, address, self._settings.mtu, self._commits is not None, kept
+            bridge_links.open_bridge, network.interface, address, self._settings.mtu, routing, endpoints
         )
+        self._states[network.id] = state
 
     def plan(self, network: Network, container_id: str, request: EndpointRequest) -> Endpoint:
         state = self._states[network.id]
@@ -140,7 +143,7 @@ class BridgeDriver:
             ip_address=str(address),
             prefix_len=state.rules.subnet.prefixlen,
             mac=request.mac or mac_of(address),
-            host_interface=f"veth{endpoint_id[:11]}",
+            host_interface=bridge_links.veth_name(endpoint_id),
             ports=ports,
         )
         state.endpoints[endpoint_id] = endpoint
@@ -149,47 +152,62 @@ class BridgeDriver:
     def cursor(self, network: Network) -> int:
         return self._states[network.id].pool.cursor
 
-    def release(self, network: Network, endpoint: Endpoint) -> None:
-        state = self._states[network.id]
-        state.endpoints.pop(endpoint.endpoint_id, None)
-        self._ports.release(endpoint.ports)
-        address = IPv4Address(endpoint.ip_address)
-        # The address stays leased until the kernel has really let go of the interface that has it.
-        self._dying[endpoint.host_interface] = lambda: state.pool.give_back(address)
-        if not self._reaping:
-            self._reaping = True
-            self._tasks.start(self._reap(), "removed interfaces")
-
     async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path) -> None:
         state = self._states[network.id]
-        published = firewall.publish(state.rules.table, endpoint)
         link = self._in_thread(bridge_links.join, network.interface, endpoint, sandbox, self._settings.mtu)
-        if published and self._commits is not None:
-            results = await asyncio.gather(link, self._publish(state, "".join(published)), return_exceptions=True)
-            for result in results:
-                if isinstance(result, BaseException):
-                    raise result
-        else:
+        if not endpoint.ports:
             await link
+            return
+        results = await asyncio.gather(link, self._publish(state, endpoint), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     async def detach(self, network: Network, endpoint: Endpoint) -> None:
         state = self._states[network.id]
-        lines = firewall.publish(state.rules.table, endpoint) + firewall.withdraw(state.rules.table, endpoint)
-        if endpoint.ports and self._commits is not None:
-            # Adding before deleting makes it right also for elements that were never added.
-            with suppress(NftError):
-                await self._commits.apply("".join(lines))
+        state.endpoints.pop(endpoint.endpoint_id, None)
+        if endpoint.ports:
+            # Adding before deleting makes it right for elements that were never added, too.
+            added, deleted = (
+                firewall.publish(state.rules.table, endpoint),
+                firewall.withdraw(state.rules.table, endpoint),
+            )
+            await self._commit(state, "".join(added + deleted))
         await self._in_thread(bridge_links.silence, endpoint.host_interface)
 
+    def release(self, network: Network, endpoint: Endpoint) -> None:
+        state = self._states[network.id]
+        self._ports.release(endpoint.ports)
+        state.dying[endpoint.host_interface] = endpoint
+        if not state.reaping:
+            state.reaping = True
+            self._tasks.start(self._reap_later(state), "removed interfaces")
+
+    async def leave(self, network: Network) -> None:
+        await self._reap(self._states.pop(network.id))
+        self._claims.give_up(network.interface)
+
     async def close(self, network: Network) -> None:
-        state = self._states.pop(network.id)
-        if network.options.get("owned") == "true":
+        try:
+            self._claims.claim(network.interface)
+        except Conflict:
+            return  # the name was given up earlier and is another daemon's now
+        if network.id in self._states:
+            await self._reap(self._states.pop(network.id))
+        if network.options.get(_OWNED) == "true":
             await self._in_thread(bridge_links.delete, [network.interface])
         if self._commits is not None:
-            await self._commits.apply(firewall.removal(state.rules.table))
+            await self._commits.apply(firewall.removal(network.interface))
+        self._claims.give_up(network.interface)
 
-    async def _publish(self, state: _State, commands: str) -> None:
-        assert self._commits is not None
+    async def _publish(self, state: _State, endpoint: Endpoint) -> None:
+        await self._commit(state, "".join(firewall.publish(state.rules.table, endpoint)))
+        if any(port.proto == "udp" for port in endpoint.ports):
+            await self._in_thread(bridge_links.forget_flows, [endpoint])
+
+    async def _commit(self, state: _State, commands: str) -> None:
+        if self._commits is None:
+            return
         try:
             await self._commits.apply(commands)
         except NftError as error:
@@ -197,17 +215,22 @@ class BridgeDriver:
             log.warning("nftables table %s was damaged and is made anew: %s", state.rules.table, error)
             await self._commits.apply(firewall.ruleset(state.rules, state.endpoints.values()))
 
-    async def _reap(self) -> None:
+    async def _reap_later(self, state: _State) -> None:
         try:
-            while self._dying:
+            while state.dying:
                 await asyncio.sleep(_GRACE)
-                batch = dict(self._dying)
-                await self._in_thread(bridge_links.delete, list(batch))
-                for name, done in batch.items():
-                    self._dying.pop(name, None)
-                    done()
+                await self._reap(state)
         finally:
-            self._reaping = False
+            state.reaping = False
+
+    async def _reap(self, state: _State) -> None:
+        """See to it that removed endpoints are out of the kernel; only then are their addresses free."""
+        batch = dict(state.dying)
+        await self._in_thread(bridge_links.delete, list(batch))
+        await self._in_thread(bridge_links.forget_flows, batch.values())
+        for name, endpoint in batch.items():
+            if state.dying.pop(name, None) is not None:
+                state.pool.give_back(IPv4Address(endpoint.ip_address))
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         """Run ``work`` off the loop; when cancelled, wait for its end all the same: undoing it must come after it."""

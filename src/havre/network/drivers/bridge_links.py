@@ -1,61 +1,94 @@
 """The kernel's side of bridge networks: the bridge itself and the veth pairs on it. Every function blocks."""
 
+import errno
 import fcntl
+import logging
 import os
 import re
-from collections.abc import Collection, Iterable
+import socket
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
-from havre.errors import Conflict
-from havre.kernel import namespaces, netlink
-from havre.kernel.netlink import Rtnetlink
+from havre.errors import Conflict, InvalidParameter, SystemFault
+from havre.kernel import conntrack, namespaces, rtnetlink
+from havre.kernel.rtnetlink import Link, Rtnetlink
 from havre.network.ipam import free_network, mac_of
 from havre.network.model import Endpoint
 
+log = logging.getLogger(__name__)
+
+# nft takes these characters in names, and the kernel 15 of them for an interface.
+_BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
+# veth_name's form: nobody else's interfaces look like this.
 _VETH = re.compile(r"veth[0-9a-f]{11}")
 _INSIDE = "eth0"
 
 
-class ChoiceLock:
-    """Lets one daemon at a time choose a free network and take it: a lock on this network namespace itself."""
+def veth_name(endpoint_id: str) -> str:
+    """The host's end of an endpoint's veth pair."""
+    return f"veth{endpoint_id[:11]}"
+
+
+class Claims:
+    """What daemons in this network namespace must not do at the same time. All of it ends with the process."""
 
     def __init__(self) -> None:
-        self._fd = -1
+        self._choosing = -1
+        self._bridges: dict[str, socket.socket] = {}
 
-    def acquire(self) -> None:
-        if self._fd == -1:
-            fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            self._fd = fd
+    def begin_choice(self) -> None:
+        """Wait until no other daemon is between choosing a free network and taking it."""
+        fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        self._choosing = fd
 
-    def release(self) -> None:
-        if self._fd != -1:
-            os.close(self._fd)
-            self._fd = -1
+    def end_choice(self) -> None:
+        if self._choosing != -1:
+            os.close(self._choosing)
+            self._choosing = -1
+
+    def claim(self, bridge: str) -> None:
+        """Be the one daemon of ``bridge``. Raises ``Conflict`` when another one is."""
+        if bridge in self._bridges:
+            return
+        # An abstract address belongs to one network namespace, as the bridge's name does, and leaves no file behind.
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        try:
+            claim.bind(f"\0havre/bridge/{bridge}")
+        except OSError as error:
+            claim.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise Conflict(f"the bridge {bridge} is another havred's: choose a name with --bridge") from None
+        self._bridges[bridge] = claim
+
+    def give_up(self, bridge: str) -> None:
+        if bridge in self._bridges:
+            self._bridges.pop(bridge).close()
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A bridge's name and address; ``owned`` when it is ours to make and to remove."""
+    """A bridge's address; ``owned`` when the bridge is ours to make and to remove."""
 
-    interface: str
     address: IPv4Interface
     owned: bool
 
 
-def choose(name: str, subnet: str, gateway: str, wanted: IPv4Interface | None) -> Choice:
+def choose(name: str, recorded: IPv4Interface | None, wanted: IPv4Interface | None) -> Choice:
     """Decide the bridge's address: ``wanted`` (--bip), else what it has, else the recorded one, else a free network."""
-    with Rtnetlink() as socket:
-        link = socket.link(name)
+    if not _BRIDGE_NAME.fullmatch(name):
+        raise InvalidParameter(f"invalid bridge name {name!r}: letters, digits, and _ . - within, 15 at most")
+    with Rtnetlink() as netlink:
+        link = netlink.link(name)
         if link is not None and link.kind != "bridge":
             raise Conflict(f"the interface {name} exists and is not a bridge: choose another name with --bridge")
-        addresses, routes = socket.addresses(), socket.routes()
+        addresses, routes = netlink.addresses(), netlink.routes()
     index = link.index if link is not None else -1
     present = [address for owner, address in addresses if owner == index]
-    recorded = IPv4Interface(f"{gateway}/{subnet.partition('/')[2]}") if subnet else None
     if wanted is not None:
         address = wanted
     elif present:
@@ -68,31 +101,43 @@ def choose(name: str, subnet: str, gateway: str, wanted: IPv4Interface | None) -
         else:
             network = free_network(busy)
             address = IPv4Interface((network.network_address + 1, network.prefixlen))
-    return Choice(name, address, owned=link is None)
+    # Bridges we make carry a MAC address made from their own; that tells one left by a lost data root from a user's.
+    return Choice(address, link is None or any(link.mac == mac_of(each.ip) for each in present))
 
 
-def open_bridge(name: str, address: IPv4Interface, mtu: int, routing: bool, kept: Collection[str]) -> None:
-    """Make the bridge, or take it over; delete those of its veths (by our naming) that are not among ``kept``.
+def open_bridge(name: str, address: IPv4Interface, mtu: int, routing: bool, endpoints: Sequence[Endpoint]) -> None:
+    """Make the bridge, or take it over with the veths of ``endpoints``; others of our naming on it are removed.
 
     ``routing`` switches on what NAT needs: forwarding, where the host does not forward yet, and for this bridge alone
     answers to the host's loopback.
     """
-    with Rtnetlink() as socket:
-        link = socket.link(name)
+    with Rtnetlink() as netlink:
+        link = netlink.link(name)
         if link is None:
-            socket.execute(netlink.bridge_add(name, mac_of(address.ip), mtu))
-            link = socket.link(name)
+            netlink.execute(rtnetlink.bridge_add(name, mac_of(address.ip), mtu))
+            link = netlink.link(name)
             assert link is not None
         with suppress(FileNotFoundError):  # a kernel without IPv6
             namespaces.write_sysctl(f"net/ipv6/conf/{name}/disable_ipv6", "1")
-        socket.execute(netlink.address_add(link.index, address), netlink.link_up(link.index))
-        ports = [port.name for port in socket.links() if port.master == link.index]
-        orphans = [port for port in ports if _VETH.fullmatch(port) and port not in kept]
-        socket.execute(*(netlink.link_delete(port) for port in orphans))
+        netlink.execute(rtnetlink.address_add(link.index, address), rtnetlink.link_up(link.index))
+        _tidy(netlink, link, endpoints)
     if routing:
         namespaces.write_sysctl(f"net/ipv4/conf/{name}/route_localnet", "1")
         if namespaces.read_sysctl("net/ipv4/ip_forward") == "0":
             namespaces.write_sysctl("net/ipv4/ip_forward", "1")
+
+
+def _tidy(netlink: Rtnetlink, bridge: Link, endpoints: Sequence[Endpoint]) -> None:
+    links = {link.name: link for link in netlink.links()}
+    wanted = {endpoint.host_interface for endpoint in endpoints}
+    for name, link in links.items():
+        if link.master == bridge.index and _VETH.fullmatch(name) and name not in wanted:
+            netlink.execute(rtnetlink.link_delete(name))
+    for name in wanted:
+        if name not in links:
+            log.warning("the interface %s of a running container is gone: it has no network until its restart", name)
+        elif links[name].master != bridge.index:
+            netlink.execute(rtnetlink.link_master(name, bridge.index), rtnetlink.hairpin_on(name))
 
 
 def join(bridge: str, endpoint: Endpoint, sandbox: Path, mtu: int) -> None:
@@ -100,38 +145,49 @@ def join(bridge: str, endpoint: Endpoint, sandbox: Path, mtu: int) -> None:
     name = endpoint.host_interface
     fd = os.open(sandbox, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with Rtnetlink() as socket:
-            link = socket.link(bridge)
+        with Rtnetlink() as netlink:
+            link = netlink.link(bridge)
             if link is None:
-                raise Conflict(f"the bridge {bridge} is gone: restart the daemon to make it again")
-            socket.execute(
-                netlink.veth_add(name, link.index, _INSIDE, endpoint.mac, fd, mtu),
-                netlink.no_link_local(name),
-                netlink.hairpin_on(name),
-                netlink.link_up(name),
+                raise SystemFault(f"the bridge {bridge} is gone: restart the daemon to make it again")
+            netlink.execute(
+                rtnetlink.veth_add(name, link.index, _INSIDE, endpoint.mac, fd, mtu),
+                rtnetlink.no_link_local(name),
+                rtnetlink.hairpin_on(name),
+                rtnetlink.link_up(name),
             )
     finally:
         os.close(fd)
-    with namespaces.enter(sandbox, Rtnetlink) as socket:
-        inside = socket.link(_INSIDE)
+    with namespaces.enter(sandbox, Rtnetlink) as netlink:
+        inside = netlink.link(_INSIDE)
         assert inside is not None
-        socket.execute(
-            netlink.link_up(inside.index),
-            netlink.address_add(inside.index, IPv4Interface(f"{endpoint.ip_address}/{endpoint.prefix_len}")),
-            netlink.default_route_add(inside.index, IPv4Address(endpoint.gateway)),
+        netlink.execute(
+            # Up before the route: a route needs a link that is up.
+            rtnetlink.link_up(inside.index),
+            rtnetlink.address_add(inside.index, IPv4Interface(f"{endpoint.ip_address}/{endpoint.prefix_len}")),
+            rtnetlink.default_route_add(inside.index, IPv4Address(endpoint.gateway)),
         )
 
 
 def silence(name: str) -> None:
     """Stop all traffic of the veth at once, without waiting for its removal."""
-    with Rtnetlink() as socket:
-        socket.execute(netlink.port_off(name))
+    with Rtnetlink() as netlink:
+        netlink.execute(rtnetlink.port_off(name))
 
 
 def delete(names: Iterable[str]) -> None:
     """Remove those of the links that are still there."""
-    with Rtnetlink() as socket:
-        present = {link.name for link in socket.links()}
+    with Rtnetlink() as netlink:
+        present = {link.name for link in netlink.links()}
         for name in names:
             if name in present:
-                socket.execute(netlink.link_delete(name))
+                netlink.execute(rtnetlink.link_delete(name))
+
+
+def forget_flows(endpoints: Iterable[Endpoint]) -> None:
+    """Forget the UDP flows to the ports ``endpoints`` publish or published, so that NAT looks at their clients anew."""
+    ports = {port.host_port for endpoint in endpoints for port in endpoint.ports if port.proto == "udp"}
+    if not ports:
+        return
+    with Rtnetlink() as netlink:
+        local = {address.ip for _, address in netlink.addresses()}
+    conntrack.forget_udp(ports, lambda destination: destination in local or destination.is_loopback)

@@ -12,7 +12,7 @@ class NoneDriver:
 
     name = "null"
 
-    async def choose(self, network: Network) -> Network:
+    async def choose(self, network: Network, in_use: bool) -> Network:
         return network
 
     async def open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
@@ -31,6 +31,9 @@ class NoneDriver:
         return
 
     async def detach(self, network: Network, endpoint: Endpoint) -> None:
+        return
+
+    async def leave(self, network: Network) -> None:
         return
 
     async def close(self, network: Network) -> None:

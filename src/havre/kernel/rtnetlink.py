@@ -1,0 +1,212 @@
+"""Links, addresses and routes of one network namespace, over rtnetlink. The network room comes in.
+
+Requests are values; ``Rtnetlink.execute`` does any number of them in one system call. Layouts are those of
+linux/rtnetlink.h, linux/if_link.h and linux/if_addr.h.
+"""
+
+import errno
+import socket
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from havre.kernel.netlink import (
+    CREATE,
+    EXCLUSIVE,
+    NetlinkError,
+    NetlinkSocket,
+    Request,
+    attribute,
+    attributes,
+    nested,
+    number,
+    text,
+)
+
+_IFINFO = struct.Struct("=BxHiII")
+_IFADDR = struct.Struct("=BBBBI")
+_RTMSG = struct.Struct("=BBBBBBBBI")
+_UINT = struct.Struct("=I")
+
+_NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
+_NEWADDR, _GETADDR = 20, 22
+_NEWROUTE, _GETROUTE = 24, 26
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_AF_SPEC = 1, 3, 4, 10, 18, 26
+_IFLA_NET_NS_FD, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 28, 1, 2, 4, 5
+_VETH_INFO_PEER, _IFLA_BRPORT_STATE, _IFLA_BRPORT_MODE, _IFLA_INET6_ADDR_GEN_MODE = 1, 1, 4, 8
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
+_IFF_UP = 0x1
+_RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 3, 0, 1
+_BR_STATE_DISABLED, _IN6_ADDR_GEN_MODE_NONE = 0, 1
+_NO_INDEX = _IFINFO.pack(0, 0, 0, 0, 0)  # the link is named by an attribute
+
+LOOPBACK_INDEX = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An interface; ``master`` is the index of its bridge, or 0; ``kind`` is "" for hardware and the loopback."""
+
+    index: int
+    name: str
+    kind: str
+    master: int
+    up: bool
+    mac: str
+
+
+def bridge_add(name: str, mac: str, mtu: int) -> Request:
+    """Make the bridge ``name``, up; a fixed ``mac`` keeps it from changing with every port that joins."""
+    body = (
+        _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP)
+        + text(_IFLA_IFNAME, name)
+        + attribute(_IFLA_ADDRESS, _mac(mac))
+        + number(_IFLA_MTU, mtu)
+        + nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"))
+    )
+    return Request(_NEWLINK, CREATE | EXCLUSIVE, body, f"add bridge {name}")
+
+
+def veth_add(name: str, bridge: int, peer: str, peer_mac: str, peer_netns: int, mtu: int) -> Request:
+    """Make a veth pair, both down: ``name``, a port of ``bridge`` (index); ``peer`` in the namespace of that fd."""
+    other = (
+        _NO_INDEX
+        + text(_IFLA_IFNAME, peer)
+        + attribute(_IFLA_ADDRESS, _mac(peer_mac))
+        + number(_IFLA_MTU, mtu)
+        + number(_IFLA_NET_NS_FD, peer_netns)
+    )
+    body = (
+        _NO_INDEX
+        + text(_IFLA_IFNAME, name)
+        + number(_IFLA_MTU, mtu)
+        + number(_IFLA_MASTER, bridge)
+        + nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "veth"), nested(_IFLA_INFO_DATA, nested(_VETH_INFO_PEER, other)))
+    )
+    return Request(_NEWLINK, CREATE | EXCLUSIVE, body, f"add veth {name}")
+
+
+def link_master(name: str, bridge: int) -> Request:
+    """Make the link a port of ``bridge`` (index)."""
+    body = _NO_INDEX + text(_IFLA_IFNAME, name) + number(_IFLA_MASTER, bridge)
+    return Request(_NEWLINK, 0, body, f"put {name} on its bridge")
+
+
+def hairpin_on(name: str) -> Request:
+    """Let the bridge send a frame back out of the port ``name`` it came in by."""
+    return Request(_NEWLINK, 0, _port_option(name, _IFLA_BRPORT_MODE, 1), f"set hairpin mode of {name}")
+
+
+def port_off(name: str) -> Request:
+    """Stop all traffic of the bridge port ``name`` at once; one that is not there (any more) counts as stopped."""
+    body = _port_option(name, _IFLA_BRPORT_STATE, _BR_STATE_DISABLED)
+    return Request(_NEWLINK, 0, body, f"stop bridge port {name}", frozenset({errno.ENODEV, errno.EINVAL}))
+
+
+def no_link_local(name: str) -> Request:
+    """Give the link no IPv6 address of its own making when it comes up; done already where there is no IPv6."""
+    family = nested(socket.AF_INET6, attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_IN6_ADDR_GEN_MODE_NONE])))
+    body = _NO_INDEX + text(_IFLA_IFNAME, name) + nested(_IFLA_AF_SPEC, family)
+    return Request(_NEWLINK, 0, body, f"disable IPv6 addresses of {name}", frozenset({errno.EAFNOSUPPORT}))
+
+
+def link_up(link: str | int) -> Request:
+    """Bring a link up, given its name or index."""
+    if isinstance(link, int):
+        body = _IFINFO.pack(0, 0, link, _IFF_UP, _IFF_UP)
+    else:
+        body = _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP) + text(_IFLA_IFNAME, link)
+    return Request(_NEWLINK, 0, body, f"bring link {link} up")
+
+
+def link_delete(name: str) -> Request:
+    """Remove the link, and with one end of a veth pair the other; one that is not there counts as removed.
+
+    The kernel waits until no CPU can be using it: about 14 ms, during which all other changes to links wait too.
+    """
+    return Request(_DELLINK, 0, _NO_INDEX + text(_IFLA_IFNAME, name), f"delete link {name}", frozenset({errno.ENODEV}))
+
+
+def address_add(index: int, address: IPv4Interface) -> Request:
+    """Give the link the address, with the network's broadcast address; one it already has counts as given."""
+    body = (
+        _IFADDR.pack(socket.AF_INET, address.network.prefixlen, 0, _RT_SCOPE_UNIVERSE, index)
+        + attribute(_IFA_LOCAL, address.packed)
+        + attribute(_IFA_ADDRESS, address.packed)
+        + attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
+    )
+    return Request(_NEWADDR, CREATE | EXCLUSIVE, body, f"add address {address}", frozenset({errno.EEXIST}))
+
+
+def default_route_add(index: int, gateway: IPv4Address) -> Request:
+    """Route everything else through ``gateway``, which the link must reach."""
+    body = (
+        _RTMSG.pack(socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0)
+        + attribute(_RTA_GATEWAY, gateway.packed)
+        + number(_RTA_OIF, index)
+    )
+    return Request(_NEWROUTE, CREATE | EXCLUSIVE, body, f"add default route via {gateway}")
+
+
+class Rtnetlink(NetlinkSocket):
+    """A route socket of the network namespace it was opened in; see ``NetlinkSocket``."""
+
+    def __init__(self) -> None:
+        super().__init__(socket.NETLINK_ROUTE)
+
+    def links(self) -> list[Link]:
+        """Every interface."""
+        return [_link(payload) for payload in self.dump(_GETLINK, _NO_INDEX, "list links")]
+
+    def link(self, name: str) -> Link | None:
+        """The interface called ``name``, or None."""
+        try:
+            return _link(self.ask(_GETLINK, _NO_INDEX + text(_IFLA_IFNAME, name), f"look up link {name}"))
+        except NetlinkError as error:
+            if error.errno == errno.ENODEV:
+                return None
+            raise
+
+    def addresses(self) -> list[tuple[int, IPv4Interface]]:
+        """The IPv4 addresses, each with its interface's index."""
+        found = []
+        for payload in self.dump(_GETADDR, _IFADDR.pack(socket.AF_INET, 0, 0, 0, 0), "list addresses"):
+            _, prefix, _, _, index = _IFADDR.unpack_from(payload)
+            given = attributes(payload[_IFADDR.size :])
+            found.append((index, IPv4Interface((given.get(_IFA_LOCAL) or given[_IFA_ADDRESS], prefix))))
+        return found
+
+    def routes(self) -> list[tuple[int, IPv4Network]]:
+        """The IPv4 unicast destinations of all tables but the default route, each with its interface's index (or 0)."""
+        found = []
+        for payload in self.dump(_GETROUTE, _RTMSG.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0), "list routes"):
+            _, prefix, _, _, _, _, _, kind, _ = _RTMSG.unpack_from(payload)
+            given = attributes(payload[_RTMSG.size :])
+            if kind == _RTN_UNICAST and prefix and _RTA_DST in given:
+                index = _UINT.unpack(given.get(_RTA_OIF, bytes(4)))[0]
+                found.append((index, IPv4Network((given[_RTA_DST], prefix), strict=False)))
+        return found
+
+
+def _port_option(name: str, option: int, value: int) -> bytes:
+    data = nested(_IFLA_INFO_SLAVE_DATA, attribute(option, bytes([value])))
+    return _NO_INDEX + text(_IFLA_IFNAME, name) + nested(_IFLA_LINKINFO, text(_IFLA_INFO_SLAVE_KIND, "bridge"), data)
+
+
+def _mac(value: str) -> bytes:
+    return bytes.fromhex(value.replace(":", ""))
+
+
+def _link(payload: bytes) -> Link:
+    _, _, index, flags, _ = _IFINFO.unpack_from(payload)
+    given = attributes(payload[_IFINFO.size :])
+    info = attributes(given.get(_IFLA_LINKINFO, b""))
+    return Link(
+        index=index,
+        name=given[_IFLA_IFNAME].rstrip(b"\0").decode(),
+        kind=info.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode(),
+        master=_UINT.unpack(given.get(_IFLA_MASTER, bytes(4)))[0],
+        up=bool(flags & _IFF_UP),
+        mac=given.get(_IFLA_ADDRESS, b"").hex(":"),
+    )
