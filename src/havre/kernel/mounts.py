@@ -37,6 +37,7 @@ _PROPAGATION = {
     "rslave": MS_SLAVE | MS_REC,
 }
 
+_SYNC_FILE_RANGE_WRITE = 2
 _SYS_MOUNT_SETATTR = 442  # the same number on every architecture
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
@@ -155,6 +156,12 @@ def syncfs(path: str | os.PathLike[str]) -> None:
             raise _error(path)
     finally:
         os.close(fd)
+
+
+def start_writing_out(fd: int) -> None:
+    """Start writing the file's changed pages to disk without waiting, so that a later sync has less to wait for."""
+    # Where the file system cannot (EINVAL), the sync does it all.
+    _libc.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE)
 
 
 def _parse(line: str) -> MountInfo:

@@ -15,15 +15,11 @@ from types import MappingProxyType
 
 from havre.errors import Conflict, NotFound
 from havre.image.snapshots import Snapshot, Usage
-from havre.kernel import mounts
+from havre.kernel import mounts, overlayfs
+from havre.kernel.inodeflags import spread_subdirectories
 from havre.lib.tasks import TaskOwner
 from havre.store.db import Connection, Database
 from havre.store.layout import Layout
-
-# nofollow: a redirect a layer brought along must not be able to point anywhere. No index and no metacopy: a layer stays
-# readable file by file, for archives and for another kernel.
-_OPTIONS = "index=off,metacopy=off,redirect_dir=nofollow"
-_OPTIONS_LIMIT = 4095  # a page, less the final NUL
 
 
 class OverlaySnapshotter:
@@ -42,6 +38,7 @@ class OverlaySnapshotter:
         self._tasks = TaskOwner("snapshots")
 
     async def start(self) -> None:
+        spread_subdirectories(self._root)
         for snapshot in await self._db.read(_load):
             self._add(snapshot)
         known = {snapshot.number for snapshot in self._snapshots.values()}
@@ -91,11 +88,13 @@ class OverlaySnapshotter:
         snapshot = self._get(key)
         if snapshot.committed and not readonly:
             raise Conflict(f"snapshot {key} is committed and can only be mounted readonly")
-        stack = self._stack(snapshot)
-        if readonly and len(stack) == 1:
-            mounts.bind(self._fs(stack[0]), target, readonly=True, recursive=False)
+        stack = [self._fs(number) for number in self._stack(snapshot)]
+        if readonly:
+            overlayfs.mount_stack(target, stack)
+        elif len(stack) == 1:
+            mounts.bind(stack[0], target, recursive=False)  # an image without layers: nothing to stand on
         else:
-            self._mount_overlay(stack, target, readonly)
+            overlayfs.mount_stack(target, stack[1:], stack[0], stack[0].with_name("work"))
         self._mounted.setdefault(key, set()).add(target)
 
     async def unmount(self, target: Path) -> None:
@@ -159,21 +158,6 @@ class OverlaySnapshotter:
             os.chown(fs, below.st_uid, below.st_gid)
             os.chmod(fs, below.st_mode & 0o7777)
 
-    def _mount_overlay(self, stack: list[int], target: Path, readonly: bool) -> None:
-        top = "" if readonly else f",upperdir={self._root}/{stack[0]}/fs,workdir={self._root}/{stack[0]}/work"
-        lower = stack if readonly else stack[1:]
-        flags = mounts.MS_RDONLY if readonly else 0
-        data = f"{_OPTIONS},lowerdir={_join(str(self._root), lower)}{top}"
-        if len(data) <= _OPTIONS_LIMIT:
-            mounts.mount("overlay", target, "overlay", flags, data)
-            return
-        fd = os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            data = f"{_OPTIONS},lowerdir={_join(f'/proc/self/fd/{fd}', lower)}{top}"
-            mounts.mount("overlay", target, "overlay", flags, data)
-        finally:
-            os.close(fd)
-
     def _learn_mounts(self) -> None:
         """Find the mounts an earlier daemon made: their upper directory (or root) lies below ours."""
         by_number = {str(snapshot.number): key for key, snapshot in self._snapshots.items()}
@@ -229,12 +213,6 @@ def measure(directory: Path) -> Usage:
                 elif entry.is_file(follow_symlinks=False):
                     size += status.st_size
     return Usage(size, inodes)
-
-
-def _join(root: str, numbers: list[int]) -> str:
-    # A colon or a comma in the data root's own path would end the name.
-    escaped = root.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
-    return ":".join(f"{escaped}/{number}/fs" for number in numbers)
 
 
 def _load(connection: Connection) -> list[Snapshot]:

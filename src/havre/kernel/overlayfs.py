@@ -1,0 +1,42 @@
+"""Mounting a stack of directories as one with overlayfs. Snapshots and the unpacking child come in here."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from havre.kernel import mounts
+
+# nofollow: a redirect that a layer brought along must not point anywhere. No index, no metacopy: a layer stays readable
+# file by file, for archives and for another kernel.
+_OPTIONS = "index=off,metacopy=off,redirect_dir=nofollow"
+_OPTIONS_LIMIT = 4095  # a page, less the final NUL
+OPAQUE = "trusted.overlay.opaque"
+
+
+def mount_stack(target: Path, lower: Sequence[Path], upper: Path | None = None, work: Path | None = None) -> None:
+    """Show ``lower`` (top first) under ``upper`` at ``target``; without ``upper`` read-only.
+
+    ``work`` is an empty directory on the file system of ``upper``. The kernel takes up to 500 layers, but only a page
+    of options, so with many of them all must lie in one directory's sub-directories (``<common>/<number>/fs``).
+    """
+    if upper is None and len(lower) == 1:
+        mounts.bind(lower[0], target, readonly=True, recursive=False)  # overlayfs wants two layers at least
+        return
+    flags = mounts.MS_RDONLY if upper is None else 0
+    tail = f",upperdir={_escaped(upper)},workdir={_escaped(work)}" if upper and work else ""
+    data = f"{_OPTIONS},lowerdir={':'.join(map(_escaped, lower))}{tail}"
+    if len(os.fsencode(data)) <= _OPTIONS_LIMIT:
+        mounts.mount("overlay", target, "overlay", flags, data)
+        return
+    common = Path(os.path.commonpath(lower))
+    fd = os.open(common, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        short = ":".join(f"/proc/self/fd/{fd}/{layer.relative_to(common)}" for layer in lower)
+        mounts.mount("overlay", target, "overlay", flags, f"{_OPTIONS},lowerdir={short}{tail}")
+    finally:
+        os.close(fd)
+
+
+def _escaped(path: Path | None) -> str:
+    # A colon would end the name, a comma the option.
+    return str(path).replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
