@@ -117,10 +117,12 @@ def to_json(value: object) -> str:
 
 
 def _record_json(value: Record) -> str:
-    inner = value.to_json()
-    if isinstance(inner, dict) and not isinstance(inner, Map):
-        return f"{{{','.join(f'{_json_string(key)}:{to_json(item)}' for key, item in inner.items())}}}"
-    return to_json(inner)
+    text = f"{{{','.join(f'{_json_string(key)}:{to_json(item)}' for key, item in value.to_json().items())}}}"
+    # Where a type writes its own JSON, Go's escaping of HTML comes in again.
+    return text.translate(_HTML_IN_JSON) if value.computed else text
+
+
+_HTML_IN_JSON = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
 def _json_string(text: str) -> str:

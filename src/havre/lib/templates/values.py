@@ -23,7 +23,7 @@ class Record:
     """A struct: named fields and methods. Subclasses say which."""
 
     type_name = "struct {}"
-    #: Whether the fields are methods of the type, which Go words differently when they are given arguments.
+    #: Whether the fields are methods of the type, computed when asked for, as in the rows of Docker's lists.
     computed = False
 
     def get(self, name: str) -> object:
@@ -37,8 +37,8 @@ class Record:
         """The fields in Go's order, for printing."""
         return ()
 
-    def to_json(self) -> object:
-        """The value as ``json`` shows it: plain JSON values and Records."""
+    def to_json(self) -> dict[str, object]:
+        """The members of the JSON object ``json`` shows, in order."""
         return dict(self.items())
 
 
