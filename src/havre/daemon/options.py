@@ -1,4 +1,4 @@
-"""Every option of havred, once: its flags, its key in daemon.json, its kind. Names are dockerd's: its files work here."""
+"""Every option of havred, once: its flags, its key in daemon.json, its kind. Names are dockerd's: its file works here."""
 
 from dataclasses import dataclass
 from typing import Literal

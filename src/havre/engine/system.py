@@ -1,0 +1,310 @@
+"""What Docker tells about the engine itself: info, version, disk usage, and who may log in to a registry."""
+
+import asyncio
+import os
+import re
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from havre import __version__
+from havre.engine.events import Events
+from havre.kernel import hostinfo
+from havre.kernel.cgroups import Cgroups
+from havre.lib import times
+from havre.store.files import write_atomic
+from havre.wire import versions
+from havre.wire.filters import Filters
+
+Json = dict[str, Any]
+
+_INDEX = "https://index.docker.io/v1/"
+_INSECURE_CIDRS = ("::1/128", "127.0.0.0/8")
+# GOARCH, which clients compare with, for what the kernel calls the machine.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+_PROXIES = {"HttpProxy": "HTTP_PROXY", "HttpsProxy": "HTTPS_PROXY", "NoProxy": "NO_PROXY"}
+
+
+class ContainerListing(Protocol):
+    async def list(self, all: bool, limit: int | None, size: bool, filters: Filters) -> list[Json]: ...
+
+
+class ImageUsage(Protocol):
+    def count(self) -> int:
+        """How many images there are."""
+
+    async def disk_usage(self) -> Json:
+        """``{"LayersSize": bytes, "Images": […]}``."""
+
+
+class VolumeUsage(Protocol):
+    async def disk_usage(self) -> list[Json]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the configuration and the host settle for the daemon's life. ``runtimes`` maps names to programs."""
+
+    identity: str
+    data_root: Path
+    cgroups: Cgroups
+    storage_driver: str
+    log_driver: str
+    default_runtime: str
+    runtimes: Mapping[str, str]
+    conmon: str = "conmon"
+    firewall: str = "nftables"
+    log_drivers: tuple[str, ...] = ()
+    network_drivers: tuple[str, ...] = ()
+    volume_drivers: tuple[str, ...] = ()
+    address_pools: tuple[tuple[str, int], ...] = ()
+    insecure_registries: tuple[str, ...] = ()
+    registry_mirrors: tuple[str, ...] = ()
+    live_restore: bool = False
+    init_binary: str = ""
+
+
+@dataclass(slots=True)
+class System:
+    """``docker info``, ``version``, ``system df``, ``login``. ``states`` gives the state of every container."""
+
+    facts: Facts
+    events: Events
+    states: Callable[[], Iterable[str]]
+    listing: ContainerListing
+    images: ImageUsage
+    volumes: VolumeUsage
+    check_auth: Callable[[Any], Awaitable[Json]]
+    labels: tuple[str, ...] = ()
+    debug: bool = False
+    host: hostinfo.Host = field(default_factory=hostinfo.host)
+    _versions: dict[str, str] = field(default_factory=dict)
+
+    def reload(self, labels: tuple[str, ...], debug: bool) -> None:
+        """Take over what may change while the daemon runs."""
+        self.labels, self.debug = labels, debug
+        attributes = {"name": self.host.name, "labels": " ".join(labels), "debug": str(debug).lower()}
+        self.events.publish("daemon", "reload", self.facts.identity, attributes)
+
+    async def info(self) -> Json:
+        """Everything ``GET /info`` has in API 1.51."""
+        limits = hostinfo.limits(self.facts.cgroups)
+        return {
+            "ID": self.facts.identity,
+            **self._objects(),
+            **self._storage(),
+            "Plugins": self._plugins(),
+            **self._limits(limits),
+            **self._process(),
+            **self._host(),
+            **self._registries(),
+            **await self._runtimes(),
+            "Swarm": _NO_SWARM,
+            "LiveRestoreEnabled": self.facts.live_restore,
+            "Isolation": "",
+            "SecurityOptions": _security_options(),
+            "ProductLicense": "",
+            "DefaultAddressPools": [{"Base": base, "Size": size} for base, size in self.facts.address_pools],
+            "FirewallBackend": {"Driver": self.facts.firewall},
+            "CDISpecDirs": [],
+            "Warnings": _warnings(limits),
+        }
+
+    async def version(self) -> Json:
+        """Everything ``GET /version`` has."""
+        engine = {
+            "Version": __version__,
+            "ApiVersion": versions.MAX,
+            "MinAPIVersion": versions.MIN,
+            "GitCommit": "",
+            # The field's name is Docker's; what stands there is the language this engine is written in.
+            "GoVersion": "python{}.{}.{}".format(*sys.version_info[:3]),
+            "Os": "linux",
+            "Arch": _ARCHITECTURES.get(self.host.architecture, self.host.architecture),
+            "KernelVersion": self.host.kernel,
+            "BuildTime": "",
+        }
+        details = {**{key: value for key, value in engine.items() if key != "Version"}, "Experimental": "false"}
+        components: list[Json] = [{"Name": "Engine", "Version": __version__, "Details": details}]
+        for name, program in (*self.facts.runtimes.items(), ("conmon", self.facts.conmon)):
+            number, commit = _split_version(await self._version_of(program))
+            components.append({"Name": name, "Version": number, "Details": {"GitCommit": commit}})
+        return {"Platform": {"Name": f"havre {__version__}"}, "Components": components, **engine}
+
+    async def disk_usage(self, types: frozenset[str]) -> Json:
+        """Sizes of ``types`` (container, image, volume, build-cache), measured now; the others are null."""
+        images: Json = await self.images.disk_usage() if "image" in types else {}
+        return {
+            "LayersSize": images.get("LayersSize", 0),
+            "Images": images.get("Images"),
+            "Containers": await self.listing.list(True, None, True, Filters()) if "container" in types else None,
+            "Volumes": await self.volumes.disk_usage() if "volume" in types else None,
+            "BuildCache": [] if "build-cache" in types else None,
+        }
+
+    async def login(self, auth: Any) -> Json:
+        """Check credentials at their registry; ``{"Status", "IdentityToken"}`` or ``Unauthorized``."""
+        return await self.check_auth(auth)
+
+    def _objects(self) -> Json:
+        states = list(self.states())
+        running, paused = states.count("running"), states.count("paused")
+        return {
+            "Containers": len(states),
+            "ContainersRunning": running,
+            "ContainersPaused": paused,
+            "ContainersStopped": len(states) - running - paused,
+            "Images": self.images.count(),
+        }
+
+    def _storage(self) -> Json:
+        backing = hostinfo.file_system(self.facts.data_root)
+        return {
+            "Driver": self.facts.storage_driver,
+            "DriverStatus": [["Backing Filesystem", backing], ["Supports d_type", "true"]],
+            "DockerRootDir": str(self.facts.data_root),
+        }
+
+    def _plugins(self) -> Json:
+        return {
+            "Volume": list(self.facts.volume_drivers),
+            "Network": list(self.facts.network_drivers),
+            "Authorization": None,
+            "Log": list(self.facts.log_drivers),
+        }
+
+    def _limits(self, limits: hostinfo.Limits) -> Json:
+        return {
+            "MemoryLimit": limits.memory,
+            "SwapLimit": limits.swap,
+            "CpuCfsPeriod": limits.cpu_quota,
+            "CpuCfsQuota": limits.cpu_quota,
+            "CPUShares": limits.cpu_shares,
+            "CPUSet": limits.cpu_set,
+            "PidsLimit": limits.pids,
+            "OomKillDisable": limits.oom_kill_disable,
+            "IPv4Forwarding": hostinfo.forwards_ipv4(),
+            "CgroupDriver": "cgroupfs",
+            "CgroupVersion": str(self.facts.cgroups.version),
+        }
+
+    def _process(self) -> Json:
+        return {
+            "Debug": self.debug,
+            "NFd": hostinfo.open_files(),
+            "NGoroutines": len(asyncio.all_tasks()),
+            "NEventsListener": self.events.listeners,
+            "SystemTime": times.rfc3339nano(time.time_ns()),
+            "LoggingDriver": self.facts.log_driver,
+            "Labels": list(self.labels),
+            "ExperimentalBuild": False,
+            "ServerVersion": __version__,
+            **{key: os.environ.get(name) or os.environ.get(name.lower(), "") for key, name in _PROXIES.items()},
+        }
+
+    def _host(self) -> Json:
+        return {
+            "Name": self.host.name,
+            "KernelVersion": self.host.kernel,
+            "OperatingSystem": self.host.system,
+            "OSVersion": self.host.system_version,
+            "OSType": "linux",
+            "Architecture": self.host.architecture,
+            "NCPU": self.host.processors,
+            "MemTotal": self.host.memory,
+            "GenericResources": None,
+        }
+
+    def _registries(self) -> Json:
+        mirrors = [f"{mirror.rstrip('/')}/" for mirror in self.facts.registry_mirrors]
+        insecure = self.facts.insecure_registries
+        hosts = {
+            name: {"Name": name, "Mirrors": [], "Secure": False, "Official": False}
+            for name in insecure
+            if "/" not in name
+        }
+        official = {"Name": "docker.io", "Mirrors": mirrors, "Secure": True, "Official": True}
+        return {
+            "IndexServerAddress": _INDEX,
+            "RegistryConfig": {
+                "IndexConfigs": {**hosts, "docker.io": official},
+                "InsecureRegistryCIDRs": [*_INSECURE_CIDRS, *(name for name in insecure if "/" in name)],
+                "Mirrors": mirrors,
+            },
+        }
+
+    async def _runtimes(self) -> Json:
+        default = self.facts.runtimes.get(self.facts.default_runtime, "")
+        _, commit = _split_version(await self._version_of(default)) if default else ("", "")
+        return {
+            "Runtimes": {name: {"path": program} for name, program in self.facts.runtimes.items()},
+            "DefaultRuntime": self.facts.default_runtime,
+            "InitBinary": self.facts.init_binary,
+            "ContainerdCommit": {"ID": ""},
+            "RuncCommit": {"ID": commit},
+            "InitCommit": {"ID": ""},
+        }
+
+    async def _version_of(self, program: str) -> str:
+        """What ``program --version`` prints, asked once; empty when it cannot be run."""
+        if program not in self._versions:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    program, "--version", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+                )
+                output, _ = await process.communicate()
+                self._versions[program] = output.decode(errors="replace")
+            except OSError:
+                return ""
+        return self._versions[program]
+
+
+def identity(path: Path) -> str:
+    """The engine's id, kept in the file at ``path``, which is made when it is not there."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        made = str(uuid.uuid4())
+        write_atomic(path, f"{made}\n".encode(), 0o600)
+        return made
+
+
+_NO_SWARM: Json = {
+    "NodeID": "",
+    "NodeAddr": "",
+    "LocalNodeState": "inactive",
+    "ControlAvailable": False,
+    "Error": "",
+    "RemoteManagers": None,
+}
+
+
+def _security_options() -> list[str]:
+    options = []
+    if hostinfo.has_seccomp():
+        options.append("name=seccomp,profile=builtin")
+    if hostinfo.has_cgroup_namespaces():
+        options.append("name=cgroupns")
+    return options
+
+
+def _warnings(limits: hostinfo.Limits) -> list[str]:
+    missing = {
+        "No memory limit support": not limits.memory,
+        "No swap limit support": not limits.swap,
+        "No cpu cfs quota support": not limits.cpu_quota,
+        "No cpuset support": not limits.cpu_set,
+        "IPv4 forwarding is disabled": not hostinfo.forwards_ipv4(),
+    }
+    return [f"WARNING: {text}" for text, is_missing in missing.items() if is_missing]
+
+
+def _split_version(text: str) -> tuple[str, str]:
+    """The number and the commit in what a program says of its version; empty where it says none."""
+    number = re.search(r"version:?\s+(\S+)", text)
+    commit = re.search(r"commit:?\s+(\S+)", text)
+    return number[1] if number else "", commit[1] if commit else ""

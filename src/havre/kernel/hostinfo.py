@@ -1,0 +1,113 @@
+"""What the host is, as ``GET /info`` tells it: kernel, distribution, processors, memory, and which limits it has."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from havre.kernel import mounts
+from havre.kernel.cgroups import Cgroups
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What does not change while the daemon runs. ``memory`` is bytes of RAM."""
+
+    name: str
+    kernel: str
+    architecture: str
+    system: str
+    system_version: str
+    processors: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Which resources containers can be limited in, after the control groups of this host."""
+
+    memory: bool
+    swap: bool
+    cpu_quota: bool
+    cpu_shares: bool
+    cpu_set: bool
+    pids: bool
+    oom_kill_disable: bool
+
+
+def host() -> Host:
+    """Read the host's own files; what cannot be read is empty or 0."""
+    release = _os_release()
+    machine = os.uname()
+    return Host(
+        name=socket.gethostname(),
+        kernel=machine.release,
+        architecture=machine.machine,
+        system=release.get("PRETTY_NAME") or release.get("NAME") or "Linux",
+        system_version=release.get("VERSION_ID", ""),
+        processors=os.cpu_count() or 1,
+        memory=_memory_total(),
+    )
+
+
+def limits(cgroups: Cgroups) -> Limits:
+    """What the controllers in ``cgroups`` can do."""
+    found, old = cgroups.controllers, cgroups.version == 1
+    memory = "memory" in found
+    swap = memory and (not old or (cgroups.trees["memory"] / "memory.memsw.limit_in_bytes").exists())
+    return Limits(
+        memory=memory,
+        swap=swap,
+        cpu_quota="cpu" in found,
+        cpu_shares="cpu" in found,
+        cpu_set="cpuset" in found,
+        pids="pids" in found,
+        oom_kill_disable=memory and old,
+    )
+
+
+def forwards_ipv4() -> bool:
+    """Whether the kernel routes between interfaces now."""
+    return _read("/proc/sys/net/ipv4/ip_forward").strip() == "1"
+
+
+def has_seccomp() -> bool:
+    """Whether the kernel can filter system calls."""
+    return "\nSeccomp:" in _read("/proc/self/status")
+
+
+def has_cgroup_namespaces() -> bool:
+    return os.path.exists("/proc/self/ns/cgroup")
+
+
+def open_files() -> int:
+    """How many descriptors this process has."""
+    return len(os.listdir("/proc/self/fd")) - 1
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system that ``path`` is on, as the table of mounts calls it; empty if that does not say."""
+    device = os.stat(path).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    return next((entry.fstype for entry in reversed(mounts.mountinfo()) if entry.device == number), "")
+
+
+def _os_release() -> dict[str, str]:
+    text = _read("/etc/os-release") or _read("/usr/lib/os-release")
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+
+
+def _memory_total() -> int:
+    for line in _read("/proc/meminfo").splitlines():
+        name, _, rest = line.partition(":")
+        if name == "MemTotal":
+            return int(rest.split()[0]) * 1024
+    return 0
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""

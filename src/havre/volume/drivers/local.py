@@ -1,0 +1,98 @@
+"""Local volumes: ``<volumes>/<name>/_data`` on the daemon's own disk, where Docker has them too."""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from havre.errors import InvalidParameter, Unsupported
+from havre.store.files import sync_directory
+
+log = logging.getLogger(__name__)
+
+# No volume's name can begin with a dot.
+_HIDDEN = ".removed-"
+_MOUNT_OPTIONS = ("type", "device", "o", "size")
+
+
+class LocalDriver:
+    """The driver called ``local``."""
+
+    name = "local"
+
+    def __init__(self, volumes: Path) -> None:
+        self._volumes = volumes
+
+    def check(self, options: Mapping[str, str]) -> None:
+        """None is taken so far: those that mount something (type, device, o, size) say so by name."""
+        for option in options:
+            if option in _MOUNT_OPTIONS:
+                raise Unsupported(f"havre does not implement the option {option!r} of local volumes yet")
+            raise InvalidParameter(f'invalid option: "{option}"')
+
+    def create(self, name: str) -> None:
+        home = self._volumes / name
+        if (home / "_data").is_dir():
+            return
+        home.mkdir(mode=0o701, exist_ok=True)
+        (home / "_data").mkdir(mode=0o755, exist_ok=True)
+        # The mask of the process may have taken something away: containers of any user enter here.
+        (home / "_data").chmod(0o755)
+        home.chmod(0o701)
+        sync_directory(home)
+        sync_directory(self._volumes)
+
+    def path(self, name: str) -> Path:
+        return self._volumes / name / "_data"
+
+    def take_away(self, name: str) -> None:
+        hidden = self._hidden(name)
+        if hidden.exists():
+            self.discard(name)
+        try:
+            (self._volumes / name).rename(hidden)
+        except FileNotFoundError:
+            return
+        sync_directory(self._volumes)
+
+    def discard(self, name: str) -> None:
+        shutil.rmtree(self._hidden(name), ignore_errors=True)
+
+    def recover(self, names: frozenset[str]) -> None:
+        for hidden in self._volumes.glob(f"{_HIDDEN}*"):
+            name = hidden.name.removeprefix(_HIDDEN)
+            if name in names and not (self._volumes / name).exists():
+                hidden.rename(self._volumes / name)
+                log.info("volume %s: its removal was interrupted, it is back", name)
+            else:
+                shutil.rmtree(hidden, ignore_errors=True)
+        for name in names:
+            self.create(name)
+
+    def usage(self, name: str) -> int:
+        seen: set[tuple[int, int]] = set()
+        total = 0
+        for status in _files(self.path(name)):
+            if (key := (status.st_dev, status.st_ino)) not in seen:
+                seen.add(key)
+                total += status.st_size
+        return total
+
+    def _hidden(self, name: str) -> Path:
+        return self._volumes / f"{_HIDDEN}{name}"
+
+
+def _files(directory: Path) -> Iterator[os.stat_result]:
+    """The status of everything below ``directory`` but directories; what vanishes meanwhile is passed over."""
+    waiting = [os.fspath(directory)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        yield entry.stat(follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
