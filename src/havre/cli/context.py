@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from time import perf_counter
 
 from havre.cli.errors import CommandError
 from havre.client.config import ConfigFile
+from havre.errors import HavreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
     from havre.cli.parser import Args
     from havre.client.http import Client
 
+MOST_AT_ONCE = 50
+
 
 class Context:
     """``out``, ``err`` and ``stdin`` are text streams over ``.buffer`` (bytes); ``command`` is the command as typed
-    ("run", "container run"); ``debug`` is ``-D``. The client connects at its first request, not here.
+    ("run", "container run"); ``debug`` is ``-D``; ``began`` is when the program began (``time.perf_counter``). The
+    client connects at its first request, not here.
     """
 
     def __init__(
@@ -31,6 +36,7 @@ class Context:
         stdin: TextIO | None = None,
         out: TextIO | None = None,
         err: TextIO | None = None,
+        began: float | None = None,
     ) -> None:
         self.options = options
         self.command = command
@@ -38,7 +44,8 @@ class Context:
         self.stdin = stdin or sys.stdin
         self.out = out or sys.stdout
         self.err = err or sys.stderr
-        self.config = ConfigFile(options.config, environ)
+        self.config = ConfigFile(options.config, environ, lambda text: self.err.write(f"WARNING: {text}\n"))
+        self.began = perf_counter() if began is None else began
         self._client: Client | None = None
 
     @property
@@ -51,40 +58,68 @@ class Context:
         address.
         """
         if self._client is None:
-            from havre.client.http import Client
-            from havre.client.resolve import resolve
-
-            endpoint = resolve(self.options, self.config, self.environ)
-            version = self.environ.get("DOCKER_API_VERSION", "").removeprefix("v") or None
-            headers = {}
-            if os.path.exists(self.config.path):
-                headers = {name: str(value) for name, value in self.config.table("HttpHeaders").items()}
-                headers.pop("User-Agent", None)
-            self._client = Client(endpoint, version, headers)
+            self._client = self.new_client()
         return self._client
+
+    def new_client(self) -> Client:
+        """A client of its own for another thread: one client serves one caller at a time."""
+        from havre.client.http import Client
+        from havre.client.resolve import resolve
+
+        endpoint = resolve(self.options, self.config, self.environ)
+        version = self.environ.get("DOCKER_API_VERSION", "").removeprefix("v") or None
+        headers = {name: str(value) for name, value in self.config.table("HttpHeaders").items()}
+        headers.pop("User-Agent", None)
+        return Client(endpoint, version, headers)
 
     def each(self, names: Iterable[str], action: Callable[[str], object]) -> int:
         """Run ``action`` for each name; one that fails does not stop the others. Docker's exit code: 1 if any failed.
 
         A success prints the name; an ``action`` that prints something itself returns False.
         """
-        from havre.client.errors import DaemonUnreachable
-        from havre.errors import HavreError
+        return self._report((name, _outcome(action, name)) for name in names)
 
-        failures: list[str] = []
-        for name in names:
+    def each_at_once(self, names: list[str], action: Callable[[Client, str], object]) -> int:
+        """As ``each``, with all of them under way at the same time: ``action`` gets a client of its own with
+        the name.
+        """
+        if len(names) == 1:
+            return self.each(names, lambda name: action(self.client, name))
+        from concurrent.futures import ThreadPoolExecutor
+
+        def one(name: str) -> object:
+            client = self.new_client()
             try:
-                if action(name) is not False:
-                    self.out.write(f"{name}\n")
-            except DaemonUnreachable:
-                raise
-            except HavreError as error:
-                failures.append(str(error))
+                return _outcome(lambda name: action(client, name), name)
+            finally:
+                client.close()
+
+        with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
+            return self._report(zip(names, pool.map(one, names), strict=True))
+
+    def _report(self, outcomes: Iterable[tuple[str, object]]) -> int:
+        failures: list[str] = []
+        for name, outcome in outcomes:
+            if isinstance(outcome, HavreError):
+                failures.append(str(outcome))
+            elif outcome is not False:
+                self.out.write(f"{name}\n")
         if failures:
-            self.out.flush()
             raise CommandError("\n".join(failures))
         return 0
 
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
+
+
+def _outcome(action: Callable[[str], object], name: str) -> object:
+    """What ``action`` returned, or the failure of this one object; a daemon out of reach fails them all."""
+    from havre.client.errors import DaemonUnreachable
+
+    try:
+        return action(name)
+    except DaemonUnreachable:
+        raise
+    except HavreError as error:
+        return error

@@ -22,3 +22,8 @@ class FlagError(CommandError):
 
 class ArityError(CommandError):
     """The command line has too few or too many arguments: ``message`` lacks the command's name, which ``main`` adds."""
+
+
+def with_help(command: str, message: str) -> str:
+    """A failure of ``run`` or ``create`` as Docker words it: named, with the way to the command's help."""
+    return f"havre: {message}\n\nRun 'havre {command} --help' for more information"

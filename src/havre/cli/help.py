@@ -19,7 +19,7 @@ def command_help(command: str, module: str, usage: str, summary: str, parser: Pa
     names = [name for name, (other, _) in sorted(COMMANDS.items()) if other == module]
     if len(names) > 1:
         parts.append("Aliases:\n  " + ", ".join(f"havre {name}" for name in names) + "\n")
-    shown = [flag for _, flag in sorted(parser.flags.items()) if not flag.hidden]
+    shown = [flag for name, flag in sorted(parser.flags.items()) if name == flag.long and not flag.hidden]
     if shown:
         parts.append("Options:\n" + flag_lines(shown))
     return "\n".join(parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from time import perf_counter
 
 from havre.cli.commands import COMMANDS, GROUPS
 from havre.cli.context import Context
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from havre.cli.parser import Args
 
+BEGAN = perf_counter()
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 INTERRUPTED = 130
 
@@ -116,7 +118,7 @@ def _run(options: Args, command: str, rest: list[str]) -> int:
         return _wrong(error, module.USAGE, command)
     except ArityError as error:
         return _wrong(CommandError(f"havre: 'havre {command}' {error.message}", error.exit_code), module.USAGE, command)
-    ctx = Context(options, command)
+    ctx = Context(options, command, began=BEGAN)
     try:
         code: int = module.run(args, ctx)
     finally:

@@ -37,7 +37,7 @@ class Args:
 class Flag:
     """One declared flag; the fields are ``Parser.flag``'s."""
 
-    __slots__ = ("convert", "default", "help", "hidden", "kind", "long", "short", "word")
+    __slots__ = ("bare", "convert", "default", "help", "hidden", "kind", "long", "short", "word")
 
     def __init__(
         self,
@@ -47,8 +47,9 @@ class Flag:
         help: str,
         default: Any,
         word: str,
-        convert: Callable[[str], Any] | None,
+        convert: Callable[[str], Any] | str,
         hidden: bool,
+        bare: str | None,
     ) -> None:
         self.long = long
         self.short = short
@@ -58,10 +59,21 @@ class Flag:
         self.word = word
         self.convert = convert
         self.hidden = hidden
+        self.bare = "true" if kind == "bool" else bare
 
     @property
     def repeated(self) -> bool:
         return self.kind in _REPEATED
+
+    def converter(self) -> Callable[[str], Any]:
+        """``convert`` itself, imported if it is only named."""
+        if callable(self.convert):
+            return self.convert
+        from importlib import import_module
+
+        module, _, name = self.convert.partition(":")
+        found: Callable[[str], Any] = getattr(import_module(module), name)
+        return found
 
     def shown(self) -> str:
         """The flag as Docker's error texts name it: ``-m, --memory``."""
@@ -98,8 +110,9 @@ class Parser:
         *,
         default: Any = None,
         word: str = "",
-        convert: Callable[[str], Any] | None = None,
+        convert: Callable[[str], Any] | str = "",
         hidden: bool = False,
+        bare: str | None = None,
     ) -> None:
         """Declare ``--long`` (and ``-short``).
 
@@ -110,10 +123,14 @@ class Parser:
         something else and raises ValueError with the reason; ``default`` is the value when the flag is not given,
         else the kind's zero.
         """
-        made = Flag(long, short, kind, help, default, word or kind, convert, hidden)
+        made = Flag(long, short, kind, help, default, word or kind, convert, hidden, bare)
         self.flags[long] = made
         if short:
             self._shorts[short] = made
+
+    def alias(self, other: str, long: str) -> None:
+        """Let ``--other``, which help does not show, mean ``--long``."""
+        self.flags[other] = self.flags[long]
 
     def arity(self, least: int, most: int | None = None) -> None:
         """How many arguments: exactly ``least``, or ``least`` to ``most`` (``MANY`` for no end). Undeclared
@@ -143,7 +160,8 @@ class Parser:
         self._check_arity(len(args))
         given = set(values)
         full = {
-            long.replace("-", "_"): values[long] if long in given else flag.start() for long, flag in self.flags.items()
+            flag.long.replace("-", "_"): values[flag.long] if flag.long in given else flag.start()
+            for flag in self.flags.values()
         }
         return Args(full, given, args)
 
@@ -157,8 +175,8 @@ class Parser:
                 raise HelpWanted
             raise FlagError(f"unknown flag: --{name}")
         if not equals:
-            if flag.kind == "bool":
-                value = "true"
+            if flag.bare is not None:
+                value = flag.bare
             else:
                 following = next(rest, None)
                 if following is None:
@@ -177,8 +195,8 @@ class Parser:
                 raise FlagError(f"unknown shorthand flag: {letter!r} in -{letters}")
             if tail.startswith("=") and len(tail) > 1:
                 return self._set(flag, tail[1:], values)
-            if flag.kind == "bool":
-                self._set(flag, "true", values)
+            if flag.bare is not None:
+                self._set(flag, flag.bare, values)
                 letters = tail
                 continue
             if not tail:
@@ -191,9 +209,9 @@ class Parser:
 
     def _set(self, flag: Flag, text: str, values: dict[str, Any]) -> None:
         try:
-            value = flag.convert(text) if flag.convert else convert(flag.kind, text)
+            value = flag.converter()(text) if flag.convert else convert(flag.kind, text)
         except ValueError as error:
-            raise FlagError(f'invalid argument "{text}" for "{flag.shown()}" flag: {error}') from error
+            raise FlagError(f'invalid argument {go_quoted(text)} for "{flag.shown()}" flag: {error}') from error
         if flag.repeated:
             values.setdefault(flag.long, list(flag.default or ())).append(value)
         else:
@@ -217,6 +235,12 @@ class Parser:
 
 class HelpWanted(Exception):
     """``--help`` (or ``-h`` where it means nothing else) stands on the command line."""
+
+
+def go_quoted(text: str) -> str:
+    """The text as Go's ``%q`` prints it: in double quotes, what is not printable escaped."""
+    special = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    return '"' + "".join(special.get(c) or (c if c.isprintable() else f"\\x{ord(c):02x}") for c in text) + '"'
 
 
 def convert(kind: str, text: str) -> Any:

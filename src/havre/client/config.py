@@ -11,7 +11,7 @@ from havre.errors import InvalidParameter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 
@@ -20,16 +20,28 @@ class ConfigFile:
     exist).
     """
 
-    def __init__(self, directory: str = "", environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        directory: str = "",
+        environ: Mapping[str, str] = os.environ,
+        warn: Callable[[str], object] = lambda text: None,
+    ) -> None:
         self.directory = directory or environ.get("DOCKER_CONFIG", "") or os.path.expanduser("~/.docker")
         self.path = os.path.join(self.directory, "config.json")
+        self._warn = warn
         self._values: dict[str, Any] | None = None
 
     @property
     def values(self) -> dict[str, Any]:
-        """The whole file; {} where there is none. Raises InvalidParameter for a file that is not a JSON object."""
+        """The whole file; {} where there is none. A file that cannot be used is {} too, and ``warn`` is told
+        why, once.
+        """
         if self._values is None:
-            self._values = self._load()
+            try:
+                self._values = self._load()
+            except InvalidParameter as error:
+                self._values = {}
+                self._warn(error.message)
         return self._values
 
     def text(self, key: str) -> str:

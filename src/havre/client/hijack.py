@@ -6,7 +6,7 @@ import _socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from havre.client.connection import Connection
+    from havre.client.connection import Connection, Socket
 
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 
@@ -31,21 +31,16 @@ class HijackedSocket:
             return data
         return self._stream.recv(size)
 
-    def recv_waiting(self) -> bytes:
-        """What came together with the head and would not make ``fileno`` readable; b"" if nothing."""
-        data, self._left = self._left, b""
-        return data
-
     def sendall(self, data: bytes | bytearray | memoryview) -> None:
         self._stream.sendall(data)
 
     def close_write(self) -> None:
         """Say that nothing more will be sent; reading goes on."""
-        try:
-            self._stream.shutdown(_socket.SHUT_WR)
-        except OSError:
-            # The other end is gone already; the reader learns it from its own end.
-            pass
+        _quietly(self._stream, _socket.SHUT_WR)
+
+    def abort(self) -> None:
+        """End both directions, waking up whoever reads; ``close`` is still due."""
+        _quietly(self._stream, _socket.SHUT_RDWR)
 
     def fileno(self) -> int:
         return self._stream.fileno()
@@ -58,3 +53,11 @@ class HijackedSocket:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _quietly(stream: Socket, how: int) -> None:
+    try:
+        stream.shutdown(how)
+    except OSError:
+        # The other end is gone already; the reader learns it from its own end.
+        pass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 
 from havre.client.errors import DaemonUnreachable
 from havre.client.hosts import TlsFiles
@@ -37,13 +38,16 @@ def client_context(files: TlsFiles) -> ssl.SSLContext:
 
 
 class TlsSocket:
-    """A connected socket with TLS on it; ``shutdown`` ends our direction only."""
+    """A connected socket with TLS on it. One thread may read while another writes; ``shutdown(SHUT_WR)`` ends
+    our direction.
+    """
 
     def __init__(self, stream: socket.socket, name: str, files: TlsFiles) -> None:
         self._stream = stream
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._session = client_context(files).wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._lock = threading.Lock()
         try:
             while True:
                 try:
@@ -62,39 +66,40 @@ class TlsSocket:
 
     def _feed(self) -> None:
         data = self._stream.recv(_READ)
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
+        with self._lock:
+            if data:
+                self._incoming.write(data)
+            else:
+                self._incoming.write_eof()
 
     def recv(self, size: int, /) -> bytes:
         while True:
             try:
-                data = self._session.read(size)
+                with self._lock:
+                    return self._session.read(size)
             except ssl.SSLWantReadError:
-                self._flush()
                 self._feed()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
-            else:
-                return data
-
-    def pending(self) -> int:
-        """Bytes already decrypted or received that would not make ``fileno`` readable."""
-        return self._session.pending() + self._incoming.pending
 
     def sendall(self, data: bytes | bytearray | memoryview, /) -> None:
         view = memoryview(data)
         while view:
-            view = view[self._session.write(view[:_READ]) :]
-            self._flush()
+            with self._lock:
+                view = view[self._session.write(view[:_READ]) :]
+                encrypted = self._outgoing.read()
+            self._stream.sendall(encrypted)
 
     def shutdown(self, how: int, /) -> None:
-        try:
-            self._session.unwrap()
-        except ssl.SSLError:
-            # Our close_notify is written; the error says that theirs has not come yet, which is the point.
-            pass
+        if how != socket.SHUT_WR:
+            self._stream.shutdown(how)
+            return
+        with self._lock:
+            try:
+                self._session.unwrap()
+            except ssl.SSLError:
+                # Our close_notify is written; the error says that theirs has not come yet, which is the point.
+                pass
         self._flush()
 
     def fileno(self) -> int:

@@ -1,0 +1,22 @@
+"""``havre pause``: freeze the processes of containers."""
+
+from __future__ import annotations
+
+from havre.cli.parser import MANY
+from havre.client.query import quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from havre.cli.context import Context
+    from havre.cli.parser import Args, Parser
+
+HELP = "Pause all processes within one or more containers"
+USAGE = "havre pause CONTAINER [CONTAINER...]"
+
+
+def configure(parser: Parser) -> None:
+    parser.arity(1, MANY)
+
+
+def run(args: Args, ctx: Context) -> int:
+    return ctx.each_at_once(args.args, lambda client, name: client.post(f"/containers/{quote(name)}/pause").read())

@@ -1,0 +1,52 @@
+"""One line of comma-separated fields as Go's ``encoding/csv`` reads it: what ``--mount``, ``--network`` and
+``--gpus`` take.
+"""
+
+from __future__ import annotations
+
+
+def split(text: str) -> list[str]:
+    """The fields of one line. A field may stand in double quotes (then ``""`` is a quote and commas are text).
+
+    Raises ValueError with Go's reason and column.
+    """
+    fields: list[str] = []
+    at = 0
+    while True:
+        if text.startswith('"', at):
+            field, at = _quoted(text, at)
+        else:
+            end = text.find(",", at)
+            end = len(text) if end < 0 else end
+            field = text[at:end]
+            if '"' in field:
+                column = len(text[: at + field.index('"')].encode()) + 1
+                raise ValueError(f'parse error on line 1, column {column}: bare " in non-quoted-field')
+            at = end
+        fields.append(field)
+        if at >= len(text):
+            break
+        at += 1
+    if fields == [""]:
+        raise ValueError("EOF")
+    return fields
+
+
+def _quoted(text: str, start: int) -> tuple[str, int]:
+    """The quoted field beginning at ``start`` and the place of the comma (or end) after it."""
+    parts: list[str] = []
+    at = start + 1
+    while True:
+        end = text.find('"', at)
+        if end < 0:
+            column = len(text.encode()) + 1
+            raise ValueError(f'parse error on line 1, column {column}: extraneous or missing " in quoted-field')
+        parts.append(text[at:end])
+        if text.startswith('"', end + 1):
+            parts.append('"')
+            at = end + 2
+            continue
+        if end + 1 < len(text) and text[end + 1] != ",":
+            column = len(text[:end].encode()) + 1
+            raise ValueError(f'parse error on line 1, column {column}: extraneous or missing " in quoted-field')
+        return "".join(parts), end + 1
