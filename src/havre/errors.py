@@ -1,7 +1,7 @@
 """The error classes of havre, named by what the caller can do about them.
 
-Every room raises these; each door (REST, CLI, registry) translates them once, in one table. This module imports nothing,
-so that any room may use it.
+Every room raises these; each door (REST, CLI, registry) translates them once, in one table. This module imports
+nothing, so that any room may use it.
 """
 
 
@@ -50,7 +50,9 @@ class SystemFault(HavreError):
 
 
 class StartFailed(HavreError):
-    """The runtime could not start the process. ``exit_code`` is Docker's: 126 not executable, 127 not found, else 128."""
+    """The runtime could not start the process. ``exit_code`` is Docker's: 126 not executable, 127 not found,
+    else 128.
+    """
 
     def __init__(self, message: str, exit_code: int = 128) -> None:
         super().__init__(message)

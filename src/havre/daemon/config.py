@@ -51,7 +51,7 @@ class Config:
     log_opts: Mapping[str, str] = field(default_factory=dict)
     storage_driver: str = "overlay2"
     shutdown_timeout: int = 15
-    live_restore: bool = False
+    live_restore: bool = True
     tls: bool = False
     tlsverify: bool = False
     tlscacert: str = ""

@@ -1,0 +1,41 @@
+"""What `docker` means by its verbs: the only room that combines images, networks, volumes, logs and the runtime.
+
+The REST door comes in through ``Engine``, which holds the verbs by group; ``daemon.assemble`` builds it.
+"""
+
+from dataclasses import dataclass
+
+from havre.engine.container.attach import Attacher
+from havre.engine.container.copy import Copier
+from havre.engine.container.create import Creator
+from havre.engine.container.exec import Execs
+from havre.engine.container.lifecycle import Lifecycle
+from havre.engine.container.listing import Listing
+from havre.engine.container.logs import Logs
+from havre.engine.container.remove import Remover
+from havre.engine.container.top import Processes
+from havre.engine.events import Events
+from havre.engine.images import Images
+from havre.engine.networks import NetworkVerbs
+from havre.engine.system import System
+from havre.engine.volumes import Volumes
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Docker's verbs, by group."""
+
+    create: Creator
+    lifecycle: Lifecycle
+    removal: Remover
+    processes: Processes
+    attach: Attacher
+    execs: Execs
+    copy: Copier
+    logs: Logs
+    listing: Listing
+    images: Images
+    networks: NetworkVerbs
+    volumes: Volumes
+    events: Events
+    system: System

@@ -1,7 +1,7 @@
 """Control groups, the one place that knows both shapes: v1 (a tree per controller, also as "hybrid") and v2 (one tree).
 
-The OCI runtime makes a container's group and sets its limits; this module finds it again to list, freeze, kill and remove
-what is in it, without a runtime process. Callers name a group by its path below the roots, e.g. ``/havre/<id>``.
+The OCI runtime makes a container's group and sets its limits; this module finds it again to list, freeze, kill and
+remove what is in it, without a runtime process. Callers name a group by its path below the roots, e.g. ``/havre/<id>``.
 """
 
 import os
@@ -16,7 +16,9 @@ ROOT = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class Cgroups:
-    """The host's control group trees: ``version`` is 1 or 2, ``trees`` maps a controller (v1) or "" (v2) to its root."""
+    """The host's control group trees: ``version`` is 1 or 2, ``trees`` maps a controller (v1) or "" (v2) to its
+    root.
+    """
 
     version: int
     trees: dict[str, Path]
@@ -83,7 +85,11 @@ class Cgroups:
     def freeze(self, group: str, frozen: bool) -> None:
         """Stop or continue all processes of ``group``; returns once the kernel says it is so."""
         if self.version == 1:
-            file, word, wanted = self.directory(group, "freezer") / "freezer.state", "FROZEN" if frozen else "THAWED", None
+            file, word, wanted = (
+                self.directory(group, "freezer") / "freezer.state",
+                "FROZEN" if frozen else "THAWED",
+                None,
+            )
         else:
             file, word, wanted = self.directory(group, "") / "cgroup.freeze", str(int(frozen)), f"frozen {int(frozen)}"
         file.write_text(word)

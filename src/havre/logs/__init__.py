@@ -1,7 +1,8 @@
 """What containers have written: how it is kept, read back, followed and rotated.
 
-A driver decides where output goes. Its life: ``path`` tells conmon where to write (None: nowhere); while the container runs,
-``rotate`` is called now and then; ``read`` gives the records back at any time, also after the end; ``remove`` deletes all of it.
+A driver decides where output goes. Its life: ``path`` tells conmon where to write (None: nowhere); while the container
+runs, ``rotate`` is called now and then; ``read`` gives the records back at any time, also after the end; ``remove``
+deletes all of it.
 """
 
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,5 @@
-"""Log records as conmon writes them: ``<time> <stream> <F|P> <text>``, one a line, times of fixed width in UTC. Sans-io.
+"""Log records as conmon writes them: ``<time> <stream> <F|P> <text>``, one a line, times of fixed width in UTC.
+Sans-io.
 
 ``P`` marks a part of a longer line: what follows on the same stream belongs to it. The time is 35 characters
 ("2026-11-25T13:22:17.132552662+00:00"), so that every field has its place and lines need no parsing.

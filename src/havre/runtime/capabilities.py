@@ -8,20 +8,69 @@ from havre.errors import InvalidParameter
 # In the order of their numbers (capability.h): the index is the bit.
 NAMES = tuple(
     f"CAP_{name}"
-    for name in """
-    CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
-    NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN
-    SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE
-    MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE
-    """.split()
+    for name in [
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "DAC_READ_SEARCH",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "SETGID",
+        "SETUID",
+        "SETPCAP",
+        "LINUX_IMMUTABLE",
+        "NET_BIND_SERVICE",
+        "NET_BROADCAST",
+        "NET_ADMIN",
+        "NET_RAW",
+        "IPC_LOCK",
+        "IPC_OWNER",
+        "SYS_MODULE",
+        "SYS_RAWIO",
+        "SYS_CHROOT",
+        "SYS_PTRACE",
+        "SYS_PACCT",
+        "SYS_ADMIN",
+        "SYS_BOOT",
+        "SYS_NICE",
+        "SYS_RESOURCE",
+        "SYS_TIME",
+        "SYS_TTY_CONFIG",
+        "MKNOD",
+        "LEASE",
+        "AUDIT_WRITE",
+        "AUDIT_CONTROL",
+        "SETFCAP",
+        "MAC_OVERRIDE",
+        "MAC_ADMIN",
+        "SYSLOG",
+        "WAKE_ALARM",
+        "BLOCK_SUSPEND",
+        "AUDIT_READ",
+        "PERFMON",
+        "BPF",
+        "CHECKPOINT_RESTORE",
+    ]
 )
 
 DEFAULT = frozenset(
     f"CAP_{name}"
-    for name in (
-        "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL "
-        "AUDIT_WRITE"
-    ).split()
+    for name in [
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FSETID",
+        "FOWNER",
+        "MKNOD",
+        "NET_RAW",
+        "SETGID",
+        "SETUID",
+        "SETFCAP",
+        "SETPCAP",
+        "NET_BIND_SERVICE",
+        "SYS_CHROOT",
+        "KILL",
+        "AUDIT_WRITE",
+    ]
 )
 
 
@@ -33,7 +82,9 @@ def bounding(status: str | None = None) -> frozenset[str]:
 
 
 def normalise(name: str) -> str:
-    """``net_admin``, ``NET_ADMIN`` and ``CAP_NET_ADMIN`` as the last; ``ALL`` stays. Unknown names: ``InvalidParameter``."""
+    """``net_admin``, ``NET_ADMIN`` and ``CAP_NET_ADMIN`` as the last; ``ALL`` stays. Unknown names:
+    ``InvalidParameter``.
+    """
     upper = name.strip().upper()
     if upper == "ALL":
         return upper
@@ -43,7 +94,9 @@ def normalise(name: str) -> str:
     return full
 
 
-def resolve(add: Sequence[str] | None, drop: Sequence[str] | None, privileged: bool, limit: frozenset[str]) -> list[str]:
+def resolve(
+    add: Sequence[str] | None, drop: Sequence[str] | None, privileged: bool, limit: frozenset[str]
+) -> list[str]:
     """The capabilities of a container, in kernel order, never more than ``limit``."""
     if privileged:
         return [name for name in NAMES if name in limit]

@@ -23,7 +23,9 @@ _RESIZE, _REOPEN_LOGS = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a container's stdio is held. ``log`` is a path or None; with ``keep_stdin`` it outlives the attached client."""
+    """How a container's stdio is held. ``log`` is a path or None; with ``keep_stdin`` it outlives the attached
+    client.
+    """
 
     terminal: bool
     stdin: bool
@@ -61,8 +63,12 @@ class Conmon:
             os.close(sync_r)
         return Monitor(bundle, int((bundle / "conmon.pid").read_text()), pid)
 
-    async def prepare_exec(self, container_id: str, runtime: OciRuntime, bundle: Path, options: Options) -> "PendingExec":
-        """Start a conmon for ``bundle/process.json`` in a running container; the process waits for ``PendingExec.start``."""
+    async def prepare_exec(
+        self, container_id: str, runtime: OciRuntime, bundle: Path, options: Options
+    ) -> "PendingExec":
+        """Start a conmon for ``bundle/process.json`` in a running container; the process waits for
+        ``PendingExec.start``.
+        """
         arguments = self._arguments(container_id, runtime, bundle, options)
         arguments += ["--exec", "--exec-attach", "--exec-process-spec", str(bundle / "process.json")]
         sync_r, sync_w = os.pipe2(os.O_CLOEXEC)
@@ -95,7 +101,9 @@ class Conmon:
         return arguments + ["--leave-stdin-open"] * (options.stdin and options.keep_stdin)
 
     def _spawn(self, arguments: list[str], pipes: dict[str, int], bundle: Path) -> "subprocess.Popen[bytes]":
-        """Start conmon with its ends of the pipes, which are closed here. The process returned only forks the real one."""
+        """Start conmon with its ends of the pipes, which are closed here. The process returned only forks the
+        real one.
+        """
         environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
         environment |= {name: str(fd) for name, fd in pipes.items()}
         try:
@@ -158,7 +166,9 @@ class SyncPipe:
         self._buffer = b""
 
     async def number(self) -> int:
-        """The next n. ``StartFailed`` with conmon's message when it is negative, or when conmon ended without a word."""
+        """The next n. ``StartFailed`` with conmon's message when it is negative, or when conmon ended without a
+        word.
+        """
         while b"\n" not in self._buffer:
             await readable(self._fd)
             piece = os.read(self._fd, 65536)

@@ -1,4 +1,6 @@
-"""Devices of a container: those every container has, those asked for by ``--device``, and all of them for a privileged one."""
+"""Devices of a container: those every container has, those asked for by ``--device``, and all of them for a privileged
+one.
+"""
 
 import os
 import stat
@@ -9,8 +11,9 @@ from typing import Any
 from havre.errors import InvalidParameter
 from havre.wire.containers import DeviceMapping
 
-# (type, major, minor, access) as the device controller takes them; None is "any". Docker's defaults: making device nodes is
-# allowed, using them is not, but for the harmless ones. The runtime itself makes the nodes of /dev and allows pts and tty.
+# (type, major, minor, access) as the device controller takes them; None is "any". Docker's defaults: making device
+# nodes is allowed, using them is not, but for the harmless ones. The runtime itself makes the nodes of /dev and allows
+# pts and tty.
 _DEFAULT_RULES: tuple[tuple[str, int | None, int | None, str], ...] = (
     ("c", None, None, "m"),
     ("b", None, None, "m"),
@@ -48,7 +51,9 @@ def _rule(kind: str, major: int | None, minor: int | None, access: str) -> dict[
 
 
 def requested(mappings: Iterable[DeviceMapping]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The nodes for ``--device`` (``linux.devices`` entries; a directory brings all below it) and their access, in step."""
+    """The nodes for ``--device`` (``linux.devices`` entries; a directory brings all below it) and their access, in
+    step.
+    """
     nodes: list[dict[str, Any]] = []
     accesses: list[str] = []
     for mapping in mappings:

@@ -1,6 +1,7 @@
 """A container's limits: ``HostConfig`` to the ``linux.resources`` of the OCI configuration. Pure.
 
-Sizes are bytes; CPU time is micro-seconds per period. The runtime translates v1 words (shares, blkio) to cgroup v2 itself.
+Sizes are bytes; CPU time is micro-seconds per period. The runtime translates v1 words (shares, blkio) to cgroup v2
+itself.
 """
 
 from typing import Any

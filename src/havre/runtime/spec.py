@@ -1,7 +1,8 @@
-"""The OCI runtime configuration (``config.json``) of a container. Pure: what it needs is handed in, nothing is looked up.
+"""The OCI runtime configuration (``config.json``) of a container. Pure: what it needs is handed in, nothing is looked
+up.
 
-Source: the OCI runtime specification 1.0.2, which the oldest supported runtime (runc 1.1) reads. Docker's defaults stand here:
-mounts of the pseudo file systems, masked and read-only paths.
+Source: the OCI runtime specification 1.0.2, which the oldest supported runtime (runc 1.1) reads. Docker's defaults
+stand here: mounts of the pseudo file systems, masked and read-only paths.
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,8 @@ class Process:
     def to_oci(self) -> dict[str, Any]:
         """The ``process`` object, which is also the whole file an exec hands to the runtime."""
         capabilities = list(self.capabilities)
-        # A user other than root gets no effective set but keeps the bounding one, for setuid programs (moby does so too).
+        # A user other than root gets no effective set but keeps the bounding one, for setuid programs (moby does so
+        # too).
         held = capabilities if self.user.uid == 0 else []
         process: dict[str, Any] = {
             "terminal": self.terminal,
@@ -133,7 +135,9 @@ def base_mounts(shm_size: int, privileged: bool, host_ipc: bool) -> list[dict[st
     mounts = [
         _mount("/proc", "proc", "proc", "nosuid", "noexec", "nodev"),
         _mount("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
-        _mount("/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+        _mount(
+            "/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"
+        ),
         _mount("/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", sys_mode),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", sys_mode, "nosuid", "noexec", "nodev"),
     ]

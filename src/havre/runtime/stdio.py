@@ -1,8 +1,8 @@
 """The attach socket of conmon: the container's output as packets, its input as bytes.
 
-It is a SEQPACKET socket. A packet from conmon starts with one byte, 2 for stdout and 3 for stderr; packets to conmon are plain
-input. Half-closing our side closes the container's stdin (unless conmon was told to keep it). conmon closes the socket when the
-process has ended and all its output is out.
+It is a SEQPACKET socket. A packet from conmon starts with one byte, 2 for stdout and 3 for stderr; packets to conmon
+are plain input. Half-closing our side closes the container's stdin (unless conmon was told to keep it). conmon closes
+the socket when the process has ended and all its output is out.
 """
 
 import os

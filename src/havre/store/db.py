@@ -32,7 +32,9 @@ class Database:
         return cls(executor.submit(_connect, path, schemas).result(), executor)
 
     async def write(self, change: Callable[[Connection], T]) -> T:
-        """Run ``change`` in one transaction and return its result once that is on disk; any error rolls all of it back."""
+        """Run ``change`` in one transaction and return its result once that is on disk; any error rolls all of
+        it back.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._transact, change)
 
     async def read(self, query: Callable[[Connection], T]) -> T:
@@ -78,7 +80,7 @@ def _migrate(connection: Connection, schemas: Mapping[str, Sequence[str]]) -> No
         version = known.get(room, 0)
         if version > len(migrations):
             raise SystemFault(
-                f"the data of {room!r} was written by a newer havre (schema {version}, this one knows {len(migrations)})"
+                f"the data of {room!r} was written by a newer havre: its schema is {version}, ours {len(migrations)}"
             )
         for number, script in enumerate(migrations[version:], start=version + 1):
             connection.execute("BEGIN IMMEDIATE")

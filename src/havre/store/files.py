@@ -5,7 +5,9 @@ from pathlib import Path
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, durable: bool = True) -> None:
-    """Replace ``path`` by ``data``: temporary file beside it, fsync (unless not ``durable``), rename, directory fsync."""
+    """Replace ``path`` by ``data``: temporary file beside it, fsync (unless not ``durable``), rename, directory
+    fsync.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:

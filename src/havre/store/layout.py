@@ -87,7 +87,9 @@ class Layout:
         return self.exec_root / "runtime" / runtime
 
     def prepare(self) -> None:
-        """Create the directories, private to root; the rootfs path must be traversable for userns-less containers only."""
+        """Create the directories, private to root; the rootfs path must be traversable for userns-less
+        containers only.
+        """
         for directory in (self.data_root, self.exec_root):
             directory.mkdir(parents=True, exist_ok=True, mode=0o711)
         for directory in (

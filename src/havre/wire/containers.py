@@ -1,8 +1,8 @@
 """The container types of the Engine API as msgspec structs: what create accepts and inspect gives back.
 
-Source: the definitions ``ContainerConfig``, ``HostConfig``, ``EndpointSettings``… of the Engine API 1.51. Fields keep Docker's
-names on the wire; ``None`` stands for JSON ``null``, which Docker uses for empty lists and maps it was not given. Sizes are
-bytes, durations nanoseconds unless said otherwise.
+Source: the definitions ``ContainerConfig``, ``HostConfig``, ``EndpointSettings``… of the Engine API 1.51. Fields keep
+Docker's names on the wire; ``None`` stands for JSON ``null``, which Docker uses for empty lists and maps it was not
+given. Sizes are bytes, durations nanoseconds unless said otherwise.
 """
 
 from typing import Any

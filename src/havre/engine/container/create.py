@@ -14,6 +14,7 @@ from havre.engine.container import merge, mounts, validate
 from havre.engine.container.record import Container
 from havre.engine.container.registry import Registry
 from havre.errors import InvalidParameter, NotFound, Unsupported
+from havre.image.manifest import Platform, parse_platform
 from havre.image.snapshots import Snapshotter
 from havre.image.store import Image
 from havre.lib import ids, names
@@ -21,7 +22,14 @@ from havre.runtime import capabilities
 from havre.runtime.runtimes.probe import Runtimes
 from havre.runtime.spec import MASKED_PATHS, READONLY_PATHS
 from havre.store.layout import Layout
-from havre.wire.containers import ContainerConfig, EndpointSettings, HostConfig, LogConfig, NetworkingConfig, RestartPolicy
+from havre.wire.containers import (
+    ContainerConfig,
+    EndpointSettings,
+    HostConfig,
+    LogConfig,
+    NetworkingConfig,
+    RestartPolicy,
+)
 
 DEFAULT_SHM_SIZE = 64 << 20
 
@@ -48,7 +56,7 @@ class Created:
 class ImageSource(Protocol):
     """Where images come from: the image room's store."""
 
-    def resolve(self, reference: str, platform: str | None = None) -> Image:
+    def resolve(self, ref: str, platform: Platform | None = None) -> Image:
         """The image a reference means; ``NotFound`` with Docker's text."""
 
 
@@ -94,7 +102,7 @@ class Creator:
         """Make a container that can be started. Every error leaves nothing behind."""
         chosen = validate.name(name) if name else names.random_name(self._registry.named)
         warnings = validate.create(config, host)
-        image = self._images.resolve(config.image, platform)
+        image = self._images.resolve(config.image, parse_platform(platform) if platform else None)
         container_id = ids.new_id()
         config = _complete_config(merge.merge(config, image.config), host, container_id)
         if config.healthcheck is not None and config.healthcheck.test not in (None, [], ["NONE"]):
@@ -199,7 +207,9 @@ def _network_mode(config: ContainerConfig, host: HostConfig) -> str:
 
 
 def _complete_config(config: ContainerConfig, host: HostConfig, container_id: str) -> ContainerConfig:
-    hostname = config.hostname or (socket.gethostname() if host.network_mode == "host" or host.uts_mode == "host" else "")
+    hostname = config.hostname or (
+        socket.gethostname() if host.network_mode == "host" or host.uts_mode == "host" else ""
+    )
     exposed = dict(config.exposed_ports or {})
     for port in host.port_bindings or {}:
         exposed.setdefault(port, {})

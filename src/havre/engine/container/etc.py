@@ -1,7 +1,7 @@
 """The three files of ``/etc`` that a container gets from the engine: hosts, hostname, resolv.conf.
 
-They lie in the container's directory and are bind-mounted, so they must be there before the runtime makes the container, and
-are completed in place (the mount holds the inode) once its address is known.
+They lie in the container's directory and are bind-mounted, so they must be there before the runtime makes the
+container, and are completed in place (the mount holds the inode) once its address is known.
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,9 @@ class EtcFiles:
 
 
 def _extra(entry: str, endpoint: Endpoint | None) -> tuple[str, str]:
-    """``name:address`` of ``--add-host`` as (name, address); ``host-gateway`` stands for the host as the container sees it."""
+    """``name:address`` of ``--add-host`` as (name, address); ``host-gateway`` stands for the host as the container sees
+    it.
+    """
     name, _, address = entry.partition(":")
     if address == "host-gateway":
         if endpoint is None or not endpoint.gateway:

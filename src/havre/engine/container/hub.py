@@ -1,7 +1,8 @@
 """The output of one running process, handed to everybody who is attached, and their input to it.
 
-One connection to conmon serves all clients of a container, because conmon closes the container's stdin when a connection ends:
-a client that only listens must be able to leave. The slowest client sets the pace, as it does in Docker.
+One connection to conmon serves all clients of a container, because conmon closes the container's stdin when a
+connection ends: a client that only listens must be able to leave. The slowest client sets the pace, as it does in
+Docker.
 """
 
 import asyncio

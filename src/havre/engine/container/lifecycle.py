@@ -67,7 +67,9 @@ class Lifecycle:
         self.events.publish("container", "start", container.id, container.event_attributes())
 
     async def stop(self, reference: str, signal: str | None = None, timeout: int | None = None) -> None:
-        """Ask it to end, and end it after ``timeout`` seconds (negative: never). ``NotModified`` when it does not run."""
+        """Ask it to end, and end it after ``timeout`` seconds (negative: never). ``NotModified`` when it does
+        not run.
+        """
         container = self.registry.find(reference)
         number = validate.signal_number(signal or container.config.stop_signal or "SIGTERM")
         if timeout is None:
@@ -116,6 +118,11 @@ class Lifecycle:
         """Kill it, whatever state it is in, and return once it has ended."""
         if not await self._stop_restarting(container) and container.state.running:
             await self._end(container, _SIGKILL, _KILL_PATIENCE)
+
+    async def end_for_shutdown(self, container: Container, timeout: int) -> None:
+        """Stop it because the daemon goes: its restart policy stays in force for the next start."""
+        number = validate.signal_number(container.config.stop_signal or "SIGTERM")
+        await self._end(container, number, timeout, by_user=False)
 
     async def pause(self, reference: str) -> None:
         """Freeze all its processes."""
@@ -190,20 +197,27 @@ class Lifecycle:
             await self.registry.save(container.replace(stopped_by_user=True).with_state(status="exited"))
         return True
 
-    async def _expect_end(self, container: Container) -> None:
+    async def _expect_end(self, container: Container, by_user: bool = True) -> None:
         self.supervisor.expect_end(container.id)
+        if not by_user:
+            return
         async with self.registry.lock(container.id):
             container = self.registry.current(container.id)
             if container.host.restart_policy.name not in ("", "no") and not container.stopped_by_user:
                 await self.registry.save(container.replace(stopped_by_user=True))
 
     async def _end(
-        self, container: Container, number: int, timeout: int, attributes: dict[str, str] | None = None
+        self,
+        container: Container,
+        number: int,
+        timeout: int,
+        attributes: dict[str, str] | None = None,
+        by_user: bool = True,
     ) -> None:
         """Signal the process and wait for its end; SIGKILL to all of it when ``timeout`` seconds were not enough."""
         waiter = self.waits.register(container, NEXT_EXIT)
         try:
-            await self._expect_end(container)
+            await self._expect_end(container, by_user)
             if number == _SIGKILL:
                 await self._kill_all(container)
             else:

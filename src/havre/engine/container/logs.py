@@ -84,9 +84,7 @@ class Logs:
 
     def watch(self, container: Container) -> tuple[inotify.Watch, "asyncio.Future[object]"]:
         """Be told of changes of a container's log, and of its end."""
-        watch = inotify.Watch(
-            self._layout.container(container.id), inotify.MODIFY | inotify.CREATE | inotify.MOVED
-        )
+        watch = inotify.Watch(self._layout.container(container.id), inotify.MODIFY | inotify.CREATE | inotify.MOVED)
         waiter = self._waits.register(container, NEXT_EXIT)
         return watch, asyncio.ensure_future(waiter.result())
 
@@ -121,4 +119,3 @@ async def _closing(chunks: AsyncIterator[bytes], follow: _Watcher | None) -> Asy
     finally:
         if follow is not None:
             follow.close()
-

@@ -13,7 +13,9 @@ DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 
 def merge(asked: ContainerConfig, image: ImageConfig) -> ContainerConfig:
-    """``asked`` with the image's values where the user gave none. Raises ``InvalidParameter`` when no command is left."""
+    """``asked`` with the image's values where the user gave none. Raises ``InvalidParameter`` when no command
+    is left.
+    """
     entrypoint, command = _words(asked.entrypoint), _words(asked.cmd)
     if not entrypoint:
         if not command and entrypoint is None:

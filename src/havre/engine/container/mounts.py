@@ -1,7 +1,7 @@
 """What a container's mounts are to be: binds, volumes, tmpfs and the image's volumes, decided at create.
 
-``plan`` reads the three ways to ask for a mount (``Binds``, ``Mounts``, ``Tmpfs``) and the image's ``Volumes``; the result
-is stored in the record, parents before children, and given to the OCI configuration by ``to_oci`` at each start.
+``plan`` reads the three ways to ask for a mount (``Binds``, ``Mounts``, ``Tmpfs``) and the image's ``Volumes``; the
+result is stored in the record, parents before children, and given to the OCI configuration by ``to_oci`` at each start.
 """
 
 import os
@@ -160,7 +160,9 @@ def _bind_mount(mount: Mount, target: str) -> _Wanted:
     if not source:
         raise InvalidParameter('invalid mount config for type "bind": field Source must not be empty')
     if not source.startswith("/"):
-        raise InvalidParameter(f"invalid mount config for type \"bind\": invalid mount path: '{source}' mount path must be absolute")
+        raise InvalidParameter(
+            f"invalid mount config for type \"bind\": invalid mount path: '{source}' mount path must be absolute"
+        )
     if not options.create_mountpoint and not Path(source).exists():
         raise InvalidParameter(f'invalid mount config for type "bind": bind source path does not exist: {source}')
     if options.propagation and options.propagation not in _PROPAGATIONS:

@@ -17,7 +17,24 @@ from havre.runtime.spec import Process, Sandbox, base_mounts, bind, build
 from havre.wire.containers import HostConfig
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-_RLIMITS = "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+_RLIMITS = [
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+]
 INIT_TARGET = "/sbin/docker-init"
 
 
@@ -37,8 +54,8 @@ class SpecWriter:
         self._architecture = architecture()
 
     def container(self, container: Container, rootfs: Path, files: Path, netns: str | None) -> dict[str, Any]:
-        """``config.json``. ``files`` holds hosts, hostname and resolv.conf; ``netns`` is a path, "" for a new one, None for
-        the host's. The root file system must be mounted: users are looked up in it.
+        """``config.json``. ``files`` holds hosts, hostname and resolv.conf; ``netns`` is a path, "" for a new one, None
+        for the host's. The root file system must be mounted: users are looked up in it.
         """
         host, config = container.host, container.config
         arguments = [container.path, *container.args]
@@ -50,7 +67,8 @@ class SpecWriter:
             binds.append(bind(str(self._init), INIT_TARGET, "ro"))
         process = self._process(container, rootfs, arguments)
         nodes, accesses = self._devices(host)
-        # On cgroup v1 Docker shares the host's cgroup namespace by default; a private one there is what the record asks.
+        # On cgroup v1 Docker shares the host's cgroup namespace by default; a private one there is what the record
+        # asks.
         own_cgroup = host.cgroupns_mode != "host"
         sandbox = Sandbox(
             rootfs=str(rootfs),
@@ -98,9 +116,7 @@ class SpecWriter:
             env=[entry for entry in base if entry.partition("=")[0] not in overridden] + [e for e in env if "=" in e],
             cwd=cwd or container.config.working_dir or "/",
             user=users.resolve(rootfs, user or container.config.user, host.group_add or ()),
-            capabilities=capabilities.resolve(
-                host.cap_add, host.cap_drop, host.privileged or privileged, self._limit
-            ),
+            capabilities=capabilities.resolve(host.cap_add, host.cap_drop, host.privileged or privileged, self._limit),
             terminal=tty,
             console_size=console_size,
             no_new_privileges=_option(host, "no-new-privileges") == "true",

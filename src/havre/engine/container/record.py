@@ -39,7 +39,9 @@ class State(msgspec.Struct, frozen=True):
 
 
 class MountRecord(msgspec.Struct, frozen=True):
-    """A mount as decided at create. ``options`` are those of the OCI mount; ``copy_up``: an empty volume takes the image's files."""
+    """A mount as decided at create. ``options`` are those of the OCI mount; ``copy_up``: an empty volume takes the
+    image's files.
+    """
 
     point: MountPoint
     options: tuple[str, ...] = ()
@@ -49,7 +51,9 @@ class MountRecord(msgspec.Struct, frozen=True):
 
 
 class Container(msgspec.Struct, frozen=True):
-    """A container. ``image`` is the image's id, ``config.image`` what the user called it; ``path`` and ``args`` the command."""
+    """A container. ``image`` is the image's id, ``config.image`` what the user called it; ``path`` and ``args`` the
+    command.
+    """
 
     id: str
     name: str

@@ -68,7 +68,9 @@ class Registry:
         return name in self._id_by_name or name in self._reserved
 
     def reserve(self, name: str, container_id: str) -> None:
-        """Keep ``name`` for ``container_id`` until ``add`` or ``release``; ``Conflict`` with Docker's text if it is taken."""
+        """Keep ``name`` for ``container_id`` until ``add`` or ``release``; ``Conflict`` with Docker's text if it is
+        taken.
+        """
         owner = self._id_by_name.get(name) or self._reserved.get(name)
         if owner is not None and owner != container_id:
             raise Conflict(

@@ -1,7 +1,7 @@
 """Remove: the record first, in one transaction, then what it stood for.
 
-A daemon killed in between leaves files without a record, which the next start takes away (``recover``): a container is either
-whole or gone.
+A daemon killed in between leaves files without a record, which the next start takes away (``recover``): a container is
+either whole or gone.
 """
 
 import asyncio

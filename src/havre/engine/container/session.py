@@ -12,7 +12,12 @@ from havre.engine.streams import Duplex
 
 
 async def converse(
-    stream: Duplex, hub: Hub, listener: Listener, stdin: bool, detector: Detector | None, on_input_end: Callable[[], None]
+    stream: Duplex,
+    hub: Hub,
+    listener: Listener,
+    stdin: bool,
+    detector: Detector | None,
+    on_input_end: Callable[[], None],
 ) -> bool:
     """Carry bytes until the process's output ends, the client leaves, or it types the detach keys; True for the last.
 

@@ -1,7 +1,7 @@
 """Start: from a record to a running process. Each step pushes its undo; a failure unwinds all of them.
 
-The network is made while the runtime makes the container, since neither needs the other; both are there before the process is
-let go. See docs/ARCHITECTURE.md, "The life of a request".
+The network is made while the runtime makes the container, since neither needs the other; both are there before the
+process is let go. See docs/ARCHITECTURE.md, "The life of a request".
 """
 
 import asyncio
@@ -51,7 +51,9 @@ class Starter:
     watch: Callable[[Container], None]
 
     async def start(self, container: Container, trace: Trace) -> Container:
-        """Run the container and return its new record. On failure the record keeps Docker's exit code and the reason."""
+        """Run the container and return its new record. On failure the record keeps Docker's exit code and the
+        reason.
+        """
         try:
             return await self._start(container, trace)
         except StartFailed as error:
@@ -158,16 +160,17 @@ _NOT_FOUND = re.compile("executable file.*not found|no such file or directory")
 _NOT_EXECUTABLE = re.compile("permission denied|is a directory|exec format error")
 
 
+def exit_code_of(error: StartFailed) -> int:
+    """Docker's exit code for a process the runtime could not start: 127 not found, 126 not executable, else 128."""
+    if _NOT_FOUND.search(error.message):
+        return 127
+    return 126 if _NOT_EXECUTABLE.search(error.message) else 128
+
+
 def explain(error: StartFailed) -> StartFailed:
     """The runtime's refusal in Docker's words, by which clients choose between exit codes 127 and 126."""
-    if _NOT_FOUND.search(error.message):
-        code = 127
-    elif _NOT_EXECUTABLE.search(error.message):
-        code = 126
-    else:
-        code = 128
     return StartFailed(
         "failed to create task for container: failed to create shim task: OCI runtime create failed: "
         f"{error.message}: unknown",
-        code,
+        exit_code_of(error),
     )

@@ -1,7 +1,8 @@
-"""Supervise: see a container's process end, release what it held, tell those who wait, and restart it if its policy says so.
+"""Supervise: see a container's process end, release what it held, tell those who wait, and restart it if its policy
+says so.
 
-conmon is watched by pidfd: it ends when the process has ended, all output is written and the exit code is on disk. That works
-the same for containers this daemon started and for those it found running.
+conmon is watched by pidfd: it ends when the process has ended, all output is written and the exit code is on disk. That
+works the same for containers this daemon started and for those it found running.
 """
 
 import asyncio

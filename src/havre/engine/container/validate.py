@@ -1,4 +1,5 @@
-"""Whether a create request can be fulfilled: malformed values are the client's error, options not there yet a clear 501.
+"""Whether a create request can be fulfilled: malformed values are the client's error, options not there yet a clear
+501.
 
 Nothing is ever ignored: each field of ``HostConfig`` is either used somewhere or refused here when it is set.
 """
@@ -20,9 +21,7 @@ _LOG_OPTIONS = {"local": {"max-size", "max-file", "compress"}, "none": set[str](
 def name(text: str) -> str:
     """A container name without its slash; ``InvalidParameter`` with Docker's text."""
     if not _NAME.match(text):
-        raise InvalidParameter(
-            f"Invalid container name ({text}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-        )
+        raise InvalidParameter(f"Invalid container name ({text}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
     return text.removeprefix("/")
 
 
@@ -80,7 +79,9 @@ def create(config: ContainerConfig, host: HostConfig) -> list[str]:
     if config.stop_signal:
         signal_number(config.stop_signal)
     if config.working_dir and not config.working_dir.startswith("/"):
-        raise InvalidParameter(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
+        raise InvalidParameter(
+            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
+        )
     return []
 
 
@@ -103,9 +104,7 @@ def _limits(host: HostConfig) -> None:
     if host.shm_size < 0:
         raise InvalidParameter("SHM size can not be less than 0")
     if not -1000 <= host.oom_score_adj <= 1000:
-        raise InvalidParameter(
-            f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]"
-        )
+        raise InvalidParameter(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
 
 
 def _restart(host: HostConfig) -> None:
@@ -127,7 +126,9 @@ def _log(log: LogConfig) -> None:
     if not log.type:
         return
     if log.type not in LOG_DRIVERS:
-        raise Unsupported(f"havre does not implement the log driver {log.type!r} yet: use one of {', '.join(LOG_DRIVERS)}")
+        raise Unsupported(
+            f"havre does not implement the log driver {log.type!r} yet: use one of {', '.join(LOG_DRIVERS)}"
+        )
     for option in log.config or {}:
         if option not in _LOG_OPTIONS[log.type]:
             raise InvalidParameter(f"unknown log opt '{option}' for {log.type} log driver")

@@ -78,4 +78,3 @@ class Waits:
         for waiter in self._waiters.get(container_id, []):
             if waiter.condition == REMOVED and not waiter.done:
                 waiter.fulfil(ExitStatus(0, error))
-

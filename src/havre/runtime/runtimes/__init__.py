@@ -1,9 +1,9 @@
 """OCI runtimes: the programs that make namespaces and cgroups.
 
-A container's life as its runtime sees it: *create* (made by conmon, which stays the parent of the container's first process:
-see ``runtime.conmon``) leaves the process waiting, namespaces and cgroup ready; ``start`` lets it run; when it has ended,
-``delete`` removes what the runtime keeps about it. ``update`` changes limits meanwhile. Everything else (signals, freezing,
-listing) is the kernel's, by pidfd and cgroup, and needs no runtime.
+A container's life as its runtime sees it: *create* (made by conmon, which stays the parent of the container's first
+process: see ``runtime.conmon``) leaves the process waiting, namespaces and cgroup ready; ``start`` lets it run; when it
+has ended, ``delete`` removes what the runtime keeps about it. ``update`` changes limits meanwhile. Everything else
+(signals, freezing, listing) is the kernel's, by pidfd and cgroup, and needs no runtime.
 """
 
 from pathlib import Path

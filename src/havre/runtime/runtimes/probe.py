@@ -49,7 +49,9 @@ def probe(cgroups: Cgroups, state: Path, added: Mapping[str, str], default: str 
         kind = RuncRuntime if os.path.basename(os.path.realpath(path)) == "runc" else ProcessRuntime
         known[name] = kind(name, path, state / name, cgroups)
     for name in BUILT_IN:
-        path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+        path = shutil.which(
+            name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+        )
         if name in known or path is None or not works(path):
             continue
         kind = RuncRuntime if name == "runc" else ProcessRuntime

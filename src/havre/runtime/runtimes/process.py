@@ -1,4 +1,6 @@
-"""Runtimes driven by their command line as the OCI describes it; crun and any ``--add-runtime`` program are used this way."""
+"""Runtimes driven by their command line as the OCI describes it; crun and any ``--add-runtime`` program are used this
+way.
+"""
 
 import asyncio
 import json

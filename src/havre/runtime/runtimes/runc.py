@@ -1,8 +1,9 @@
 """runc, without a process for starting and deleting: measured, each costs 4–5 ms of a container's start.
 
-runc keeps a container that waits for its start behind a FIFO in its state directory; ``runc start`` reads a byte from it and
-removes it, so does ``start`` here. Of an ended container runc keeps that directory and the cgroup. Both have been so since
-runc 1.0; where the FIFO is not found, the command line is used. See docs/adr/0003-runtime-without-processes.md.
+runc keeps a container that waits for its start behind a FIFO in its state directory; ``runc start`` reads a byte from
+it and removes it, so does ``start`` here. Of an ended container runc keeps that directory and the cgroup. Both have
+been so since runc 1.0; where the FIFO is not found, the command line is used. See
+docs/adr/0003-runtime-without-processes.md.
 """
 
 import asyncio

@@ -1,0 +1,274 @@
+"""Exec: further processes in a running container. An exec is known until its container ends or the daemon does.
+
+The process itself is held by a conmon of its own, like a container's, and outlives the daemon.
+"""
+
+import asyncio
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from havre.engine.container import detach
+from havre.engine.container.create import EventSink
+from havre.engine.container.hub import Hub, Hubs, Listener
+from havre.engine.container.ocispec import SpecWriter
+from havre.engine.container.record import PAUSED, Container
+from havre.engine.container.registry import Registry
+from havre.engine.container.session import converse
+from havre.engine.container.start import exit_code_of
+from havre.engine.streams import Duplex
+from havre.errors import Conflict, HavreError, InvalidParameter, NotFound, StartFailed
+from havre.lib import ids
+from havre.lib.tasks import TaskOwner
+from havre.runtime import conmon
+from havre.runtime.conmon import Conmon, Options, PendingExec
+from havre.runtime.runtimes.probe import Runtimes
+from havre.store.layout import Layout
+from havre.wire import stdcopy
+from havre.wire.containers import ExecConfig, ExecStart
+
+
+@dataclass(slots=True)
+class Exec:
+    """One exec: asked for, perhaps running, perhaps ended (``exit_code`` set)."""
+
+    id: str
+    container: Container
+    config: ExecConfig
+    bundle: Path
+    started: bool = False
+    running: bool = False
+    pid: int = 0
+    exit_code: int | None = None
+    console_size: tuple[int, int] | None = None
+
+
+class Execs:
+    """``/containers/{id}/exec`` and ``/exec/{id}/…``."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        runtimes: Runtimes,
+        program: Conmon,
+        specs: SpecWriter,
+        hubs: Hubs,
+        events: EventSink,
+        layout: Layout,
+    ) -> None:
+        self._registry = registry
+        self._runtimes = runtimes
+        self._conmon = program
+        self._specs = specs
+        self._hubs = hubs
+        self._events = events
+        self._layout = layout
+        self._execs: dict[str, Exec] = {}
+        self._tasks = TaskOwner("exec")
+
+    async def close(self) -> None:
+        await self._tasks.close()
+
+    async def create(self, reference: str, config: ExecConfig) -> str:
+        """Register an exec in a running container; its id."""
+        container = self._running(reference)
+        if not config.cmd:
+            raise InvalidParameter("No exec command specified")
+        detach.parse(config.detach_keys)
+        exec_id = ids.new_id()
+        bundle = self._layout.bundle(container.id) / "exec" / exec_id
+        made = Exec(exec_id, container, config, bundle, console_size=_size(config.console_size))
+        self._execs[exec_id] = made
+        self._publish("exec_create: " + " ".join(config.cmd), made)
+        return exec_id
+
+    def ids_of(self, container_id: str) -> list[str]:
+        """The execs of a container that have not ended, as its inspect shows them."""
+        return [one.id for one in self._execs.values() if one.container.id == container_id and one.exit_code is None]
+
+    def forget(self, container_id: str) -> None:
+        """The container is gone, and its execs with it."""
+        for one in [one for one in self._execs.values() if one.container.id == container_id]:
+            del self._execs[one.id]
+
+    async def inspect(self, exec_id: str) -> dict[str, Any]:
+        """``GET /exec/{id}/json``."""
+        one = self._find(exec_id)
+        config = one.config
+        command = config.cmd or []
+        return {
+            "ID": one.id,
+            "Running": one.running,
+            "ExitCode": one.exit_code,
+            "ProcessConfig": {
+                "tty": config.tty,
+                "entrypoint": command[0],
+                "arguments": command[1:],
+                "privileged": config.privileged,
+                **({"user": config.user} if config.user else {}),
+            },
+            "OpenStdin": config.attach_stdin,
+            "OpenStderr": config.attach_stderr,
+            "OpenStdout": config.attach_stdout,
+            "CanRemove": one.exit_code is not None,
+            "ContainerID": one.container.id,
+            "DetachKeys": "",
+            "Pid": one.pid,
+        }
+
+    async def resize(self, exec_id: str, rows: int, columns: int) -> None:
+        """Set the size of its terminal; before the start it is remembered."""
+        one = self._find(exec_id)
+        one.console_size = (rows, columns)
+        if one.running:
+            conmon.resize(one.bundle, rows, columns)
+
+    async def prepare_start(self, exec_id: str, start: ExecStart) -> "ExecSession":
+        """Check that it can be started: errors up to here are HTTP statuses."""
+        one = self._find(exec_id)
+        if one.started:
+            raise Conflict(
+                f"exec command {exec_id} is already running" if one.running else f"Exec {exec_id} has already run"
+            )
+        self._running(one.container.id)
+        one.started = True
+        one.console_size = _size(start.console_size) or one.console_size
+        return ExecSession(self, one)
+
+    async def start(self, exec_id: str, start: ExecStart, stream: Duplex | None = None) -> None:
+        """Start it; without a stream return once it runs, ``StartFailed`` when it does not."""
+        session = await self.prepare_start(exec_id, start)
+        if stream is not None:
+            await session.run(stream)
+            return
+        pending = await self._launch(session.exec, attached=False)
+        self._tasks.start(self._finish(session.exec, pending), f"exec {exec_id[:12]}")
+
+    def _find(self, exec_id: str) -> Exec:
+        try:
+            return self._execs[exec_id]
+        except KeyError:
+            raise NotFound(f"No such exec instance: {exec_id}") from None
+
+    def _running(self, reference: str) -> Container:
+        container = self._registry.find(reference)
+        if container.state.status == PAUSED:
+            raise Conflict(f"container {container.id} is paused, unpause the container before exec")
+        if not container.state.running:
+            raise Conflict(f"container {container.id} is not running")
+        return container
+
+    async def _launch(self, one: Exec, attached: bool, hub: Hub | None = None) -> PendingExec:
+        """Start the process; the hub is connected before it runs."""
+        config, container = one.config, one.container
+        one.bundle.mkdir(parents=True, mode=0o700)
+        try:
+            process = self._specs.exec_process(
+                container,
+                self._layout.rootfs(container.id),
+                config.cmd or [],
+                env=config.env or [],
+                cwd=config.working_dir,
+                user=config.user,
+                tty=config.tty,
+                privileged=config.privileged,
+                console_size=one.console_size,
+            )
+            (one.bundle / "process.json").write_text(json.dumps(process))
+            options = Options(config.tty, attached and config.attach_stdin, keep_stdin=False, log=None)
+            runtime = self._runtimes.choose(container.runtime)
+            pending = await self._conmon.prepare_exec(container.id, runtime, one.bundle, options)
+            try:
+                if hub is not None:
+                    hub.open()
+                one.pid = await pending.start()
+            except BaseException:
+                pending.close()
+                raise
+        except StartFailed as error:
+            told = explain(error)
+            one.exit_code = told.exit_code
+            await asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
+            raise told from None
+        except (HavreError, OSError):
+            one.exit_code = 126
+            await asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
+            raise
+        one.running = True
+        self._publish("exec_start: " + " ".join(config.cmd or []), one)
+        return pending
+
+    async def _finish(self, one: Exec, pending: PendingExec) -> None:
+        """Wait for the end and note it."""
+        try:
+            one.exit_code = await pending.exit_code()
+        except StartFailed:
+            # conmon was killed: its word on the exit code is lost.
+            one.exit_code = 137
+        finally:
+            pending.close()
+        one.running = False
+        self._publish("exec_die", one, exitCode=str(one.exit_code))
+        await asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
+
+    def _publish(self, action: str, one: Exec, **more: str) -> None:
+        attributes = one.container.event_attributes(execID=one.id, **more)
+        self._events.publish("container", action, one.container.id, attributes)
+
+    async def serve(self, one: Exec, stream: Duplex) -> None:
+        """Run it with a client attached."""
+        config = one.config
+        hub = self._hubs.new(one.bundle)
+        listener = Listener(stream.write, config.attach_stdout, config.attach_stderr, not config.tty, asyncio.Event())
+        hub.listen(listener)
+        try:
+            pending = await self._launch(one, attached=True, hub=hub)
+        except (HavreError, OSError) as error:
+            await _tell(stream, f"{error}\r\n".encode(), framed=not config.tty)
+            return
+        # The end is noted whether or not the client stays.
+        finishing = self._tasks.start(self._finish(one, pending), f"exec {one.id[:12]}")
+        keys = detach.parse(config.detach_keys)
+        detector = detach.Detector(keys) if config.attach_stdin and config.tty else None
+        if await converse(stream, hub, listener, config.attach_stdin, detector, hub.end_input):
+            self._publish("exec_detach", one)
+            return
+        # A client that sees the end of the stream asks for the exit code at once.
+        await asyncio.shield(finishing)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecSession:
+    """An exec about to run with a client attached."""
+
+    execs: Execs
+    exec: Exec
+
+    @property
+    def tty(self) -> bool:
+        return self.exec.config.tty
+
+    async def run(self, stream: Duplex) -> None:
+        """Serve the client to the end of the process; closes the stream."""
+        try:
+            await self.execs.serve(self.exec, stream)
+            await stream.write_eof()
+        except ConnectionError:
+            return
+        finally:
+            stream.close()
+
+
+def explain(error: StartFailed) -> StartFailed:
+    """The runtime's refusal in Docker's words."""
+    return StartFailed(f"OCI runtime exec failed: {error.message}: unknown", exit_code_of(error))
+
+
+async def _tell(stream: Duplex, message: bytes, framed: bool) -> None:
+    await stream.write(stdcopy.frame(1, message) if framed else message)
+
+
+def _size(given: list[int] | None) -> tuple[int, int] | None:
+    return (given[0], given[1]) if given and len(given) == 2 and any(given) else None

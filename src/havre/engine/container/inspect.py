@@ -1,0 +1,138 @@
+"""Inspect: a container's record as the API shows it, in the shape of API 1.51."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from havre.engine.container.logs import driver_of
+from havre.engine.container.record import Container
+from havre.lib.times import rfc3339nano
+from havre.store.layout import Layout
+from havre.wire.containers import EndpointSettings
+
+_NEVER = "0001-01-01T00:00:00Z"
+
+
+class Inspector:
+    """Makes documents. ``exec_ids`` gives the execs of a container that are known."""
+
+    def __init__(self, layout: Layout, driver: str, exec_ids: Callable[[str], list[str]]) -> None:
+        self._layout = layout
+        self._driver = driver
+        self._exec_ids = exec_ids
+
+    def document(self, one: Container) -> dict[str, Any]:
+        """The whole inspect document."""
+        directory = self._layout.container(one.id)
+        log = driver_of(one).path(directory)
+        config, host = msgspec.to_builtins(one.config), msgspec.to_builtins(one.host)
+        if one.config.healthcheck is None:
+            config.pop("Healthcheck", None)
+        for name in ("StopSignal", "StopTimeout", "Shell", "MacAddress", "ArgsEscaped", "NetworkDisabled"):
+            # Docker leaves these out when they are not set.
+            if not config.get(name):
+                config.pop(name, None)
+        config["OnBuild"] = one.config.on_build
+        for name in ("Mounts", "Init", "Sysctls", "Annotations", "Tmpfs", "StorageOpt"):
+            if host.get(name) is None:
+                host.pop(name, None)
+        return {
+            "Id": one.id,
+            "Created": rfc3339nano(one.created),
+            "Path": one.path,
+            "Args": list(one.args),
+            "State": _state(one),
+            "Image": one.image,
+            "ResolvConfPath": str(directory / "resolv.conf"),
+            "HostnamePath": str(directory / "hostname"),
+            "HostsPath": str(directory / "hosts"),
+            "LogPath": str(log) if log else "",
+            "Name": f"/{one.name}",
+            "RestartCount": one.restart_count,
+            "Driver": self._driver,
+            "Platform": one.platform,
+            "MountLabel": "",
+            "ProcessLabel": "",
+            "AppArmorProfile": "",
+            "ExecIDs": self._exec_ids(one.id) or None,
+            "HostConfig": host,
+            "GraphDriver": {"Name": self._driver, "Data": {"MergedDir": str(self._layout.rootfs(one.id))}},
+            "Mounts": mount_points(one),
+            "Config": config,
+            "NetworkSettings": self._network_settings(one),
+        }
+
+    def _network_settings(self, one: Container) -> dict[str, Any]:
+        mode = one.host.network_mode
+        settings = one.endpoints.get(mode) or EndpointSettings()
+        bridged = mode == "bridge"
+        own = bridged and one.state.running
+        return {
+            "Bridge": "",
+            "SandboxID": one.id if own else "",
+            "SandboxKey": str(self._layout.netns / one.id) if own else "",
+            "Ports": _port_map(one),
+            "HairpinMode": False,
+            "LinkLocalIPv6Address": "",
+            "LinkLocalIPv6PrefixLen": 0,
+            "SecondaryIPAddresses": None,
+            "SecondaryIPv6Addresses": None,
+            "EndpointID": settings.endpoint_id if bridged else "",
+            "Gateway": settings.gateway if bridged else "",
+            "GlobalIPv6Address": "",
+            "GlobalIPv6PrefixLen": 0,
+            "IPAddress": settings.ip_address if bridged else "",
+            "IPPrefixLen": settings.ip_prefix_len if bridged else 0,
+            "IPv6Gateway": "",
+            "MacAddress": one.mac_addresses.get(mode, "") if bridged else "",
+            "Networks": {name: network_document(one, name, given) for name, given in one.endpoints.items()},
+        }
+
+
+def network_document(one: Container, name: str, settings: EndpointSettings) -> dict[str, Any]:
+    """One of ``NetworkSettings.Networks``."""
+    document: dict[str, Any] = msgspec.to_builtins(settings)
+    document["MacAddress"] = one.mac_addresses.get(name) or settings.mac_address
+    return document
+
+
+def mount_points(one: Container) -> list[dict[str, Any]]:
+    """``Mounts`` as list and inspect show them."""
+    points = []
+    for mount in one.mounts:
+        if mount.hidden:
+            continue
+        point: dict[str, Any] = msgspec.to_builtins(mount.point)
+        if mount.point.type != "volume":
+            del point["Name"], point["Driver"]
+        points.append(point)
+    return points
+
+
+def _port_map(one: Container) -> dict[str, Any]:
+    if not one.state.running or one.host.network_mode in ("host", "none"):
+        return {}
+    ports: dict[str, Any] = {}
+    for port in one.config.exposed_ports or {}:
+        ports[port if "/" in port else f"{port}/tcp"] = None
+    for port, bindings in one.ports.items():
+        ports[port] = [{"HostIp": binding.host_ip, "HostPort": binding.host_port} for binding in bindings]
+    return ports
+
+
+def _state(one: Container) -> dict[str, Any]:
+    state = one.state
+    return {
+        "Status": state.status,
+        "Running": state.running or state.status == "restarting",
+        "Paused": state.status == "paused",
+        "Restarting": state.status == "restarting",
+        "OOMKilled": state.oom_killed,
+        "Dead": state.status == "dead",
+        "Pid": state.pid,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": rfc3339nano(state.started_at) if state.started_at else _NEVER,
+        "FinishedAt": rfc3339nano(state.finished_at) if state.finished_at else _NEVER,
+    }

@@ -1,0 +1,126 @@
+"""Recover: at start, bring records and reality together, whatever instant the last daemon was killed at.
+
+A container that runs is adopted; one that ended meanwhile is seen to end now; what belongs to no record, or to one that
+does not run, is taken away. Afterwards restart policies are applied.
+"""
+
+import asyncio
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from havre.engine.container import network
+from havre.engine.container.lifecycle import Lifecycle
+from havre.engine.container.record import CREATED, EXITED, RESTARTING, Container
+from havre.engine.container.registry import Registry
+from havre.engine.container.release import Releaser
+from havre.engine.container.remove import Remover
+from havre.engine.container.supervise import Supervisor
+from havre.errors import HavreError, NotFound
+from havre.image.snapshots import Snapshotter
+from havre.kernel import pidfd
+from havre.kernel.cgroups import Cgroups
+from havre.network.networks import Networks
+from havre.runtime.runtimes.probe import Runtimes
+from havre.store.layout import Layout
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Runs once, after the records are loaded and before the door opens."""
+
+    registry: Registry
+    releaser: Releaser
+    supervisor: Supervisor
+    lifecycle: Lifecycle
+    remover: Remover
+    networks: Networks
+    snapshotter: Snapshotter
+    runtimes: Runtimes
+    cgroups: Cgroups
+    layout: Layout
+
+    async def run(self) -> None:
+        """Reconcile everything; a container that resists is logged and does not keep the others from it."""
+        await self._drop_orphans()
+        for container in self.registry:
+            try:
+                await self._settle(container)
+            except (HavreError, OSError) as error:
+                log.error("container %s cannot be recovered: %s", container.short_id, error)
+        await self.networks.live({one.id for one in self.registry if one.state.running})
+
+    async def restart(self) -> None:
+        """Start what its restart policy wants running after a daemon's start."""
+        for container in self.registry:
+            policy = container.host.restart_policy.name
+            wanted = policy == "always" or (policy == "unless-stopped" and not container.stopped_by_user)
+            waiting = container.state.status == RESTARTING
+            ended = container.state.status == EXITED and container.state.started_at > 0
+            if waiting or (ended and wanted):
+                try:
+                    await self.lifecycle.start_again(container.id)
+                except (HavreError, OSError) as error:
+                    log.error("container %s cannot be restarted: %s", container.short_id, error)
+
+    async def _settle(self, container: Container) -> None:
+        if container.state.running:
+            runtime = self.runtimes.choose(container.runtime)
+            if self._alive(container) and runtime.waits_for_start(container.id):
+                # The start was never acknowledged and its process has not run: it did not happen.
+                await self._undo_start(container)
+                return
+            self.supervisor.watch(container)
+            return
+        if self.layout.bundle(container.id).exists():
+            await self._undo_start(container)
+        if container.host.auto_remove and container.state.status == EXITED:
+            await self.remover.remove_ended(container.id)
+
+    def _alive(self, container: Container) -> bool:
+        return pidfd.start_time(container.state.pid) == container.state.pid_start
+
+    async def _undo_start(self, container: Container) -> None:
+        await asyncio.to_thread(self.cgroups.kill, container.cgroup)
+        await self.releaser.release(container)
+        if container.state.running:
+            status = EXITED if container.state.finished_at else CREATED
+            undone = network.disconnected(container).with_state(status=status, pid=0, conmon_pid=0)
+            await self.registry.save(undone)
+
+    async def _drop_orphans(self) -> None:
+        """Bundles, directories and snapshots without a record: a create or a remove was cut short."""
+        known = {container.id for container in self.registry}
+        for bundle in self.layout.bundles.iterdir():
+            if bundle.name not in known:
+                await self._drop_bundle(bundle)
+        for directory in self.layout.containers.iterdir():
+            if directory.name not in known:
+                await self.snapshotter.unmount(directory / "rootfs")
+                await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        for key, snapshot in list(self.snapshotter.all().items()):
+            if not snapshot.committed and _is_container_key(key) and key not in known:
+                try:
+                    await self.snapshotter.remove(key)
+                except NotFound:
+                    continue
+
+    async def _drop_bundle(self, bundle: Path) -> None:
+        try:
+            cgroup = str(json.loads((bundle / "config.json").read_text())["linux"]["cgroupsPath"])
+        except (OSError, ValueError, KeyError):
+            cgroup = ""
+        if cgroup:
+            await asyncio.to_thread(self.cgroups.remove, cgroup)
+        await self.snapshotter.unmount(self.layout.rootfs(bundle.name))
+        for runtime in self.runtimes.known.values():
+            await asyncio.to_thread(shutil.rmtree, runtime.root / bundle.name, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, bundle, ignore_errors=True)
+
+
+def _is_container_key(key: str) -> bool:
+    return len(key) == 64 and ":" not in key

@@ -1,0 +1,152 @@
+"""Which containers a list or a prune means: Docker's filters. Pure but for the records they look at."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+
+from havre.engine.container.record import CREATED, EXITED, Container
+from havre.engine.container.registry import Registry
+from havre.errors import InvalidParameter
+from havre.lib import times
+from havre.wire.filters import Filters
+
+LIST_FILTERS = [
+    "ancestor",
+    "before",
+    "expose",
+    "exited",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
+]
+_PRUNE_FILTERS = ("label", "label!", "until")
+_STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+
+Test = Callable[[Container], bool]
+
+
+def test(registry: Registry, filters: Filters, same_image: Callable[[str], frozenset[str]]) -> Test:
+    """A predicate for the filters of ``ps``; ``same_image`` gives the ids an ``ancestor`` reference means."""
+    filters.validate(LIST_FILTERS)
+    tests: list[Test] = []
+    for status in filters.values_of("status"):
+        if status not in _STATUSES:
+            raise InvalidParameter(f"invalid filter 'status={status}'")
+    codes = [_integer(filters, "exited", value) for value in filters.values_of("exited")]
+    if codes:
+        tests.append(lambda one: one.state.exit_code in codes and not one.state.running and one.state.started_at > 0)
+    for bound, newer in (("since", True), ("before", False)):
+        for reference in filters.values_of(bound):
+            tests.append(_relative(registry.find(reference), newer))
+    ancestors = [same_image(reference) for reference in filters.values_of("ancestor")]
+    if ancestors:
+        images = frozenset[str]().union(*ancestors)
+        tests.append(lambda one: one.image in images)
+    for kind in ("publish", "expose"):
+        if ports := [_port_range(kind, value) for value in filters.values_of(kind)]:
+            tests.append(_ports_test(kind, ports))
+    if "is-task" in filters and filters.flag("is-task"):
+        tests.append(lambda one: False)
+    if wanted := filters.values_of("health"):
+        # Without health checks every container has the health "none".
+        tests.append(lambda one: "none" in wanted)
+
+    def matches(one: Container) -> bool:
+        return (
+            filters.exact("status", one.state.status)
+            and filters.matches("name", one.name, f"/{one.name}")
+            and filters.matches("id", one.id)
+            and filters.match_labels(one.config.labels)
+            and _network_matches(filters, one)
+            and _volume_matches(filters, one)
+            and all(each(one) for each in tests)
+        )
+
+    return matches
+
+
+def status_given(filters: Filters) -> bool:
+    """Whether the filters speak of containers that do not run: ``ps`` then shows those without ``-a``."""
+    return any(filters.values_of(name) for name in ("status", "exited", "health"))
+
+
+def prune_candidates(registry: Registry, filters: Filters) -> Iterator[Container]:
+    """The stopped containers a prune removes."""
+    filters.validate(_PRUNE_FILTERS)
+    until = prune_until(filters)
+    for one in registry:
+        if one.state.status not in (CREATED, EXITED) or (until is not None and one.created > until):
+            continue
+        if filters.match_labels(one.config.labels) and not filters.refuses_labels(one.config.labels):
+            yield one
+
+
+def prune_until(filters: Filters) -> int | None:
+    """The ``until`` of a prune in nanoseconds; ``InvalidParameter`` for more than one, or for no time."""
+    given = filters.values_of("until")
+    if not given:
+        return None
+    if len(given) > 1:
+        raise InvalidParameter("more than one until filter specified")
+    try:
+        return times.parse_timestamp(given[0], time.time_ns())
+    except ValueError:
+        raise filters.invalid("until") from None
+
+
+def _integer(filters: Filters, name: str, value: str) -> int:
+    if not re.fullmatch(r"-?\d{1,9}", value):
+        raise filters.invalid(name)
+    return int(value)
+
+
+def _relative(other: Container, newer: bool) -> Test:
+    return lambda one: one.created > other.created if newer else one.created < other.created
+
+
+def _network_matches(filters: Filters, one: Container) -> bool:
+    wanted = filters.values_of("network")
+    if not wanted:
+        return True
+    known = set(one.endpoints) | {settings.network_id for settings in one.endpoints.values()}
+    return any(value in known for value in wanted)
+
+
+def _volume_matches(filters: Filters, one: Container) -> bool:
+    wanted = filters.values_of("volume")
+    if not wanted:
+        return True
+    known = {place for mount in one.mounts for place in (mount.point.name, mount.point.source, mount.point.destination)}
+    return any(value in known for value in wanted)
+
+
+def _port_range(kind: str, text: str) -> tuple[int, int, str]:
+    numbers, _, proto = text.partition("/")
+    first, dash, last = numbers.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        raise InvalidParameter(f"invalid filter '{kind}={text}'")
+    return int(first), int(last) if dash else int(first), proto or "tcp"
+
+
+def _ports_test(kind: str, ranges: list[tuple[int, int, str]]) -> Test:
+    def has(one: Container) -> bool:
+        found: set[tuple[int, str]] = set()
+        for port in one.config.exposed_ports or {} if kind == "expose" else {}:
+            number, _, proto = port.partition("/")
+            if number.isdecimal():
+                found.add((int(number), proto or "tcp"))
+        for port, bindings in one.ports.items():
+            proto = port.partition("/")[2]
+            if kind == "publish":
+                found.update((int(binding.host_port), proto) for binding in bindings)
+        return any(low <= number <= high and proto == wanted for number, proto in found for low, high, wanted in ranges)
+
+    return has
