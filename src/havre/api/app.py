@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from aiohttp.web_protocol import RequestHandler
@@ -15,8 +15,10 @@ from havre.api import errors, routes
 from havre.api.call import Call
 from havre.api.connection import Connection
 from havre.api.router import Route, Router, check_version, split_version
-from havre.api.verbs import Engine
 from havre.wire import versions
+
+if TYPE_CHECKING:
+    from havre.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class Request(BaseRequest):
 class Door(Server):
     """The HTTP server of the Engine API. ``daemon.serve`` gives it to the event loop as the factory of protocols."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: "Engine") -> None:
         super().__init__(
             self._answer,
             request_factory=self._request,

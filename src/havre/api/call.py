@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import AsyncIterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp.web_request import BaseRequest
 
 from havre.api import decode
 from havre.api.errors import BodyTooLarge
-from havre.api.verbs import Engine
 from havre.errors import InvalidParameter
 from havre.wire import filters
 from havre.wire.filters import Filters
+
+if TYPE_CHECKING:
+    from havre.engine import Engine
 
 T = TypeVar("T")
 
@@ -27,7 +29,7 @@ class Call:
 
     __slots__ = ("engine", "names", "request", "version")
 
-    def __init__(self, request: BaseRequest, engine: Engine, version: tuple[int, ...], names: dict[str, str]) -> None:
+    def __init__(self, request: BaseRequest, engine: "Engine", version: tuple[int, ...], names: dict[str, str]) -> None:
         self.request = request
         self.engine = engine
         self.version = version

@@ -45,7 +45,7 @@ class RawStream(asyncio.Protocol):
         self._outgoing_size = 0
         self._ended = ended
         self._lost = False
-        self._finishing = False
+        self._closed = False
         self._reading_paused = False
         self._writing_paused = False
         self._readable: asyncio.Future[None] | None = None
@@ -58,7 +58,7 @@ class RawStream(asyncio.Protocol):
     async def read(self) -> bytes:
         """What the client sent, at least one byte; ``b""`` at its half-close or when it has gone."""
         while not self._incoming:
-            if self._ended or self._lost:
+            if self._ended or self._lost or self._closed:
                 return b""
             self._readable = self._loop.create_future()
             await self._readable
@@ -71,8 +71,8 @@ class RawStream(asyncio.Protocol):
 
     async def write(self, data: bytes) -> None:
         """Send ``data``; waits while the client does not read. ``ConnectionResetError`` once it has gone."""
-        if self._lost:
-            raise ConnectionResetError("the client has closed the connection")
+        if self._lost or self._closed:
+            raise ConnectionResetError("the connection is closed")
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append(data)
@@ -90,27 +90,34 @@ class RawStream(asyncio.Protocol):
             self._transport.write_eof()
 
     def close(self) -> None:
-        """Close the connection once what was written is out."""
+        """Read and write no more. ``hijack`` then ends the connection itself, in a way the client survives."""
         self._flush()
-        self._transport.close()
+        self._closed = True
+        self._incoming.clear()
+        if self._reading_paused and not self._lost:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        self._wake_reader()
 
     async def finish(self) -> None:
-        """End the stream so that the client gets all of it: our half first, the rest when the client closes its own.
+        """End the connection so that the client gets all of it: our half first, the rest when it closes its own.
 
         Closing at once would make the kernel reset a connection whose stdin was not read to its end, and the client
         report that instead of the exit code.
         """
         await self.write_eof()
-        self._finishing = True
-        self._incoming.clear()
-        if self._reading_paused and not self._lost:
-            self._transport.resume_reading()
-        if not self._ended:
-            await asyncio.wait([self._over], timeout=_LINGER_SECONDS)
         self.close()
+        if not (self._ended or self._lost) and self._transport.can_write_eof():
+            await asyncio.wait([self._over], timeout=_LINGER_SECONDS)
+        self._transport.close()
+
+    def drop(self) -> None:
+        """Close the connection once what was written is out."""
+        self.close()
+        self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        if self._finishing:
+        if self._closed:
             return
         self._incoming.append(data)
         self._incoming_size += len(data)
@@ -191,7 +198,7 @@ async def hijack(call: Call, run: Callable[[RawStream], Awaitable[None]], *, mul
     except Exception:
         log.exception("%s %s failed in the middle of its stream", call.request.method, call.request.path)
     finally:
-        stream.close()
+        stream.drop()
     response = _Sent()
     response.force_close()
     return response

@@ -1,4 +1,4 @@
-"""Every option of havred, once: its flags, its key in daemon.json, its kind. Names are dockerd's: its file works here."""
+"""Every option of havred, once: its flags, its key in daemon.json, its kind. The names are dockerd's."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -59,7 +59,7 @@ OPTIONS: tuple[Option, ...] = (
     _text("ip", "--ip", "ip", "Host address of published ports that name none"),
     _flag("iptables", "--iptables", "Set up NAT and filtering for containers (default true)"),
     _list("labels", "--label", "key=value", "Label of the daemon, shown by info"),
-    _flag("live-restore", "--live-restore", "Leave containers running when the daemon ends"),
+    _flag("live-restore", "--live-restore", "Leave containers running when the daemon ends (default true)"),
     _text("log-driver", "--log-driver", "name", "Log driver of containers that name none (default local)"),
     _text("log-level", "-l --log-level", "level", "debug, info, warn, error or fatal (default info)"),
     _map("log-opts", "--log-opt", "name=value", "Option of the default log driver"),

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from havre.api.app import Door
-from havre.api.verbs import Engine
 from havre.daemon.listeners import Listener
+
+if TYPE_CHECKING:
+    from havre.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +20,7 @@ _DRAIN_SECONDS = 2.0
 class ApiServer:
     """The door behind all listeners."""
 
-    def __init__(self, engine: Engine, listeners: Sequence[Listener]) -> None:
+    def __init__(self, engine: "Engine", listeners: Sequence[Listener]) -> None:
         self._door = Door(engine)
         self._listeners = listeners
         self._servers: list[asyncio.Server] = []

@@ -1,13 +1,13 @@
 """Files in and out of containers as tar streams: ``docker cp``."""
 
 import base64
+from typing import Any
 
 import msgspec
 from aiohttp.web_response import StreamResponse
 
 from havre.api import respond
 from havre.api.call import Call
-from havre.api.verbs import Json
 from havre.errors import InvalidParameter
 
 _TAR = "application/x-tar"
@@ -36,5 +36,5 @@ def _path(call: Call) -> str:
     raise InvalidParameter("bad parameter: path cannot be empty")
 
 
-def _stat_header(found: Json) -> dict[str, str]:
+def _stat_header(found: dict[str, Any]) -> dict[str, str]:
     return {"X-Docker-Container-Path-Stat": base64.b64encode(msgspec.json.encode(found)).decode()}

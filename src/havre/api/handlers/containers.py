@@ -1,11 +1,15 @@
 """Containers: create, list, inspect and their way through life."""
 
+import msgspec
 from aiohttp.web_response import StreamResponse
 
 from havre.api import compat, decode, respond
 from havre.api.call import Call
 from havre.errors import InvalidParameter
 from havre.wire.containers import ContainerConfig, HostConfig, NetworkingConfig
+
+# How long the steps of a start took, for ``havre run --trace``: a JSON list of [name, start, duration] in milliseconds.
+_TRACE = "X-Havre-Trace"
 
 
 async def create(call: Call) -> StreamResponse:
@@ -41,7 +45,7 @@ async def inspect(call: Call) -> StreamResponse:
 
 
 async def top(call: Call) -> StreamResponse:
-    return respond.json(await call.engine.lifecycle.top(call.name(), call.text("ps_args")))
+    return respond.json(await call.engine.processes.top(call.name(), call.text("ps_args")))
 
 
 async def start(call: Call) -> StreamResponse:
@@ -53,8 +57,10 @@ async def start(call: Call) -> StreamResponse:
     if call.text("checkpoint"):
         await call.engine.listing.inspect(call.name(), False)
         raise InvalidParameter("checkpoints are only supported in experimental mode")
-    await call.engine.lifecycle.start(call.name())
-    return respond.empty()
+    trace = await call.engine.lifecycle.start(call.name())
+    response = respond.empty()
+    response.headers[_TRACE] = msgspec.json.encode(trace.steps).decode()
+    return response
 
 
 async def stop(call: Call) -> StreamResponse:
@@ -83,7 +89,7 @@ async def unpause(call: Call) -> StreamResponse:
 
 
 async def remove(call: Call) -> StreamResponse:
-    await call.engine.lifecycle.remove(call.name(), call.flag("force"), call.flag("v"), call.flag("link"))
+    await call.engine.removal.remove(call.name(), call.flag("force"), call.flag("v"), call.flag("link"))
     return respond.empty()
 
 
@@ -96,8 +102,9 @@ async def update(call: Call) -> StreamResponse:
     document = await call.document()
     if not isinstance(document, dict | None):
         raise InvalidParameter("invalid JSON: cannot unmarshal the request body into an update of a container")
-    await call.engine.lifecycle.update(call.name(), compat.adapt_update(call.version, document or {}))
-    return respond.json({"Warnings": []})
+    return respond.json(
+        await call.engine.lifecycle.update(call.name(), compat.adapt_update(call.version, document or {}))
+    )
 
 
 async def resize(call: Call) -> StreamResponse:
@@ -107,7 +114,7 @@ async def resize(call: Call) -> StreamResponse:
 
 
 async def prune(call: Call) -> StreamResponse:
-    return respond.json(await call.engine.lifecycle.prune(call.filters()))
+    return respond.json(await call.engine.removal.prune(call.filters()))
 
 
 def _stop_signal(call: Call) -> str | None:
