@@ -8,12 +8,14 @@ happen inside.
 """
 
 import ctypes
+import errno
 import os
 import signal
 import sys
 from pathlib import Path
 
 from havre.kernel import mounts, overlayfs
+from havre.kernel.compression import CompressionError, Opener, opener
 from havre.kernel.unpack_stream import Stream
 from havre.kernel.unpack_tree import Tree
 from havre.lib.tarheaders import BLOCK, Headers, TarError, padding
@@ -25,6 +27,8 @@ _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION_3 = 0x20080522
 # CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP
 _KEPT_CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 27 | 1 << 31
+# What a layer cannot bring about by what is in it; other errors (name too long, link loop) are its own.
+_HOST_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _PROGRESS_STEP = 4 << 20
 
 
@@ -34,22 +38,22 @@ def main(arguments: list[str]) -> None:
     try:
         os.umask(0)
         _die_with(int(parent))
+        opening = opener(os.pread(0, 16, 0))
         below_fd = _confine(Path(target), [Path(layer) for layer in below])
     except OSError as error:
         _say(f"failed cannot confine the unpacking process: {error}")
         return
     try:
-        _say(_unpack(below_fd, int(entries), int(size)))
-    except TarError as error:
+        _say(_unpack(opening, below_fd, int(entries), int(size)))
+    except (TarError, CompressionError) as error:
         _say(f"invalid {error}")
     except OSError as error:
-        _say(f"failed {error}")
-    except Exception as error:  # isal and zstd have errors of their own for damaged data
-        _say(f"invalid {type(error).__name__}: {error}")
+        word = "failed" if error.errno in _HOST_FAULTS else "invalid"
+        _say(f"{word} {error}")
 
 
-def _unpack(below: int | None, most_entries: int, most_bytes: int) -> str:
-    stream = Stream(0, _Progress())
+def _unpack(opening: Opener | None, below: int | None, most_entries: int, most_bytes: int) -> str:
+    stream = Stream(0, opening, _Progress())
     tree = Tree(stream, below, most_bytes)
     headers = Headers()
     count = 0

@@ -1,8 +1,7 @@
-"""The unpacking child's input: a thread reads, decompresses and hashes the archive ahead of the one that takes it
-apart.
+"""The unpacking child's input: a thread reads, decompresses and hashes the archive ahead of the one taking it apart.
 
 The three C functions it spends its time in let the other thread run meanwhile. Imports stay few: the child starts once
-a layer. All of them come first, because soon there is no file system to import from. Runs in the child only.
+a layer. Runs in the child only.
 """
 
 import _thread
@@ -10,43 +9,23 @@ import hashlib
 import os
 from _queue import SimpleQueue
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
-from isal import igzip_lib
-
+from havre.kernel.compression import CHUNK, Opener, members
 from havre.lib.tarheaders import TarError
 
-try:
-    from compression import zstd  # type: ignore[import-not-found, unused-ignore]
-except ImportError:
-    from backports import zstd
-
-_CHUNK = 1 << 20
 _AHEAD = 8  # chunks of uncompressed data between the two threads
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-
-
-class _Decompressor(Protocol):
-    """What isal's and zstd's decompressors have in common."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
 class Stream:
     """The uncompressed archive in ``fd``, from its start to its end, once.
 
-    ``progress`` is called in the reading thread with the bytes of ``fd`` consumed so far.
+    ``opening`` is what decompresses it, if anything. ``progress`` is called in the reading thread with the bytes of
+    ``fd`` consumed so far.
     """
 
-    def __init__(self, fd: int, progress: Callable[[int], None]) -> None:
+    def __init__(self, fd: int, opening: Opener | None, progress: Callable[[int], None]) -> None:
         self._fd = fd
+        self._opening = opening
         self._progress = progress
         self._hash = hashlib.sha256()
         self._full: SimpleQueue[bytes | BaseException] = SimpleQueue()
@@ -119,47 +98,11 @@ class Stream:
 
     def _chunks(self) -> Iterator[bytes]:
         source = self._source()
-        data = next(source, b"")
-        opener = _opener(data)
-        if opener is None:
-            yield from filter(None, (data,))
-            yield from source
-            return
-        while data.strip(b"\0"):  # members follow one another; zeroes may fill up the last block
-            if _opener(data) is not opener:
-                raise TarError("compressed data is followed by something else")
-            decompressor = opener()
-            while not decompressor.eof:
-                if chunk := decompressor.decompress(data, _CHUNK):
-                    yield chunk
-                data = b""
-                if decompressor.needs_input and not decompressor.eof and not (data := next(source, b"")):
-                    raise TarError("compressed data ends too early")
-            data = decompressor.unused_data or next(source, b"")
-            if len(data) < len(_ZSTD):
-                data += next(source, b"")
+        return source if self._opening is None else members(source, self._opening)
 
     def _source(self) -> Iterator[bytes]:
         consumed = 0
-        while data := os.read(self._fd, _CHUNK):
+        while data := os.read(self._fd, CHUNK):
             consumed += len(data)
             yield data
             self._progress(consumed)
-
-
-def _opener(data: bytes) -> Callable[[], _Decompressor] | None:
-    if data.startswith(_GZIP):
-        return _gzip
-    if data.startswith(_ZSTD) or (data[:1] in b"PQRSTUVWXYZ[\\]^_" and data[1:4] == b"\x2a\x4d\x18"):
-        return _zstd
-    return None
-
-
-def _gzip() -> _Decompressor:
-    decompressor: _Decompressor = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-    return decompressor
-
-
-def _zstd() -> _Decompressor:
-    decompressor: _Decompressor = zstd.ZstdDecompressor()
-    return decompressor
