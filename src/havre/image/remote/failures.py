@@ -72,7 +72,7 @@ def _by_status(failure: RemoteFailure, refused: Callable[[str], HavreError]) -> 
         return refused(failure.text)
     if failure.status == 404:
         return NotFound(failure.text)
-    if failure.status is None or failure.transient:
+    if failure.transient:
         return Unavailable(failure.text)
     return SystemFault(failure.text)
 

@@ -86,9 +86,7 @@ def _proxy(text: str) -> Proxy | None:
         return None
     parts = urlsplit(text if "://" in text else f"http://{text}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(
-            f"unsupported proxy {parts.scheme}://{parts.hostname or ''}: havre speaks to HTTP proxies only"
-        )
+        raise ValueError(f"unsupported proxy {parts.scheme}://{parts.hostname or ''}: only HTTP proxies are supported")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = f":{parts.port}" if parts.port else ""
     return Proxy(f"{parts.scheme}://{host}{port}", unquote(parts.username or ""), unquote(parts.password or ""))

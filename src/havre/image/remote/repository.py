@@ -182,7 +182,8 @@ class Registries:
                 async with asyncio.timeout(_PING_SECONDS), self._transport.request("GET", url, endpoint) as response:
                     return endpoint, parse_challenges(response.headers.getall("WWW-Authenticate", []))
             except TimeoutError:
-                failure = RemoteFailure(f'Get "{url}": net/http: request canceled while waiting for connection')
+                reason = "net/http: request canceled while waiting for connection"
+                failure = RemoteFailure(f'Get "{url}": {reason}', transient=True)
             except RemoteFailure as error:
                 failure = error
             # Of TLS and plain HTTP the last failure is the one that tells: the first occurs with every plain server.

@@ -1,0 +1,1 @@
+"""Tests of havre.image.remote against a faulty registry."""

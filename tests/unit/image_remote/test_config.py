@@ -1,0 +1,77 @@
+"""Where images of a registry are asked for, and which settings are refused."""
+
+import pytest
+
+from havre.errors import InvalidParameter
+from havre.image.remote.config import RegistryConfig
+
+
+async def urls(config: RegistryConfig, domain: str) -> list[list[tuple[str, bool]]]:
+    return [[(endpoint.url, endpoint.verify) for endpoint in place] for place in await config.places(domain)]
+
+
+async def test_docker_hub_and_its_mirrors() -> None:
+    config = RegistryConfig(mirrors=("https://mirror.test/", "http://127.0.0.1:5001", "https://mirror.test/"))
+    places = await config.places("docker.io")
+    assert [place[0].url for place in places] == [
+        "https://mirror.test",
+        "http://127.0.0.1:5001",
+        "https://registry-1.docker.io",
+    ]
+    assert [place[0].mirror for place in places] == [True, True, False]
+    assert [place[0].verify for place in places] == [True, False, True]
+
+
+async def test_mirrors_serve_docker_hub_only() -> None:
+    config = RegistryConfig(mirrors=("https://mirror.test",))
+    assert await urls(config, "quay.test") == [[("https://quay.test", True)]]
+    assert len(await config.places("docker.io", mirrors=False)) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:5000", "127.3.2.1", "localhost:5000", "[::1]:5000", "[::1]"])
+async def test_the_loopback_may_speak_plain_http(host: str) -> None:
+    assert await urls(RegistryConfig(), host) == [[(f"https://{host}", False), (f"http://{host}", False)]]
+
+
+@pytest.mark.parametrize("entry", ["10.1.2.3:5000", "10.0.0.0/8", "http://10.1.2.3:5000", "10.1.2.3:5000/"])
+async def test_insecure_registries_by_name_and_by_range(entry: str) -> None:
+    config = RegistryConfig(insecure=(entry.removesuffix("/"),))
+    assert await config.is_insecure("10.1.2.3:5000")
+    assert not await config.is_insecure("11.1.2.3:5000")
+
+
+async def test_a_name_means_that_port_only() -> None:
+    config = RegistryConfig(insecure=("registry.test:5000",))
+    assert await config.is_insecure("Registry.test:5000")
+    assert not await config.is_insecure("registry.test")
+
+
+async def test_a_name_nobody_knows_is_secure() -> None:
+    assert not await RegistryConfig().is_insecure("no-such-host.invalid")
+
+
+@pytest.mark.parametrize(
+    ("mirror", "text"),
+    [
+        ("mirror.test", "no scheme specified"),
+        ("ftp://mirror.test", 'unsupported scheme "ftp"'),
+        ("https://", "not a valid URI"),
+        ("https://mirror.test/?a=b", "query or fragment"),
+        ("https://me:secret@mirror.test", "username/password not allowed"),
+    ],
+)
+def test_mirrors_are_checked(mirror: str, text: str) -> None:
+    with pytest.raises(InvalidParameter, match=text) as caught:
+        RegistryConfig(mirrors=(mirror,))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("entry", ["ftp://x", "-x", "x-", "x/y", "x:99999", "", "bad_host!"])
+def test_insecure_registries_are_checked(entry: str) -> None:
+    with pytest.raises(InvalidParameter):
+        RegistryConfig(insecure=(entry,))
+
+
+def test_no_downloads_is_no_setting() -> None:
+    with pytest.raises(InvalidParameter):
+        RegistryConfig(downloads=0)

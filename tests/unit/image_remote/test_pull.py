@@ -1,0 +1,427 @@
+"""Whole pulls: which messages come, what is stored, what goes wrong and in which words."""
+
+import asyncio
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from havre.errors import Forbidden, HavreError, InvalidParameter, NotFound, SystemFault, Unavailable, Unsupported
+from havre.image.manifest import Platform, host_platform
+from havre.image.remote.auth import Auth
+from havre.image.remote.config import Endpoint, Place, RegistryConfig
+from havre.lib.references import parse
+from tests.fakes import registry as fake
+from tests.fakes.registry import FakeRegistry, layer_tar
+from tests.unit.image_remote.conftest import Remote
+
+BASE = layer_tar(("base", b"1" * 1000))
+TOP = layer_tar(("top", b"2" * 1000))
+ARM = Platform(os="linux", architecture="arm64", variant="v8")
+
+
+async def pull(remote: Remote, text: str, **options: Any) -> list[dict[str, Any]]:
+    reference = parse(text, None if options.get("all_tags") else "latest")
+    return [message async for message in remote.puller.pull(reference, **options)]
+
+
+def words(messages: list[dict[str, Any]]) -> list[str]:
+    """``id: status`` of each message but the bars."""
+    return [
+        f"{message['id']}: {message['status']}" if "id" in message else message["status"]
+        for message in messages
+        if "progress" not in message
+    ]
+
+
+def short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
+
+
+async def failing(remote: Remote, text: str, **options: Any) -> HavreError:
+    with pytest.raises(HavreError) as caught:
+        await pull(remote, text, **options)
+    return caught.value
+
+
+async def test_messages_and_result(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("team/app", "1.0", BASE, TOP)
+    name = f"{registry.host}/team/app:1.0"
+    messages = await pull(remote, name)
+    base, top = map(short, image.layers)
+    said = words(messages)
+    assert said[:3] == ["1.0: Pulling from team/app", f"{base}: Pulling fs layer", f"{top}: Pulling fs layer"]
+    assert said[-2:] == [f"Digest: {image.manifest}", f"Status: Downloaded newer image for {name}"]
+    for layer in (base, top):
+        assert [text for text in said if text.startswith(layer)] == [
+            f"{layer}: {status}"
+            for status in ("Pulling fs layer", "Verifying Checksum", "Download complete", "Pull complete")
+        ]
+    bars = [message for message in messages if "progress" in message]
+    assert {message["status"] for message in bars} == {"Downloading", "Extracting"}
+    assert all(set(message["progressDetail"]) == {"current", "total"} for message in bars)
+    found = remote.images.resolve(name)
+    assert found.id == image.config
+    assert found.repo_tags == (name,) and found.repo_digests == (f"{registry.host}/team/app@{image.manifest}",)
+    assert found.manifest is not None and found.manifest.digest == image.manifest
+    assert len(remote.layers.unpacked) == 2
+
+
+async def test_a_second_pull_finds_it_up_to_date(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", "latest", BASE)
+    await pull(remote, f"{registry.host}/app")
+    assert words(await pull(remote, f"{registry.host}/app")) == [
+        "latest: Pulling from app",
+        f"Digest: {image.manifest}",
+        f"Status: Image is up to date for {registry.host}/app:latest",
+    ]
+    assert len(registry.asked("/blobs/")) == 2
+
+
+async def test_layers_that_are_here_already_exist(remote: Remote, registry: FakeRegistry) -> None:
+    registry.add_image("app", "1", BASE)
+    second = registry.add_image("app", "2", BASE, TOP)
+    await pull(remote, f"{registry.host}/app:1")
+    said = words(await pull(remote, f"{registry.host}/app:2"))
+    assert f"{short(second.layers[0])}: Already exists" in said
+    assert len(registry.asked(second.layers[0])) == 1
+
+
+async def test_the_same_layer_compressed_otherwise_is_not_fetched(remote: Remote, registry: FakeRegistry) -> None:
+    first = registry.add_image("app", "1", BASE)
+    await pull(remote, f"{registry.host}/app:1")
+    other = gzip.compress(BASE, 1, mtime=1)
+    config = json.dumps({**json.loads(registry.blobs[first.config]), "author": "other"}).encode()
+    document = {
+        "schemaVersion": 2,
+        "config": {"mediaType": fake.OCI_CONFIG, "digest": registry.add_blob(config), "size": len(config)},
+        "layers": [{"mediaType": fake.OCI_LAYER, "digest": fake.digest(other), "size": len(other)}],
+    }
+    registry.add_manifest("app", "2", document)
+    said = words(await pull(remote, f"{registry.host}/app:2"))
+    assert f"{short(first.layers[0])}: Already exists" in said
+    image = remote.images.resolve(f"{registry.host}/app:2")
+    assert image.layers[0].digest == first.layers[0] and image.manifest is None
+
+
+async def test_a_layer_twice_in_one_image_is_fetched_once(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", "latest", BASE, TOP, BASE)
+    said = words(await pull(remote, f"{registry.host}/app"))
+    assert said.count(f"{short(image.layers[0])}: Pulling fs layer") == 1
+    assert said.count(f"{short(image.layers[0])}: Pull complete") == 1
+    assert len(registry.asked(image.layers[0])) == 1 and len(remote.layers.unpacked) == 3
+
+
+async def test_a_moved_tag_is_a_newer_image(remote: Remote, registry: FakeRegistry) -> None:
+    old = registry.add_image("app", "latest", BASE)
+    await pull(remote, f"{registry.host}/app")
+    new = registry.add_image("app", "latest", TOP)
+    assert words(await pull(remote, f"{registry.host}/app"))[-1].startswith("Status: Downloaded newer image")
+    assert remote.images.resolve(f"{registry.host}/app").id == new.config
+    previous = remote.images.get(old.config)
+    assert previous is not None and previous.repo_tags == ()
+
+
+async def test_by_digest(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", None, BASE)
+    name = f"{registry.host}/app@{image.manifest}"
+    said = words(await pull(remote, name))
+    assert said[0] == f"{name}: Pulling from app"
+    assert said[-1] == f"Status: Downloaded newer image for {name}"
+    found = remote.images.resolve(name)
+    assert found.repo_tags == () and found.repo_digests == (name,)
+
+
+async def test_with_tag_and_digest_the_digest_decides(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", "1", BASE)
+    registry.add_image("app", "1", TOP)
+    await pull(remote, f"{registry.host}/app:1@{image.manifest}")
+    (found,) = remote.images.all()
+    assert found.id == image.config and found.repo_tags == ()
+
+
+async def test_an_index_gives_the_image_for_the_platform(remote: Remote, registry: FakeRegistry) -> None:
+    ours = registry.add_image("app", None, BASE)
+    arm = registry.add_image("app", None, TOP, config={"architecture": "arm64", "variant": "v8"})
+    index = registry.add_index("app", "latest", {str(host_platform()): ours.manifest, "linux/arm64/v8": arm.manifest})
+    said = words(await pull(remote, f"{registry.host}/app"))
+    assert f"Digest: {index}" in said
+    image = remote.images.resolve(f"{registry.host}/app")
+    assert image.id == ours.config and image.repo_digests == (f"{registry.host}/app@{index}",)
+    await pull(remote, f"{registry.host}/app", platform=ARM)
+    assert remote.images.resolve(f"{registry.host}/app").id == arm.config
+
+
+async def test_an_index_without_the_platform(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", None, BASE)
+    registry.add_index("app", "latest", {"linux/arm64/v8": image.manifest})
+    error = await failing(remote, f"{registry.host}/app", platform=Platform(os="linux", architecture="s390x"))
+    assert isinstance(error, NotFound)
+    assert error.message == "no matching manifest for linux/s390x in the manifest list entries"
+
+
+async def test_an_image_for_another_platform_comes_with_a_warning(remote: Remote, registry: FakeRegistry) -> None:
+    registry.add_image("app", "latest", BASE)
+    said = words(await pull(remote, f"{registry.host}/app", platform=ARM))
+    assert said[-1] == (
+        f"WARNING: image with reference {registry.host}/app:latest was found but does not match the specified "
+        "platform: wanted linux/arm64/v8, actual: linux/amd64"
+    )
+
+
+async def test_indexes_that_never_end(remote: Remote, registry: FakeRegistry) -> None:
+    inner = registry.add_image("app", None, BASE).manifest
+    for number in range(6):
+        inner = registry.add_index("app", str(number), {str(host_platform()): inner})
+    assert "indexes within indexes" in (await failing(remote, f"{registry.host}/app:5")).message
+
+
+async def test_all_tags(remote: Remote, registry: FakeRegistry) -> None:
+    for tag in ("a", "b", "c"):
+        registry.add_image("app", tag, BASE, layer_tar((tag, b"")))
+    registry.tag_page = 2
+    said = words(await pull(remote, f"{registry.host}/app", all_tags=True))
+    assert [text for text in said if "Pulling from" in text] == [f"{tag}: Pulling from app" for tag in ("a", "b", "c")]
+    assert said[-1] == f"Status: Downloaded newer image for {registry.host}/app"
+    assert sum(text.startswith("Digest: ") for text in said) == 3
+    assert len(remote.images.all()) == 3
+
+
+async def test_credentials_are_used(remote: Remote, registry: FakeRegistry) -> None:
+    registry.credentials = ("me", "secret")
+    registry.ask_for_token()
+    registry.add_image("app", "latest", BASE, TOP)
+    await pull(remote, f"{registry.host}/app", auth=Auth("me", "secret"))
+    assert len(registry.asked("/token")) == 1
+
+
+# -- mirrors ----------------------------------------------------------------------------------------------------------
+
+
+class Hub(RegistryConfig):
+    """Settings under which another server stands in for Docker Hub."""
+
+    hub = ""
+
+    async def places(self, domain: str, *, mirrors: bool = True) -> list[Place]:
+        places = await super().places(domain, mirrors=mirrors)
+        return [*places[:-1], (Endpoint(f"http://{self.hub}"),)]
+
+
+@pytest.fixture
+async def mirrored(remote: Remote, registry: FakeRegistry, other: FakeRegistry) -> Remote:
+    """``registry`` is Docker Hub, ``other`` its mirror."""
+    config = Hub(mirrors=(f"http://{other.host}/",), certificates=())
+    remote.config = config
+    Hub.hub = registry.host
+    return await remote.restart()
+
+
+async def test_a_mirror_is_asked_first_and_without_credentials(
+    mirrored: Remote, registry: FakeRegistry, other: FakeRegistry
+) -> None:
+    other.add_image("library/busybox", "latest", BASE)
+    other.credentials = None
+    said = words(await pull(mirrored, "busybox", auth=Auth("me", "secret")))
+    assert said[0] == "latest: Pulling from library/busybox"
+    assert said[-1] == "Status: Downloaded newer image for busybox:latest"
+    assert registry.requests == []
+    assert not any("Authorization" in seen.headers for seen in other.requests)
+
+
+async def test_what_a_mirror_lacks_comes_from_the_registry(
+    mirrored: Remote, registry: FakeRegistry, other: FakeRegistry
+) -> None:
+    registry.add_image("library/busybox", "latest", BASE)
+    await pull(mirrored, "busybox")
+    assert len(other.asked("/manifests/")) == 1
+    assert mirrored.images.resolve("busybox").repo_tags == ("busybox:latest",)
+
+
+async def test_a_mirror_that_fails_in_the_middle_is_replaced(
+    mirrored: Remote, registry: FakeRegistry, other: FakeRegistry
+) -> None:
+    for server in (registry, other):
+        image = server.add_image("library/busybox", "latest", BASE, TOP)
+    other.fail(image.layers[1], fake.status(404), times=9)
+    await pull(mirrored, "busybox")
+    assert [seen.path for seen in registry.asked("/blobs/")] == [f"/v2/library/busybox/blobs/{image.layers[1]}"]
+
+
+async def test_a_mirror_that_is_gone_is_passed_over(mirrored: Remote, registry: FakeRegistry) -> None:
+    registry.add_image("library/busybox", "latest", BASE)
+    mirrored.config = Hub(mirrors=("http://127.0.0.1:1",), certificates=())
+    again = await mirrored.restart()
+    await pull(again, "busybox")
+    assert again.images.resolve("busybox").repo_tags == ("busybox:latest",)
+
+
+async def test_the_registry_s_word_counts_when_both_fail(mirrored: Remote, other: FakeRegistry) -> None:
+    other.fail("/manifests/", fake.status(500), times=9)
+    error = await failing(mirrored, "busybox:none")
+    assert error.message == "manifest for busybox:none not found: manifest unknown: manifest unknown"
+
+
+# -- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+async def test_errors_of_finding_come_before_the_first_message(remote: Remote, registry: FakeRegistry) -> None:
+    iterator = remote.puller.pull(parse(f"{registry.host}/app:none"))
+    with pytest.raises(NotFound, match=f"manifest for {registry.host}/app:none not found: manifest unknown"):
+        await anext(aiter(iterator))
+
+
+async def test_access_denied(remote: Remote, registry: FakeRegistry) -> None:
+    registry.fail("/manifests/", fake.refuse(403, "DENIED", "requested access to the resource is denied"))
+    error = await failing(remote, f"{registry.host}/app")
+    assert isinstance(error, NotFound)
+    assert error.message == (
+        f"pull access denied for {registry.host}/app, repository does not exist or may require 'docker login': "
+        "denied: requested access to the resource is denied"
+    )
+
+
+async def test_no_credentials(remote: Remote, registry: FakeRegistry) -> None:
+    registry.credentials = ("me", "secret")
+    error = await failing(remote, f"{registry.host}/app")
+    assert isinstance(error, Forbidden) and "no basic auth credentials" in error.message
+
+
+async def test_nobody_there(remote: Remote) -> None:
+    error = await failing(remote, "127.0.0.1:1/app")
+    assert isinstance(error, Unavailable) and "connection refused" in error.message
+
+
+async def test_scratch_is_no_image(remote: Remote) -> None:
+    assert (await failing(remote, "scratch")).message == "'scratch' is a reserved name"
+
+
+@pytest.mark.parametrize("kind", ["prettyjws", "json"])
+async def test_schema_1(remote: Remote, registry: FakeRegistry, kind: str) -> None:
+    body = {"schemaVersion": 1, "name": "app", "fsLayers": [], "history": []}
+    registry.add_manifest("app", "latest", body, f"application/vnd.docker.distribution.manifest.v1+{kind}")
+    error = await failing(remote, f"{registry.host}/app")
+    assert isinstance(error, InvalidParameter)
+    assert "schema 1 support has been removed" in error.message and f"{registry.host}/app:latest" in error.message
+
+
+async def test_foreign_layers(remote: Remote, registry: FakeRegistry) -> None:
+    layer = {
+        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "digest": fake.digest(b"x"),
+        "size": 1,
+        "urls": [f"http://{registry.host}/elsewhere"],
+    }
+    registry.add_image("app", "latest", BASE, manifest={"layers": [layer]})
+    error = await failing(remote, f"{registry.host}/app")
+    assert isinstance(error, Unsupported) and "is a foreign layer" in error.message
+    assert registry.asked("/elsewhere") == []
+
+
+@pytest.mark.parametrize(
+    ("manifest", "text"),
+    [
+        (
+            {
+                "config": {
+                    "mediaType": "application/vnd.cncf.helm.config.v1+json",
+                    "digest": fake.digest(b""),
+                    "size": 0,
+                }
+            },
+            "unsupported media type application/vnd.cncf.helm.config.v1+json",
+        ),
+        (
+            {"layers": [{"mediaType": "text/plain", "digest": fake.digest(b""), "size": 0}]},
+            "unsupported media type text/plain",
+        ),
+        ({"layers": [{"mediaType": fake.OCI_LAYER, "digest": "sha256:../../etc", "size": 0}]}, "invalid digest"),
+        ({"layers": [{"mediaType": fake.OCI_LAYER, "digest": fake.digest(b""), "size": -1}]}, "negative size"),
+        ({"layers": []}, "layers from manifest don't match image configuration"),
+        ({"layers": 7}, "invalid manifest"),
+    ],
+)
+async def test_manifests_that_are_no_images(
+    remote: Remote, registry: FakeRegistry, manifest: dict[str, Any], text: str
+) -> None:
+    registry.add_image("app", "latest", BASE, manifest=manifest)
+    error = await failing(remote, f"{registry.host}/app")
+    assert isinstance(error, InvalidParameter) and text in error.message
+
+
+async def test_an_image_for_another_system(remote: Remote, registry: FakeRegistry) -> None:
+    registry.add_image("app", "latest", BASE, config={"os": "windows"})
+    error = await failing(remote, f"{registry.host}/app")
+    assert error.message == 'image operating system "windows" cannot be used on this platform'
+
+
+async def test_a_configuration_that_was_changed(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", "latest", BASE)
+    registry.fail(image.config, fake.corrupt(), times=9)
+    error = await failing(remote, f"{registry.host}/app")
+    assert error.message == (
+        f"error pulling image configuration: image config verification failed for digest {image.config}"
+    )
+
+
+async def test_a_layer_that_was_changed_is_never_unpacked(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", "latest", BASE, TOP)
+    registry.fail(image.layers[1], fake.corrupt(), times=9)
+    error = await failing(remote, f"{registry.host}/app")
+    assert isinstance(error, SystemFault)
+    assert error.message == f"filesystem layer verification failed for digest {image.layers[1]}"
+    assert remote.images.all() == [] and len(remote.layers.unpacked) <= 1
+
+
+async def test_a_layer_that_is_not_what_the_configuration_says(remote: Remote, registry: FakeRegistry) -> None:
+    registry.add_image("app", "latest", BASE, config={"rootfs": {"type": "layers", "diff_ids": [fake.digest(TOP)]}})
+    error = await failing(remote, f"{registry.host}/app")
+    assert "but the image names it" in error.message
+    assert remote.images.all() == []
+
+
+async def test_a_pull_that_failed_goes_on_from_what_is_here(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", "latest", BASE, TOP)
+    registry.fail(image.layers[1], fake.status(404))
+    await failing(remote, f"{registry.host}/app")
+    registry.requests.clear()
+    await pull(await remote.restart(), f"{registry.host}/app")
+    assert registry.asked(image.layers[0]) == []
+
+
+# -- leaving ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_client_that_leaves_stops_the_pull(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", "latest", BASE)
+    release = asyncio.Event()
+    registry.fail(image.layers[0], fake.hold(release, 10))
+    messages = remote.puller.pull(parse(f"{registry.host}/app"))
+    async for message in messages:
+        if message["status"] == "Downloading":
+            break
+    await messages.aclose()  # type: ignore[attr-defined]
+    assert len(remote.puller._tasks) == 0
+    assert remote.images.all() == []
+    await pull(remote, f"{registry.host}/app")
+    assert remote.images.resolve(f"{registry.host}/app").id == image.config
+
+
+async def test_a_daemon_that_ends_tells_the_client(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", "latest", BASE)
+    registry.fail(image.layers[0], fake.hold(asyncio.Event(), 10))
+    messages = aiter(remote.puller.pull(parse(f"{registry.host}/app")))
+    await anext(messages)
+    await remote.puller.close()
+    with pytest.raises(SystemFault, match="was cancelled"):
+        while True:
+            await anext(messages)
+
+
+async def test_two_pulls_of_one_image_at_once(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", "latest", BASE, TOP)
+    registry.fail(image.layers[0], fake.slow(20, 0.01))
+    await asyncio.gather(*(pull(remote, f"{registry.host}/app") for _ in range(3)))
+    assert [len(registry.asked(layer)) for layer in image.layers] == [1, 1]
+    assert len(remote.images.all()) == 1
