@@ -157,6 +157,8 @@ def _value(spec: _Spec, value: object) -> str:
     if isinstance(value, dict):
         return f"map[{' '.join(f'{_value(spec, key)}:{_value(spec, value[key])}' for key in sorted(value))}]"
     if isinstance(value, Record):
+        if (text := value.text()) is not None:
+            return _string(spec, text)
         shown = (f"{name}:{_value(spec, item)}" if spec.names else _value(spec, item) for name, item in value.items())
         return f"{{{' '.join(shown)}}}"
     return show(value)

@@ -39,6 +39,8 @@ def show(value: object, *, plus: bool = False, quoted: bool = False) -> str:
         pairs = (f"{_key(key, quoted)}:{show(value[key], plus=plus, quoted=quoted)}" for key in sorted(value))
         return f"map[{' '.join(pairs)}]"
     if isinstance(value, Record):
+        if (text := value.text()) is not None:
+            return text
         shown = ((name, show(item, plus=plus, quoted=quoted)) for name, item in value.items())
         return f"{{{' '.join(f'{name}:{text}' if plus else text for name, text in shown)}}}"
     return str(value)
@@ -117,7 +119,10 @@ def to_json(value: object) -> str:
 
 
 def _record_json(value: Record) -> str:
-    text = f"{{{','.join(f'{_json_string(key)}:{to_json(item)}' for key, item in value.to_json().items())}}}"
+    inner = value.to_json()
+    if not isinstance(inner, dict) or isinstance(inner, Map):
+        return to_json(inner)
+    text = f"{{{','.join(f'{_json_string(key)}:{to_json(item)}' for key, item in inner.items())}}}"
     # Where a type writes its own JSON, Go's escaping of HTML comes in again.
     return text.translate(_HTML_IN_JSON) if value.computed else text
 

@@ -37,8 +37,12 @@ class Record:
         """The fields in Go's order, for printing."""
         return ()
 
-    def to_json(self) -> dict[str, object]:
-        """The members of the JSON object ``json`` shows, in order."""
+    def text(self) -> str | None:
+        """What prints instead of the fields, for a type that knows how (Go's ``String``)."""
+        return None
+
+    def to_json(self) -> object:
+        """What ``json`` shows: the members in order, or a plain JSON value."""
         return dict(self.items())
 
 
