@@ -204,22 +204,8 @@ def test_addresses_and_mac(cli: Program, engine: Engine) -> None:
 
 def test_host_network(cli: Program) -> None:
     port = free_port()
-    cli(
-        "run",
-        "-d",
-        "--network",
-        "host",
-        "busybox",
-        "nc",
-        "-lk",
-        "-s",
-        "127.0.0.1",
-        "-p",
-        str(port),
-        "-e",
-        "echo",
-        "hello",
-    )
+    server = ("nc", "-ll", "-p", str(port), "-e", "/bin/echo", "hello")
+    cli("run", "-d", "--network", "host", "busybox", *server)
     wait_until(lambda: says_hello("127.0.0.1", port), "the server to answer")
     assert cli("run", "--rm", "--network", "host", "busybox", "hostname").out.strip() == socket.gethostname()
 
