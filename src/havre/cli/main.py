@@ -26,11 +26,26 @@ if TYPE_CHECKING:
 BEGAN = perf_counter()
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 INTERRUPTED = 130
+NOBODY_READS = 141
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The console script. The exit code: the command's own; 125 wrong flags; 1 any other failure; 130 interrupted."""
-    words = sys.argv[1:] if argv is None else argv
+    """The console script, which does not return: it leaves at once, without the interpreter's own tidying up (a
+    millisecond, and a thread may still be reading the terminal). With ``argv`` given, the exit code is returned.
+
+    The exit code: the command's own; 125 wrong flags; 1 any other failure; 130 interrupted; 141 nobody reads our
+    output.
+    """
+    code = _guarded(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        try:
+            sys.stderr.flush()
+        finally:
+            os._exit(code & 0xFF)
+    return code
+
+
+def _guarded(words: list[str]) -> int:
     code: int
     try:
         code = _main(words)
@@ -44,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output is gone. Point stdout away so that the interpreter's last flush does not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 1
+        code = NOBODY_READS
     return code
 
 
