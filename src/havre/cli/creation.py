@@ -29,8 +29,6 @@ def request_body(args: Args, ctx: Context) -> dict[str, Any]:
         raise ValueError("content trust (--disable-content-trust=false, DOCKER_CONTENT_TRUST) is not supported")
     if args.use_api_socket:
         raise ValueError("--use-api-socket is not supported yet")
-    if args.platform and not 1 <= len([part for part in args.platform.split("/") if part]) <= 3:
-        raise ValueError(f'error parsing specified platform: "{args.platform}": cannot parse platform specifier')
     proxies = ctx.config.table("proxies")
     body = createbody.build(args, ctx.environ, proxies.get(ctx.client.endpoint.text) or proxies.get("default"))
     body["HostConfig"]["ConsoleSize"] = list(terminal.size(terminal.descriptor_of(ctx.out)))
@@ -61,12 +59,20 @@ def create(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> str:
 
 
 def _post(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> dict[str, Any]:
-    query = {"name": args.name or None, "platform": args.platform or None}
+    query = {"name": args.name or None, "platform": _platform(args.platform)}
     with trace.step("create") as step:
         response = ctx.client.post("/containers/create", query, body)
         answer: dict[str, Any] = response.json()
         step.inside(response.headers)
     return answer
+
+
+def _platform(text: str) -> str | None:
+    if not text:
+        return None
+    from havre.cli.platformflag import as_query
+
+    return "/".join((as_query(text) or {}).values())
 
 
 def _pull(args: Args, ctx: Context, image: str, trace: Trace) -> None:

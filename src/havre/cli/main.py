@@ -19,7 +19,7 @@ from havre.errors import HavreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from havre.cli.parser import Args
 
@@ -29,26 +29,24 @@ INTERRUPTED = 130
 NOBODY_READS = 141
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The console script, which does not return: it leaves at once, without the interpreter's own tidying up (a
-    millisecond, and a thread may still be reading the terminal). With ``argv`` given, the exit code is returned.
-
-    The exit code: the command's own; 125 wrong flags; 1 any other failure; 130 interrupted; 141 nobody reads our
-    output.
+def program() -> NoReturn:
+    """The process of a command line: it ends at once with the code of ``main``, without the interpreter's tidying up,
+    which costs a millisecond and has nothing to do (a thread may still be reading the terminal).
     """
-    code = _guarded(sys.argv[1:] if argv is None else argv)
-    if argv is None:
-        try:
-            sys.stderr.flush()
-        finally:
-            os._exit(code & 0xFF)
-    return code
+    code = main()
+    try:
+        sys.stderr.flush()
+    finally:
+        os._exit(code & 0xFF)
 
 
-def _guarded(words: list[str]) -> int:
+def main(argv: list[str] | None = None) -> int:
+    """Run a command line (``sys.argv`` if none is given) → the exit code: the command's own; 125 wrong flags; 1 any
+    other failure; 130 interrupted; 141 nobody reads our output.
+    """
     code: int
     try:
-        code = _main(words)
+        code = _main(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
     except CommandError as error:
         code = _fail(error.message, error.exit_code)
@@ -210,4 +208,4 @@ def _fail(message: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -33,6 +33,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Join until the container's output ends → the container's exit code."""
     name = quote(args.args[0])
     found = _running(ctx, name)
     config = found["Config"]

@@ -39,6 +39,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Run the command → its exit code."""
     container = quote(args.args[0])
     body = _exec_config(args, ctx)
     if not args.detach:
