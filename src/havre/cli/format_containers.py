@@ -48,11 +48,10 @@ def _image(row: Row) -> str:
     from havre.lib.references import parse
 
     try:
-        reference = parse(image)
+        reference = parse(image, default_tag=None)
     except ValueError:
         return image
-    name = reference.familiar().partition("@")[0]
-    return name if ":" in image.partition("@")[0].rpartition("/")[2] else name.removesuffix(":latest")
+    return f"{reference.familiar_name}:{reference.tag}" if reference.tag else reference.familiar_name
 
 
 def _command(row: Row) -> str:

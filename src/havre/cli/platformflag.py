@@ -24,15 +24,21 @@ def as_query(text: str) -> dict[str, str] | None:
     """``linux/arm64/v8`` as the API's platform object; None for "" (the query leaves it out). Raises CommandError."""
     if not text:
         return None
-    parts = text.lower().split("/")
-    if len(parts) > 3 or not all(part.replace("_", "").replace("-", "").replace(".", "").isalnum() for part in parts):
-        raise CommandError(f'invalid platform: "{text}" is an invalid OS component of "{text}"')
+    parts = text.split("/")
+    if len(parts) > 3:
+        raise CommandError(f'"{text}": cannot parse platform specifier: invalid argument')
+    for part in parts:
+        if not part.isascii() or not part.replace("_", "").replace("-", "").replace(".", "").isalnum():
+            raise CommandError(
+                f'"{part}" is an invalid component of "{text}": platform specifier component must match '
+                '"^[A-Za-z0-9_.-]+$": invalid argument'
+            )
+    parts = [part.lower() for part in parts]
     if len(parts) == 1 and parts[0] not in _OPERATING_SYSTEMS:
         parts.insert(0, "linux")
-    platform = {"os": parts[0]}
-    if len(parts) > 1:
-        platform["architecture"] = _ARCHITECTURES.get(parts[1], parts[1])
-    if len(parts) > 2 and (platform["architecture"], parts[2]) != ("arm64", "v8"):
+    platform = {"architecture": _ARCHITECTURES.get(parts[1], parts[1])} if len(parts) > 1 else {}
+    platform["os"] = parts[0]
+    if len(parts) > 2:
         platform["variant"] = parts[2]
     return platform
 

@@ -23,7 +23,7 @@ def configure(parser: Parser) -> None:
 def run(args: Args, ctx: Context) -> int:
     from havre.cli.format_inspect import inspect
 
-    type_name = KINDS["network"][1]
-    return inspect(
-        ctx, args.args, args.format, lambda name: (type_name, fetch(ctx, "network", name, verbose=args.verbose or None))
-    )
+    def find(name: str) -> tuple[str, str]:
+        return KINDS["network"][1], fetch(ctx, "network", name, verbose=args.verbose or None)
+
+    return inspect(ctx, args.args, args.format, find)
