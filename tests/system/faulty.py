@@ -2,7 +2,7 @@
 
 Effects are what a crash can tear apart: transactions, files and directories made, renamed and removed, mounts,
 namespaces, netlink and nftables changes, processes started. They are seen from outside, by Python's audit hooks and by
-wrapping the few functions of ``havre.kernel`` and ``havre.store`` that have none; the daemon's code knows nothing of it.
+wrapping the few functions of ``havre.kernel`` and ``havre.store`` that have none; the daemon knows nothing of it.
 
 Who comes in: ``tests.system.faults``, which arms it: it writes n into the file that HAVRE_TEST_FAULT names and sends
 ``ARM``; the file's removal says that it was read. n = 0 counts without dying: at the next signal the count is written

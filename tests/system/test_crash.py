@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ class Scene:
         self.daemon.ids_seen.add(id)
         return id
 
-    def act(self, method: str, path: str, body: object = None, **query: str) -> None:
+    def act(self, method: str, path: str, body: object = None, **query: Any) -> None:
         """The operation under test; notes whether it was acknowledged."""
         self.acknowledged = False
         answer = self.daemon.api(method, path, body, **query)
@@ -100,13 +101,10 @@ def scene(new_havred: NewDaemon) -> Scene:
 
 
 def test_create(scene: Scene) -> None:
-    body = {**SLEEPER, "Volumes": {"/data": {}}}
-    for point in each_point(
-        scene.fragile,
-        lambda: None,
-        lambda: scene.act("POST", "/containers/create", body, name="victim"),
-        scene.remove_victim,
-    ):
+    def act() -> None:
+        scene.act("POST", "/containers/create", {**SLEEPER, "Volumes": {"/data": {}}}, name="victim")
+
+    for point in each_point(scene.fragile, lambda: None, act, scene.remove_victim):
         there = scene.names().count("/victim")
         assert there == 1 if scene.acknowledged else there in (0, 1), point
         if there:
