@@ -16,7 +16,7 @@ HELP = "List images"
 USAGE = "havre images [OPTIONS] [REPOSITORY[:TAG]]"
 
 # What people type after `images` when they mean `image`.
-_SUBCOMMANDS = tuple("build history import inspect list load ls prune pull push rm save tag".split())
+_SUBCOMMANDS = ("build", "history", "import", "inspect", "list", "load", "ls", "prune", "pull", "push", "rm", "tag")
 
 
 def configure(parser: Parser) -> None:
