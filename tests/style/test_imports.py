@@ -1,5 +1,6 @@
 """The client is cheap to start, and a room is cheap to enter: what a command imports, seen through ``sys.modules``."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.fakes.daemon import FakeDaemon
 
 HEAVY = ["asyncio", "aiohttp", "msgspec", "http.client", "email", "pyroute2", "sqlite3", "ssl"]
@@ -18,6 +20,7 @@ try:
     code = main()
 except SystemExit as done:
     code = done.code
+import ast
 import json
 print(json.dumps({"code": code, "modules": sorted(sys.modules)}), file=sys.stderr)
 """
@@ -50,3 +53,32 @@ def test_a_command_imports_only_itself(tmp_path: Path) -> None:
         loaded = modules_after("ps", host=f"unix://{tmp_path / 'd.sock'}")
     commands = {module for module in loaded if module.startswith("havre.cli.commands.")}
     assert len(commands) <= 2, commands
+
+
+WHO_MAY = {
+    "ctypes": ["kernel"],
+    "pyroute2": ["kernel"],
+    "sqlite3": ["store"],
+    "aiohttp": ["api", "daemon", "image/remote", "client/aio"],
+    "msgspec": ["api", "daemon", "engine", "image", "network", "runtime", "volume", "logs", "store", "kernel", "wire"],
+    "asyncio": [
+        *("api", "daemon", "engine", "image", "network", "runtime", "volume", "logs", "store", "kernel"),
+        *("client/aio", "lib/tasks.py"),
+    ],
+}  # fmt: skip
+"""Which parts of ``src/havre`` may import a library; the contracts in pyproject.toml cannot say it of single files."""
+
+
+@pytest.mark.parametrize("library", WHO_MAY)
+def test_only_these_rooms_import(library: str) -> None:
+    source = REPOSITORY / "src" / "havre"
+    offenders = []
+    for path in sorted(source.rglob("*.py")):
+        place = path.relative_to(source).as_posix()
+        if place.startswith(tuple(WHO_MAY[library])):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            offenders += [place for name in names if name.split(".")[0] == library]
+    assert not offenders
