@@ -14,7 +14,7 @@ from havre import __version__
 from havre.api import errors, routes
 from havre.api.call import Call
 from havre.api.connection import Connection
-from havre.api.router import Route, Router, check_version, split_version
+from havre.api.router import Route, Router, check_version, prints_bodies, split_version
 from havre.wire import versions
 
 if TYPE_CHECKING:
@@ -77,9 +77,8 @@ class Door(Server):
         except Exception as error:
             response = errors.response_to(error, what)
             if request.writer.output_size > 0:
-                # The status is out and cannot be taken back: an end without the last chunk is what tells the client.
-                raise ConnectionAbortedError("failed in the middle of a response") from error
-            return _plain(response, error) if version and _is_ancient(version) else response
+                raise
+            return _plain(response, error) if prints_bodies(version) else response
 
     async def _handle(
         self, route: Route, request: BaseRequest, version: str | None, names: dict[str, str]
@@ -90,10 +89,5 @@ class Door(Server):
         return await route.handler(call)
 
 
-def _is_ancient(version: str) -> bool:
-    return version.startswith("1.") and version[2:].isdigit() and int(version[2:]) < 24
-
-
 def _plain(response: Response, error: Exception) -> Response:
-    # Clients older than API 1.24 print the body as it is.
     return Response(status=response.status, text=f"{errors.message_of(error)}\n")

@@ -89,11 +89,21 @@ class Call:
 
     async def document(self) -> object | None:
         """The JSON body; None when there is none. ``InvalidParameter`` for another Content-Type or no JSON."""
-        self._check_json()
-        if not self.request.can_read_body:
-            return None
-        document: object = decode.parse(await self._read())
+        data = await self.read_json()
+        document: object = decode.parse(data) if data else None
         return document
+
+    async def read_json(self) -> bytes:
+        """The body, which has to be declared as JSON if there is one; at most 16 MiB."""
+        if not self.request.body_exists:
+            return b""
+        self._check_content_type()
+        parts = bytearray()
+        async for chunk in self.request.content.iter_any():
+            parts += chunk
+            if len(parts) > MAX_JSON:
+                raise BodyTooLarge(f"request body is larger than {MAX_JSON} bytes")
+        return bytes(parts)
 
     async def body(self, type: type[T]) -> T:
         """The JSON body as a struct, all defaults when there is none."""
@@ -113,19 +123,9 @@ class Call:
             raise InvalidParameter(f'invalid resize {name} "{value}": value out of range')
         return int(value)
 
-    def _check_json(self) -> None:
-        given = self.request.headers.get("Content-Type")
-        if given is None and not self.request.can_read_body:
-            return
-        if (given or "").partition(";")[0].strip().lower() != "application/json":
-            if not given:
-                raise InvalidParameter("malformed Content-Type header (): mime: no media type")
+    def _check_content_type(self) -> None:
+        given = self.request.headers.get("Content-Type", "")
+        if not given:
+            raise InvalidParameter("malformed Content-Type header (): mime: no media type")
+        if given.partition(";")[0].strip().lower() != "application/json":
             raise InvalidParameter(f"unsupported Content-Type header ({given}): must be 'application/json'")
-
-    async def _read(self) -> bytes:
-        parts = bytearray()
-        async for chunk in self.request.content.iter_any():
-            parts += chunk
-            if len(parts) > MAX_JSON:
-                raise BodyTooLarge(f"request body is larger than {MAX_JSON} bytes")
-        return bytes(parts)

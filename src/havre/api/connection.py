@@ -78,7 +78,10 @@ class Connection(RequestHandler):
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> StreamResponse:
-        """The answer to what is no HTTP, in the shape of all errors."""
+        """The answer to what is no HTTP, in the shape of all errors. ``ConnectionError`` when another one has begun."""
+        if request.writer.output_size > 0:
+            # The status is out and cannot be taken back: an end without the last chunk is what tells the client.
+            raise ConnectionAbortedError("failed in the middle of a response") from exc
         response = error_response(status, message or (str(exc) if exc else "bad request"))
         response.force_close()
         return response

@@ -8,6 +8,7 @@ one.
 
 import asyncio
 import logging
+import select
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -43,7 +44,7 @@ class RawStream(asyncio.Protocol):
         self._incoming_size = len(early)
         self._outgoing: list[bytes] = []
         self._outgoing_size = 0
-        self._ended = ended
+        self._ended = False
         self._lost = False
         self._closed = False
         self._reading_paused = False
@@ -51,9 +52,12 @@ class RawStream(asyncio.Protocol):
         self._readable: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._over = self._loop.create_future()
+        self._hangup: select.epoll | None = None
         transport.set_write_buffer_limits(_WRITE_HIGH, _WRITE_LOW)
         transport.set_protocol(self)
         transport.resume_reading()
+        if ended:
+            self._end()
 
     async def read(self) -> bytes:
         """What the client sent, at least one byte; ``b""`` at its half-close or when it has gone."""
@@ -127,9 +131,7 @@ class RawStream(asyncio.Protocol):
         self._wake_reader()
 
     def eof_received(self) -> bool:
-        self._ended = True
-        self._wake_reader()
-        self._set_over()
+        self._end()
         return True
 
     def pause_writing(self) -> None:
@@ -143,12 +145,27 @@ class RawStream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        if self._hangup is not None:
+            self._loop.remove_reader(self._hangup.fileno())
+            self._hangup.close()
         self._outgoing.clear()
         self.resume_writing()
         self._wake_reader()
         self._set_over()
         # The HTTP server counts its connections and cancels the handler of one that is gone.
         self._before.connection_lost(exc)
+
+    def _end(self) -> None:
+        """The client has closed its half. From now on the event loop does not read, and would not see it go."""
+        self._ended = True
+        self._wake_reader()
+        self._set_over()
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and self._hangup is None and not self._transport.is_closing():
+            # Registered for nothing, a socket reports but the end of both directions; an epoll can be polled itself.
+            self._hangup = select.epoll()
+            self._hangup.register(sock.fileno(), 0)
+            self._loop.add_reader(self._hangup.fileno(), self._transport.abort)
 
     def _flush(self) -> None:
         if self._outgoing:

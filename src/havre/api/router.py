@@ -92,7 +92,7 @@ def check_version(given: str | None, route: Route) -> Version:
     """The version to answer in: the one asked for, else the newest. ``InvalidParameter`` outside the range."""
     if given is None:
         return NEWEST
-    version = tuple(int(part[:9] or "0") for part in given.split("."))
+    version = _numbers(given)
     if version < OLDEST:
         raise InvalidParameter(
             f"client version {given} is too old. Minimum supported API version is {versions.MIN}, "
@@ -104,6 +104,15 @@ def check_version(given: str | None, route: Route) -> Version:
         needed = ".".join(map(str, route.since))
         raise InvalidParameter(f"{route.method} {route.path} requires minimum API version {needed}")
     return version
+
+
+def prints_bodies(given: str | None) -> bool:
+    """Whether a client of this version shows the body of an error as it is: those before 1.24 do."""
+    return given is not None and _numbers(given) < OLDEST
+
+
+def _numbers(version: str) -> Version:
+    return tuple(int(part[:9] or "0") for part in version.split("."))
 
 
 def _first_part(path: str) -> str:

@@ -13,15 +13,13 @@ _TRACE = "X-Havre-Trace"
 
 
 async def create(call: Call) -> StreamResponse:
-    document = await call.document()
+    document = decode.parse(await call.read_json())
     if document is None:
-        raise InvalidParameter("invalid JSON: got EOF while reading request body")
-    if not isinstance(document, dict):
         raise InvalidParameter("config cannot be empty in order to create a container")
-    parts = {key.lower(): value for key, value in document.items() if key.lower() in ("hostconfig", "networkingconfig")}
     config = decode.fit(document, ContainerConfig)
-    host = decode.fit(parts.get("hostconfig") or {}, HostConfig, "HostConfig")
-    networking = decode.fit(parts.get("networkingconfig") or {}, NetworkingConfig, "NetworkingConfig")
+    parts = {key.lower(): value for key, value in document.items() if value is not None}
+    host = decode.fit(parts.get("hostconfig", {}), HostConfig, "HostConfig")
+    networking = decode.fit(parts.get("networkingconfig", {}), NetworkingConfig, "NetworkingConfig")
     warnings = compat.adapt_create(call.version, config, host, networking)
     platform = None if call.before(1, 41) else call.text("platform") or None
     created = await call.engine.create.create(call.text("name") or None, config, host, networking, platform)

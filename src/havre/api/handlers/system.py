@@ -20,8 +20,9 @@ async def ping(call: Call) -> StreamResponse:
         "Pragma": "no-cache",
         "Swarm": "inactive",
     }
-    body = None if call.request.method == "HEAD" else b"OK"
-    return Response(body=body, headers=headers, content_type="text/plain", charset="utf-8")
+    if call.request.method == "HEAD":
+        return Response(headers={**headers, "Content-Length": "0"}, content_type="text/plain", charset="utf-8")
+    return Response(body=b"OK", headers=headers, content_type="text/plain", charset="utf-8")
 
 
 async def options(call: Call) -> StreamResponse:

@@ -1,0 +1,1 @@
+"""The REST door on real sockets, with a fake engine behind it."""
