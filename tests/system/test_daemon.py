@@ -157,7 +157,7 @@ def test_restart_policies_at_start(fresh_havred: Havred) -> None:
 def test_versions_out_of_range(engine: Engine, version: str, message: str) -> None:
     answer = engine.api("GET", f"/{version}/info")
     assert answer.status == 400
-    assert answer.json()["message"].startswith(message)
+    assert message in answer.body.decode()
 
 
 def test_ping(engine: Engine) -> None:
