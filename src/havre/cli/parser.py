@@ -270,7 +270,7 @@ def convert(kind: str, text: str) -> Any:
 
 def _integer(text: str, function: str, least: int, most: int) -> int:
     digits = text.lstrip("+-") if least < 0 else text
-    if not text or len(text) - len(digits) > 1 or not digits.isascii() or digits != digits.strip():
+    if len(text) - len(digits) > 1 or not digits.isascii() or not digits[:1].isdigit() or digits != digits.strip():
         raise ValueError(f'strconv.{function}: parsing "{text}": invalid syntax')
     try:
         # Go's base 0 also takes C's octal (017), which Python refuses.

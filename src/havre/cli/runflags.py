@@ -67,7 +67,6 @@ def _image(parser: Parser) -> None:
     flag("disable-content-trust", "", "bool", "Skip image verification", default=True)
     flag("runtime", "", "string", "Runtime to use for this container")
     flag("use-api-socket", "", "bool", "Bind mount Docker API socket and required auth")
-    flag("help", "", "bool", "Print usage", hidden=True)
 
 
 def _network(parser: Parser) -> None:

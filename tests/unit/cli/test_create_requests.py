@@ -1,0 +1,123 @@
+"""What ``create`` asks the daemon for, held against what the docker CLI asked for the same words (recorded in
+tests/golden).
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from havre.cli import createbody, runflags
+from havre.cli.context import Context
+from havre.cli.creation import request_body
+from havre.cli.errors import CommandError
+from havre.cli.main import global_parser
+from havre.cli.parser import HelpWanted, Parser
+
+GOLDEN = json.loads((Path(__file__).parent.parent.parent / "golden" / "docker_create.json").read_text())
+
+
+def without_empty(value: Any) -> Any:
+    """The recording leaves out what is empty; a port or a path as a key says something by itself."""
+    if isinstance(value, list):
+        return [without_empty(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    pairs = {key: without_empty(item) for key, item in value.items()}
+    return {
+        key: item
+        for key, item in pairs.items()
+        if item not in (None, "", 0, False, [], [0, 0])
+        and (item != {} or key.startswith("/") or key.endswith(("/tcp", "/udp", "/sctp")))
+    }
+
+
+def comparable(body: dict[str, Any]) -> dict[str, Any]:
+    """Docker's Binds and Env come in an order that changes from run to run."""
+    for part, name in ((body, "Env"), (body.get("HostConfig", {}), "Binds")):
+        if name in part:
+            part[name] = sorted(part[name])
+    return body
+
+
+def asked(argv: list[str], environ: dict[str, str]) -> dict[str, Any] | str:
+    """The body, or the text of the refusal."""
+    parser = Parser()
+    runflags.declare(parser)
+    try:
+        ctx = Context(global_parser().parse([]), "create", environ=environ)
+        args = parser.parse(argv)
+        body = request_body(args, ctx)
+    except ValueError as error:
+        return str(error)
+    except CommandError as error:
+        return error.message
+    return body
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: " ".join(case["argv"])[:60] or "none")
+def test_as_docker_asks(case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in GOLDEN["files"].items():
+        (tmp_path / name).write_bytes(text.encode())
+    monkeypatch.chdir(tmp_path)
+    found = asked(case["argv"], {**GOLDEN["environment"], "PATH": os.environ["PATH"]})
+    if "error" in case:
+        wanted = case["error"].replace("docker", "havre")
+        assert found == wanted or f"'havre create' {found}" == wanted.removeprefix("havre: ")
+        return
+    assert isinstance(found, dict), found
+    wanted = json.loads(json.dumps(case["body"]).replace("{cwd}", str(tmp_path)))
+    assert comparable(without_empty(found)) == comparable(wanted)
+
+
+def body(*argv: str, environ: dict[str, str] | None = None, proxies: dict[str, str] | None = None) -> dict[str, Any]:
+    parser = Parser()
+    runflags.declare(parser)
+    return createbody.build(parser.parse(list(argv)), environ or {}, proxies)
+
+
+def test_proxies_of_the_configuration_unless_given() -> None:
+    proxies = {"httpProxy": "http://p", "noProxy": "local", "other": "x"}
+    env = body("-e", "HTTP_PROXY=mine", "-e", "A", "b", proxies=proxies)["Env"]
+    assert sorted(env) == ["A", "HTTP_PROXY=mine", "NO_PROXY=local", "http_proxy=http://p", "no_proxy=local"]
+
+
+def test_windows_options_are_refused_here() -> None:
+    with pytest.raises(CommandError, match='"--cpu-count" is only supported on a daemon running on windows'):
+        body("--cpu-count", "2", "b")
+
+
+def test_a_seccomp_profile_travels_by_value(tmp_path: Path) -> None:
+    profile = tmp_path / "p.json"
+    profile.write_text('{ "a" : [ 1 ] }')
+    assert body("--security-opt", f"seccomp={profile}", "b")["HostConfig"]["SecurityOpt"] == ['seccomp={"a":[1]}']
+    profile.write_text("no json")
+    with pytest.raises(ValueError, match="compacting json for seccomp profile"):
+        body("--security-opt", f"seccomp={profile}", "b")
+
+
+def test_paths_unconfined_are_sent_as_empty_lists() -> None:
+    host = body("--security-opt", "systempaths=unconfined", "b")["HostConfig"]
+    assert (host["MaskedPaths"], host["ReadonlyPaths"], "SecurityOpt" in host) == ([], [], False)
+
+
+@pytest.mark.parametrize("argv", [["--disable-content-trust=false", "b"], ["--use-api-socket", "b"]])
+def test_what_is_not_there_is_named(argv: list[str]) -> None:
+    found = asked(argv, {})
+    assert isinstance(found, str)
+    assert argv[0].partition("=")[0] in found
+    assert "not supported" in found
+
+
+def test_content_trust_by_environment_is_refused() -> None:
+    found = asked(["b"], {"DOCKER_CONTENT_TRUST": "1"})
+    assert isinstance(found, str)
+    assert "DOCKER_CONTENT_TRUST" in found
+
+
+def test_h_is_the_host_name_and_help_is_help() -> None:
+    assert body("-h", "name", "b")["Hostname"] == "name"
+    with pytest.raises(HelpWanted):
+        body("--help")
