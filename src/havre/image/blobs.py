@@ -16,11 +16,13 @@ from typing import BinaryIO
 from havre.errors import NotFound
 from havre.image import digest as digests
 from havre.image.digest import DigestMismatch, Hasher
+from havre.kernel.mounts import start_writing_out
 from havre.lib.ids import new_id
 from havre.store.files import sync_directory, write_atomic
 from havre.store.layout import Layout
 
 _READ = 1 << 20
+_STAGED = "staged-"
 
 
 class Partial:
@@ -33,7 +35,8 @@ class Partial:
         self._path = path
         self._digest = digest
         self._hasher = Hasher(digest or "sha256")
-        self._file = path.open("ab", buffering=0)
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(fd, "ab", buffering=0)
         self.offset = 0
 
     @property
@@ -79,11 +82,26 @@ class Partial:
                 self._hasher.update(data)
                 self.offset += len(data)
 
+    def start_writing_out(self) -> None:
+        """Let the disk begin on what has been written."""
+        start_writing_out(self._file.fileno())
+
     def sync(self) -> None:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()
+
+    def discard(self) -> None:
+        """Close, and remove the bytes unless they were committed or adopted."""
+        self.close()
+        self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> "Partial":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class BlobStore:
@@ -163,16 +181,9 @@ class BlobStore:
         if not lock.locked():
             self._writing.pop(digest, None)
 
-    @asynccontextmanager
-    async def unnamed(self) -> AsyncIterator[Partial]:
-        """A blob whose digest is known only at its end. Left without ``commit``, it is thrown away."""
-        path = self._ingest / f"unnamed-{new_id()}"
-        partial = Partial(path, None)
-        try:
-            yield partial
-        finally:
-            partial.close()
-            path.unlink(missing_ok=True)
+    def stage(self) -> Partial:
+        """A blob whose digest is known only at its end. It is gone at the next start unless adopted."""
+        return Partial(self._ingest / f"{_STAGED}{new_id()}", None)
 
     async def commit(self, partial: Partial, size: int | None = None) -> str:
         """Verify ``partial`` against its digest (and ``size``), put it on disk under its name, and return the digest.
@@ -183,6 +194,17 @@ class BlobStore:
         digest = partial.digest
         await asyncio.to_thread(self._publish, partial, self.path(digest))
         return digest
+
+    async def adopt(self, path: Path, digest: str) -> None:
+        """Give the staged bytes at ``path``, known to be those of ``digest``, that name, and put them on disk.
+
+        They stay at ``path`` as well, until their ``discard``.
+        """
+        final = self.path(digest)
+        if final.exists():
+            self.touch(digest)
+        else:
+            await asyncio.to_thread(_adopt, path, final)
 
     def delete(self, digest: str) -> int:
         """Remove a blob and return the bytes it held; 0 when there is none."""
@@ -212,7 +234,7 @@ class BlobStore:
         """
         horizon = time.time() - older_than
         for entry in os.scandir(self._ingest):
-            if entry.name.startswith("unnamed-") or entry.stat().st_mtime <= horizon:
+            if entry.name.startswith(_STAGED) or entry.stat().st_mtime <= horizon:
                 Path(entry.path).unlink(missing_ok=True)
 
     def _write_small(self, path: Path, data: bytes) -> None:
@@ -230,6 +252,20 @@ def _open_partial(path: Path, digest: str) -> Partial:
     partial = Partial(path, digest)
     partial.resume()
     return partial
+
+
+def _adopt(path: Path, final: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    final.parent.mkdir(exist_ok=True, mode=0o711)
+    try:
+        final.hardlink_to(path)
+    except FileExistsError:
+        return
+    sync_directory(final.parent)
 
 
 def _hash_as(digest: str, data: bytes) -> str:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from havre.errors import Conflict
+from havre.errors import Conflict, HavreError
 from havre.image import digest as digests
 from havre.image.blobs import BlobStore
 from havre.image.digest import DigestMismatch
@@ -73,10 +73,16 @@ class LayerStore:
         if work is None:
             work = self._running[chain_id] = _Work()
             path = source or self._blobs.path(blob.digest)
-            work.task = self._tasks.start(self._unpack(parent, diff_id, chain_id, path, work), f"unpack {chain_id}")
+            work.task = self._tasks.start(self._run(parent, diff_id, chain_id, path, work), f"unpack {chain_id}")
             work.task.add_done_callback(lambda _: self._running.pop(chain_id, None))
         await work.wait(progress)
         return chain_id
+
+    async def _run(self, parent: str | None, diff_id: str, chain_id: str, path: Path, work: "_Work") -> None:
+        try:
+            await self._unpack(parent, diff_id, chain_id, path, work)
+        except HavreError as error:  # for those who wait; anything else is a fault of ours, for the log as well
+            work.failure = error
 
     async def _unpack(self, parent: str | None, diff_id: str, chain_id: str, path: Path, work: "_Work") -> None:
         key = _UNPACKING + new_id()
@@ -110,6 +116,7 @@ class _Work:
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
+        self.failure: HavreError | None = None
         self._listeners: list[Progress] = []
         self._waiting = 0
 
@@ -131,3 +138,5 @@ class _Work:
             if not self._waiting and not self.task.done():
                 self.task.cancel()
                 await asyncio.wait([self.task])
+        if self.failure is not None:
+            raise self.failure

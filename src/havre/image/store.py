@@ -132,6 +132,13 @@ class ImageStore:
         """Every image, in no particular order."""
         return list(self._images.values())
 
+    def kept_as(self, chain_id: str) -> Descriptor | None:
+        """The blob that the top layer of this stack is kept as, when an image here has it and it is unpacked."""
+        for image in self._images.values():
+            if chain_id in image.chain_ids:
+                return image.record.layers[image.chain_ids.index(chain_id)]
+        return None
+
     def children(self, image_id: str) -> list[Image]:
         """The images made from this one by a build."""
         return [image for image in self._images.values() if image.record.parent == image_id]
@@ -145,10 +152,8 @@ class ImageStore:
         except ValueError as error:
             raise InvalidParameter(str(error)) from None
         # With a tag and a digest the digest decides: the tag may have moved on.
-        image_id = self._names.get(name.with_digest(name.digest) if name.digest else name)
-        if image_id is None:
-            image_id = self._by_prefix(ref)
-        return (self._images[image_id] if image_id else None), name.familiar()
+        found = self._names.get(name.with_digest(name.digest) if name.digest else name) or self._by_prefix(ref)
+        return (self._images[found] if found else None), name.familiar()
 
     def _by_prefix(self, ref: str) -> str | None:
         prefix = ref if ref.startswith("sha256:") else f"sha256:{ref}"

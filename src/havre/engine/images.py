@@ -1,0 +1,273 @@
+"""Docker's verbs for images. The REST door comes in here, and hands on what it gets back as JSON.
+
+Everything is said in the shapes and words of Engine API 1.51. What an image is lives in ``havre.image``.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from havre.engine import changes as instructions
+from havre.engine.imagelisting import ImageListing, ImageUsers
+from havre.engine.imageremoval import ImageRemoval
+from havre.errors import InvalidParameter, NotFound, Unsupported
+from havre.image import hello
+from havre.image.hello import Hello
+from havre.image.importer import Importer
+from havre.image.load import LayerProgress, Loaded, Loader
+from havre.image.manifest import Platform, host_platform, parse_platform
+from havre.image.remote.auth import Auth
+from havre.image.remote.progress import drawn
+from havre.image.remote.pull import Puller
+from havre.image.save import Saver, Selection
+from havre.image.snapshots import Snapshotter
+from havre.image.store import Image, ImageStore
+from havre.lib import references
+from havre.lib.references import Reference
+from havre.wire.filters import Filters
+
+Json = dict[str, Any]
+Rows = list[Json]
+Selections = list[Selection]
+Tagged = list[tuple[Image, Reference | None]]
+
+
+class EventSink(Protocol):
+    """Where what happened is told."""
+
+    def publish(self, type: str, action: str, actor_id: str, attributes: Mapping[str, str]) -> None: ...
+
+
+class Images:
+    """``pull load save import tag rmi images inspect history prune``."""
+
+    def __init__(
+        self,
+        images: ImageStore,
+        snapshotter: Snapshotter,
+        loader: Loader,
+        saver: Saver,
+        importer: Importer,
+        embedded: Hello,
+        puller: Puller,
+        users: ImageUsers,
+        events: EventSink,
+    ) -> None:
+        self._images = images
+        self._loader = loader
+        self._saver = saver
+        self._importer = importer
+        self._embedded = embedded
+        self._puller = puller
+        self._events = events
+        self._listing = ImageListing(images, snapshotter, users)
+        self._removal = ImageRemoval(images, users, self._log)
+
+    # -- what there is ------------------------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        """How many images there are."""
+        return len(self._images.all())
+
+    async def list(
+        self, all: bool, filters: Filters, shared_size: bool = False, digests: bool = False, manifests: bool = False
+    ) -> Rows:
+        """``GET /images/json``.
+
+        ``digests`` changes nothing since 1.22, and ``manifests`` nothing without containerd.
+        """
+        return self._listing.list(all, filters, shared_size)
+
+    async def inspect(self, ref: str) -> Json:
+        """``GET /images/{name}/json``."""
+        return self._listing.inspect(ref)
+
+    async def history(self, ref: str) -> Rows:
+        """``GET /images/{name}/history``."""
+        return self._listing.history(ref)
+
+    async def disk_usage(self) -> Json:
+        """``{"LayersSize": bytes, "Images": […]}`` of ``GET /system/df``."""
+        return self._listing.disk_usage()
+
+    # -- names --------------------------------------------------------------------------------------------------------
+
+    async def tag(self, ref: str, repo: str, tag: str) -> None:
+        """``POST /images/{name}/tag``: call the image ``repo:tag`` (``latest`` by default) as well."""
+        name = _new_name(repo, tag)
+        if name is None:
+            raise InvalidParameter("invalid reference format")
+        image = self._images.resolve(ref)
+        await self._images.tag(image.id, name)
+        self._log("tag", image, name.familiar())
+
+    async def remove(self, ref: str, force: bool = False, noprune: bool = False) -> Rows:
+        """``DELETE /images/{name}``: ``[{"Untagged": name}, {"Deleted": id}, …]``."""
+        return await self._removal.remove(ref, force, noprune)
+
+    async def prune(self, filters: Filters) -> Json:
+        """``POST /images/prune``."""
+        report = await self._removal.prune(filters)
+        self._events.publish("image", "prune", "", {"reclaimed": str(report["SpaceReclaimed"])})
+        return report
+
+    # -- bringing in --------------------------------------------------------------------------------------------------
+
+    async def pull(
+        self, ref: str, tag: str, platform: str | None, auth: Auth | None, all_tags: bool
+    ) -> AsyncIterator[Json]:
+        """``POST /images/create?fromImage=``: Docker's progress messages. ``tag`` may also be a digest."""
+        name = _pulled_name(ref, tag, all_tags)
+        if name == hello.NAME and platform in (None, "", str(host_platform())):
+            async for message in self._make_embedded():
+                yield message
+            return
+        wanted = parse_platform(platform) if platform else None
+        async for message in self._puller.pull(name, wanted, auth, all_tags):
+            yield message
+        image = self._images.named(name.with_digest(name.digest) if name.digest else name)
+        labels = (image.config.labels or {}) if image is not None else {}
+        self._events.publish("image", "pull", name.familiar(), {**labels, "name": name.familiar_name})
+
+    async def _make_embedded(self) -> AsyncIterator[Json]:
+        shown = hello.NAME.familiar()
+        if self._images.named(hello.NAME) is not None:
+            yield {"status": f"Status: Image is up to date for {shown}"}
+            return
+        yield {"status": f"Making the embedded image from {hello.busybox()}", "id": hello.NAME.tag}
+        image = await self._embedded.ensure()
+        yield {"status": f"Digest: {image.id}"}
+        yield {"status": f"Status: Made new image for {shown}"}
+        self._log("pull", image, shown)
+
+    async def load(self, chunks: AsyncIterator[bytes], quiet: bool) -> AsyncIterator[Json]:
+        """``POST /images/load``: progress of the layers unless ``quiet``, then the names loaded, or ids without one."""
+        nameless: list[str] = []
+        named = False
+        async for event in self._loader.load(chunks):
+            if isinstance(event, LayerProgress):
+                if not quiet:
+                    yield _bar(event)
+                continue
+            for message in _loaded(event, quiet):
+                yield message
+            named = named or bool(event.names)
+            nameless += [] if event.names else [event.image.id]
+            self._log("load", event.image, event.image.id)
+        if not named:
+            for image_id in nameless:
+                yield {"stream": f"Loaded image ID: {image_id}\n"}
+
+    async def import_(
+        self,
+        src: str,
+        repo: str,
+        tag: str,
+        message: str,
+        changes: Sequence[str],
+        platform: str | None,
+        body: AsyncIterator[bytes],
+    ) -> AsyncIterator[Json]:
+        """``POST /images/create?fromSrc=``: the id of an image made of the archive in ``body``."""
+        name = _new_name(repo, tag)
+        if src != "-":
+            raise Unsupported("havre does not implement the import from a URL yet: download it and import the file")
+        wanted = parse_platform(platform) if platform else host_platform()
+        if wanted.os != host_platform().os:
+            raise InvalidParameter(f'operating system "{wanted.os}" is not supported')
+        settings = instructions.apply(changes, {})
+        image = await self._importer.import_(body, settings, wanted, message, [name] if name else [])
+        self._log("import", image, image.id)
+        yield {"status": image.id}
+
+    # -- taking out ---------------------------------------------------------------------------------------------------
+
+    async def save(self, names: Sequence[str], platform: str | None) -> AsyncIterator[bytes]:
+        """``GET /images/get``: the images as one archive.
+
+        A name without a tag stands for all tags of its repository.
+        """
+        wanted = parse_platform(platform) if platform else None
+        with self._images.hold():
+            selected = self._select(names, wanted)
+            async for piece in self._saver.save(selected):
+                yield piece
+        for each in selected:
+            self._log("save", each.image, each.image.id)
+
+    def _select(self, names: Sequence[str], platform: Platform | None) -> Selections:
+        """Each image once, with all the tags it was asked for by."""
+        selected: dict[str, Selection] = {}
+        for text in names:
+            for image, tag in self._named(text):
+                if platform is not None and not platform.runs(image.config.platform):
+                    raise NotFound(f"no suitable export target found for platform {platform}")
+                known = selected.get(image.id) or Selection(image, ())
+                more = (tag,) if tag is not None and tag not in known.tags else ()
+                selected[image.id] = Selection(image, known.tags + more)
+        return list(selected.values())
+
+    def _named(self, text: str) -> Tagged:
+        try:
+            name = references.parse(text, None)
+        except ValueError:
+            name = None
+        if name is not None and name.tag is None and name.digest is None:
+            tagged = [
+                (image, each)
+                for image in self._images.all()
+                for each in image.names
+                if each.tag and each.repository == name.repository
+            ]
+            if tagged:
+                return sorted(tagged, key=lambda pair: pair[1].canonical())
+            return [(self._images.resolve(text), None)]
+        if name is not None and name.familiar_name != "sha256":
+            image = self._images.named(name.with_digest(name.digest) if name.digest else name)
+            if image is None:
+                raise NotFound("reference does not exist")
+            return [(image, None if name.digest else name)]
+        return [(self._images.resolve(text), None)]
+
+    def _log(self, action: str, image: Image, name: str) -> None:
+        self._events.publish("image", action, image.id, {**(image.config.labels or {}), "name": name})
+
+
+def _pulled_name(ref: str, tag: str, all_tags: bool) -> Reference:
+    try:
+        name = references.parse(ref, None if all_tags or tag else references.DEFAULT_TAG)
+        if tag.startswith(("sha256:", "sha512:")):
+            return name.with_digest(tag)
+        return name.with_tag(tag) if tag else name
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from None
+
+
+def _new_name(repo: str, tag: str) -> Reference | None:
+    """A name to be given; None when ``repo`` is empty."""
+    if not repo:
+        return None
+    try:
+        name = references.parse(repo)
+        if name.digest is not None:
+            raise InvalidParameter("cannot import digest reference")
+        return name.with_tag(tag) if tag else name
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from None
+
+
+def _loaded(event: Loaded, quiet: bool) -> Rows:
+    taken = [] if quiet else event.taken
+    lines = [
+        f"The image {name.familiar()} already exists, renaming the old one with ID {old} to empty string\n"
+        for name, old in taken
+    ]
+    return [{"stream": line} for line in [*lines, *(f"Loaded image: {name.familiar()}\n" for name in event.names)]]
+
+
+def _bar(event: LayerProgress) -> Json:
+    return {
+        "status": "Loading layer",
+        "progressDetail": {"current": event.current, "total": event.total},
+        "progress": drawn(event.current, event.total),
+        "id": event.diff_id.partition(":")[2][:12],
+    }
