@@ -212,15 +212,13 @@ class Images:
         except ValueError:
             name = None
         if name is not None and name.tag is None and name.digest is None:
-            tagged = [
-                (image, each)
+            tags = sorted(
+                (each.canonical(), image, each)
                 for image in self._images.all()
                 for each in image.names
                 if each.tag and each.repository == name.repository
-            ]
-            if tagged:
-                return sorted(tagged, key=lambda pair: pair[1].canonical())
-            return [(self._images.resolve(text), None)]
+            )
+            return [(image, each) for _, image, each in tags] or [(self._images.resolve(text), None)]
         if name is not None and name.familiar_name != "sha256":
             image = self._images.named(name.with_digest(name.digest) if name.digest else name)
             if image is None:
