@@ -52,9 +52,8 @@ table ip {table} {{
     }}
     chain guard {{
         type filter hook prerouting priority raw; policy accept
-        # route_localnet is on for this bridge: without these a container could reach the host's 127.0.0.0/8.
+        # route_localnet is on for this bridge: without this a container could reach the host's 127.0.0.0/8.
         iifname {bridge} ip daddr 127.0.0.0/8 drop
-        iifname {bridge} ip saddr 127.0.0.0/8 drop
     }}
     chain prerouting {{
         type nat hook prerouting priority dstnat; policy accept
@@ -84,11 +83,6 @@ table ip {table} {{
         iifname {bridge} {neighbours}
         # From elsewhere containers are reached through published ports only.
         drop
-    }}
-    chain redirects {{
-        type filter hook output priority filter; policy accept
-        # A neighbour reached through the host's address must go on using it.
-        oifname {bridge} icmp type redirect drop
     }}
 }}
 {"".join(elements)}"""

@@ -3,30 +3,25 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from havre.errors import Forbidden, InvalidParameter, NotFound
-from havre.kernel.namespaces import read_sysctl
-from havre.kernel.nftables import Nftables
 from havre.lib.ids import is_id_prefix, new_id
 from havre.lib.tasks import TaskOwner
 from havre.network import records, sandbox
 from havre.network.driver import Driver
-from havre.network.drivers.bridge import BridgeDriver
-from havre.network.drivers.host import HostDriver
-from havre.network.drivers.none import NoneDriver
-from havre.network.firewall import Commits
+from havre.network.drivers import builtin_drivers
 from havre.network.model import Endpoint, EndpointRequest, Network
-from havre.network.ports import PortLedger
 from havre.network.settings import NetworkSettings
 from havre.store.db import Database
 from havre.store.layout import Layout
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+DriverList = Callable[[NetworkSettings, Executor, TaskOwner], Iterable[Driver]]
 
 # Docker's three networks that are always there, with their drivers.
 PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
@@ -35,20 +30,15 @@ PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
 class Networks:
     """What exists, who is connected, and every change to it. ``start``, then ``live``, before anything else."""
 
-    def __init__(self, db: Database, settings: NetworkSettings, layout: Layout) -> None:
+    def __init__(
+        self, db: Database, settings: NetworkSettings, layout: Layout, drivers: DriverList = builtin_drivers
+    ) -> None:
         self.settings = settings
         self._db = db
         self._layout = layout
         self._tasks = TaskOwner("network")
         self._executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="havre-net")
-        self._ports = PortLedger(_ephemeral_ports())
-        commits = Commits(Nftables(), self._executor, self._tasks) if settings.firewall else None
-        drivers: Sequence[Driver] = (
-            BridgeDriver(settings, self._executor, commits, self._ports, self._tasks),
-            HostDriver(),
-            NoneDriver(),
-        )
-        self._drivers = {driver.name: driver for driver in drivers}
+        self._drivers = {driver.name: driver for driver in drivers(settings, self._executor, self._tasks)}
         self._networks: dict[str, Network] = {}
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
 
@@ -94,7 +84,6 @@ class Networks:
             driver = self._drivers[network.driver]
             await (driver.leave(network) if self.endpoints_on(network.id) else driver.close(network))
         await self._tasks.close()
-        self._ports.close()
         self._executor.shutdown()
 
     def sandbox_path(self, container_id: str) -> Path:
@@ -188,8 +177,3 @@ class Networks:
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
-
-
-def _ephemeral_ports() -> tuple[int, int]:
-    first, last = read_sysctl("net/ipv4/ip_local_port_range").split()
-    return int(first), int(last)

@@ -107,14 +107,6 @@ class PortLedger:
             if not holders:
                 self._held.pop((port.proto, port.host_port), None)
 
-    def close(self) -> None:
-        """Let go of every socket."""
-        for holders in self._held.values():
-            for held in holders.values():
-                if held is not None:
-                    held.close()
-        self._held.clear()
-
     def _claim_one(self, request: PortRequest, host_ip: str, container_ip: str) -> PublishedPort:
         _check(request, host_ip)
         target = f"{container_ip}:{request.container_port}/{request.proto}"

@@ -184,7 +184,10 @@ class BridgeDriver:
             self._tasks.start(self._reap_later(state), "removed interfaces")
 
     async def leave(self, network: Network) -> None:
-        await self._reap(self._states.pop(network.id))
+        state = self._states.pop(network.id)
+        for endpoint in state.endpoints.values():
+            self._ports.release(endpoint.ports)
+        await self._reap(state)
         self._claims.give_up(network.interface)
 
     async def close(self, network: Network) -> None:

@@ -1,0 +1,41 @@
+"""The text of rule sets: what depends on bridge, settings and endpoints. (The kernel's view is in the golden files.)"""
+
+from ipaddress import IPv4Network
+
+from havre.network import firewall
+from havre.network.firewall import BridgeRules
+from havre.network.model import Endpoint, PublishedPort
+
+RULES = BridgeRules("havre0", IPv4Network("172.29.0.0/16"), icc=True)
+WEB = Endpoint(
+    "n",
+    "bridge",
+    "e",
+    "c",
+    ip_address="172.29.0.2",
+    ports=(PublishedPort(80, "tcp", "0.0.0.0", 8080), PublishedPort(53, "udp", "127.0.0.1", 53)),
+)
+
+
+def test_every_statement_is_about_the_own_table() -> None:
+    for text in (firewall.ruleset(RULES, [WEB]), firewall.removal("havre0")):
+        outside = [line for line in text.splitlines() if line and not line.startswith((" ", "}"))]
+        assert outside and all(" ip havre_havre0" in f" {line}" for line in outside)
+
+
+def test_elements() -> None:
+    assert firewall.publish("t", WEB) == [
+        "add element ip t published { tcp . 8080 : 172.29.0.2 . 80 }\n",
+        "add element ip t published_on { 127.0.0.1 . udp . 53 : 172.29.0.2 . 53 }\n",
+    ]
+    assert firewall.withdraw("t", WEB) == [
+        "delete element ip t published { tcp . 8080 }\n",
+        "delete element ip t published_on { 127.0.0.1 . udp . 53 }\n",
+    ]
+    assert "".join(firewall.publish("havre_havre0", WEB)) in firewall.ruleset(RULES, [WEB])
+
+
+def test_icc() -> None:
+    apart = BridgeRules("havre0", IPv4Network("172.29.0.0/16"), icc=False)
+    assert 'iifname "havre0" accept' in firewall.ruleset(RULES, [])
+    assert 'iifname "havre0" drop' in firewall.ruleset(apart, [])

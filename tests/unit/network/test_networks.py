@@ -1,0 +1,157 @@
+"""The service over fake drivers: records before kernel state, everything undone on failure, names and ids."""
+
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import pytest
+
+from havre.errors import Forbidden, InvalidParameter, NotFound, SystemFault
+from havre.network import records
+from havre.network.model import Endpoint, EndpointRequest, Network, PortRequest
+from havre.network.networks import Networks
+from havre.network.settings import NetworkSettings
+from havre.store import schema
+from havre.store.db import Database
+from havre.store.layout import Layout
+from tests.fakes.network import FakeDriver
+
+BOX = EndpointRequest(name="box", ports=(PortRequest(80),))
+
+
+class Strict(FakeDriver):
+    """Sees to it that the record is written before the kernel is touched, and fails on demand."""
+
+    def __init__(self, name: str, database: Database) -> None:
+        super().__init__(name)
+        self.fails = False
+        self._database = database
+
+    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path) -> None:
+        assert endpoint in await self._database.read(records.endpoints)
+        await super().attach(network, endpoint, sandbox)
+        if self.fails:
+            raise SystemFault("the kernel refuses")
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(tmp_path / "data", tmp_path / "exec")
+    layout.prepare()
+    return layout
+
+
+@pytest.fixture
+def database(layout: Layout) -> Iterable[Database]:
+    database = Database.open(layout.database, {"networks": schema.ALL["networks"]})
+    yield database
+    database.close()
+
+
+def make(database: Database, layout: Layout) -> tuple[Networks, Strict]:
+    bridge = Strict("bridge", database)
+    others = [FakeDriver("host"), FakeDriver("null")]
+    return Networks(database, NetworkSettings(), layout, lambda *_: [bridge, *others]), bridge
+
+
+@pytest.fixture
+async def driver_and_networks(database: Database, layout: Layout) -> AsyncIterator[tuple[Strict, Networks]]:
+    networks, driver = make(database, layout)
+    await networks.start()
+    yield driver, networks
+    await networks.stop()
+
+
+@pytest.fixture
+def networks(driver_and_networks: tuple[Strict, Networks]) -> Networks:
+    return driver_and_networks[1]
+
+
+@pytest.fixture
+def driver(driver_and_networks: tuple[Strict, Networks]) -> Strict:
+    return driver_and_networks[0]
+
+
+async def test_dockers_three_are_there_and_stay_the_same(database: Database, layout: Layout) -> None:
+    found = []
+    for _ in range(2):
+        networks, _ = make(database, layout)
+        await networks.start()
+        found.append([(each.id, each.name, each.driver, each.created_ns) for each in networks.all()])
+        await networks.stop()
+    assert found[0] == found[1]
+    assert [each[1:3] for each in found[0]] == [("bridge", "bridge"), ("host", "host"), ("none", "null")]
+
+
+async def test_connect_and_disconnect(networks: Networks, driver: Strict, database: Database) -> None:
+    endpoint = await networks.connect("c1", "bridge", BOX)
+    assert networks.endpoints_of("c1") == [endpoint] == networks.endpoints_on(endpoint.network_id)
+    assert driver.attached == {endpoint.endpoint_id}
+    await networks.disconnect("c1", "bridge")
+    assert networks.endpoints_of("c1") == [] == await database.read(records.endpoints)
+    assert driver.attached == set()
+    await networks.disconnect("c1", "bridge")
+
+
+async def test_a_failed_connect_is_undone(networks: Networks, driver: Strict, database: Database) -> None:
+    driver.fails = True
+    with pytest.raises(SystemFault, match="the kernel refuses"):
+        await networks.connect("c1", "bridge", BOX)
+    assert driver.attached == set() and driver.calls[-1] == "detach"
+    assert networks.endpoints_of("c1") == [] == await database.read(records.endpoints)
+    driver.fails = False
+    await networks.connect("c1", "bridge", BOX)
+
+
+async def test_what_is_refused(networks: Networks) -> None:
+    await networks.connect("c1", "bridge", BOX)
+    with pytest.raises(Forbidden, match="endpoint with name box already exists in network bridge"):
+        await networks.connect("c1", "bridge", BOX)
+    with pytest.raises(InvalidParameter, match="user specified IP address is supported on user defined networks only"):
+        await networks.connect("c2", "bridge", EndpointRequest(ipv4="10.88.0.9"))
+    with pytest.raises(InvalidParameter, match="network-scoped alias is supported only for containers in user defined"):
+        await networks.connect("c2", "bridge", EndpointRequest(aliases=("db",)))
+    with pytest.raises(NotFound, match="network lan not found"):
+        await networks.connect("c2", "lan", BOX)
+
+
+async def test_a_container_that_fails_while_it_connects_a_second_time(networks: Networks, driver: Strict) -> None:
+    first = await networks.connect("c1", "bridge", BOX)
+    with pytest.raises(Forbidden):
+        await networks.connect("c1", "bridge", BOX)
+    assert networks.endpoints_of("c1") == [first] and driver.attached == {first.endpoint_id}
+
+
+async def test_references(networks: Networks) -> None:
+    bridge = networks.get("bridge")
+    assert networks.get(bridge.id) is networks.get(bridge.id[:20]) is networks.get("default") is bridge
+    with pytest.raises(NotFound):
+        networks.get("")
+    with pytest.raises(NotFound):
+        networks.get("bridg")
+
+
+async def test_records_of_dead_sandboxes_go_at_the_start(database: Database, layout: Layout) -> None:
+    networks, _ = make(database, layout)
+    await networks.start()
+    await networks.connect("c1", "bridge", BOX)
+    await networks.connect("c2", "host", EndpointRequest())
+    again, driver = make(database, layout)
+    await again.start()
+    assert again.endpoints_of("c1") == [] and driver.attached == set()
+    assert len(again.endpoints_of("c2")) == 1, "the host's network needs no namespace"
+    await again.live(set())
+    assert await database.read(records.endpoints) == []
+    await again.stop()
+    await networks.stop()
+
+
+async def test_stop_closes_or_leaves(database: Database, layout: Layout) -> None:
+    networks, driver = make(database, layout)
+    await networks.start()
+    await networks.connect("c1", "bridge", BOX)
+    await networks.stop()
+    assert driver.calls[-1] == "leave"
+    networks, driver = make(database, layout)
+    await networks.start()
+    await networks.stop()
+    assert driver.calls[-1] == "close"
