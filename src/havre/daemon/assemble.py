@@ -5,7 +5,7 @@ import ipaddress
 import logging
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import ClientSession
@@ -39,7 +39,10 @@ from havre.engine.system import Facts, System, identity
 from havre.engine.volumes import Volumes
 from havre.errors import HavreError, SystemFault
 from havre.image.blobs import BlobStore
+from havre.image.hello import Hello
+from havre.image.importer import Importer
 from havre.image.layers import LayerStore
+from havre.image.load import Loader
 from havre.image.remote.config import RegistryConfig
 from havre.image.remote.login import Login
 from havre.image.remote.proxies import Proxies
@@ -47,6 +50,7 @@ from havre.image.remote.pull import Puller
 from havre.image.remote.repository import Registries
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport, open_session
+from havre.image.save import Saver
 from havre.image.snapshots.overlay import OverlaySnapshotter
 from havre.image.store import ImageStore
 from havre.kernel.cgroups import Cgroups
@@ -103,7 +107,7 @@ class Daemon:
     networks: Networks
     containers: Containers
     puller: Puller
-    closers: list[object] = field(default_factory=list)
+    session: ClientSession
 
     async def start(self) -> None:
         """Begin serving: after this the door may open."""
@@ -123,8 +127,7 @@ class Daemon:
         await self.engine.volumes.close()
         await self.storage.layers.close()
         await self.storage.snapshotter.close()
-        for closer in self.closers:
-            await closer.close()
+        await self.session.close()
         self.storage.database.close()
 
     async def _stop_containers(self) -> None:
@@ -170,13 +173,11 @@ async def assemble(config: Config) -> Daemon:
         storage.layout,
     )  # fmt: skip
     logs = Logs(registry, storage.layout, waits)
-    containers = Containers(
-        registry, hubs, waits, supervisor, releaser, lifecycle, remover, execs, logs, recovery
-    )
+    containers = Containers(registry, hubs, waits, supervisor, releaser, lifecycle, remover, execs, logs, recovery)
     await recovery.run()
     session = open_session()
     puller, login = _remote(config, storage, session)
-    images = Images(storage.images, storage.blobs, storage.layers, usage, events, puller)
+    images = _image_verbs(storage, puller, usage, events)
     listing = Listing(
         registry, storage.images, storage.snapshotter, Inspector(storage.layout, "overlay2", execs.ids_of)
     )
@@ -210,7 +211,7 @@ async def assemble(config: Config) -> Daemon:
         events=events,
         system=system,
     )  # fmt: skip
-    return Daemon(engine, config, storage, networks, containers, puller, [session])
+    return Daemon(engine, config, storage, networks, containers, puller, session)
 
 
 async def _storage(config: Config) -> Storage:
@@ -251,6 +252,14 @@ def _facts(config: Config, layout: Layout, cgroups: Cgroups, runtimes: Runtimes,
         live_restore=config.live_restore,
         init_binary=str(init or ""),
     )
+
+
+def _image_verbs(storage: Storage, puller: Puller, usage: Usage, events: Events) -> Images:
+    loader = Loader(storage.blobs, storage.layers, storage.images)
+    importer = Importer(storage.blobs, storage.layers, storage.images)
+    hello = Hello(storage.images, importer)
+    saver = Saver(storage.blobs)
+    return Images(storage.images, storage.snapshotter, loader, saver, importer, hello, puller, usage, events)
 
 
 def _remote(config: Config, storage: Storage, session: ClientSession) -> tuple[Puller, Login]:

@@ -1,4 +1,6 @@
-"""Byte streams between the engine and whoever holds the connection: the REST door implements them over a hijacked socket."""
+"""Byte streams between the engine and whoever holds the connection: the REST door implements them over a hijacked
+socket.
+"""
 
 from typing import Protocol
 

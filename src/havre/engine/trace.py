@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 
 class Trace:
-    """Collects steps; they may overlap. ``steps`` holds (name, start, duration), start counted from the trace's making."""
+    """Collects steps; they may overlap. ``steps`` holds (name, start, duration), start counted from the trace's
+    making.
+    """
 
     def __init__(self) -> None:
         self._origin = time.perf_counter()

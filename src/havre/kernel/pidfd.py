@@ -8,7 +8,9 @@ from havre.kernel.descriptors import readable
 
 
 def start_time(pid: int) -> int | None:
-    """The start of process ``pid`` in clock ticks since boot, or None when there is none: with the pid, a name for good."""
+    """The start of process ``pid`` in clock ticks since boot, or None when there is none: with the pid, a name for
+    good.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             stat = file.read()

@@ -16,7 +16,7 @@ from havre.engine.container.start import Starter
 from havre.engine.container.supervise import Supervisor
 from havre.engine.container.wait import NEXT_EXIT, Waiter, Waits
 from havre.engine.trace import Trace
-from havre.errors import Conflict, InvalidParameter, NotFound, NotModified, Unsupported
+from havre.errors import Conflict, HavreError, InvalidParameter, NotFound, NotModified, Unsupported
 from havre.kernel import pidfd
 from havre.kernel.cgroups import Cgroups
 from havre.runtime import conmon
@@ -63,7 +63,12 @@ class Lifecycle:
                 await self._start(container, Trace())
 
     async def _start(self, container: Container, trace: Trace) -> None:
-        container = await self.starter.start(container, trace)
+        try:
+            container = await self.starter.start(container, trace)
+        except (HavreError, OSError):
+            if container.host.auto_remove:
+                self.supervisor.remove_soon(container.id)
+            raise
         self.events.publish("container", "start", container.id, container.event_attributes())
 
     async def stop(self, reference: str, signal: str | None = None, timeout: int | None = None) -> None:

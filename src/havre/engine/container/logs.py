@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 from havre.engine.container.record import RUNNING, Container
 from havre.engine.container.registry import Registry
-from havre.engine.container.wait import NEXT_EXIT, Waits
+from havre.engine.container.wait import NEXT_EXIT, ExitStatus, Waits
 from havre.engine.options import LogOptions
 from havre.errors import HavreError
 from havre.kernel import inotify
@@ -82,7 +83,7 @@ class Logs:
                 except (OSError, HavreError) as error:
                     log.warning("cannot rotate the log of %s: %s", container.short_id, error)
 
-    def watch(self, container: Container) -> tuple[inotify.Watch, "asyncio.Future[object]"]:
+    def watch(self, container: Container) -> tuple[inotify.Watch, "asyncio.Future[ExitStatus]"]:
         """Be told of changes of a container's log, and of its end."""
         watch = inotify.Watch(self._layout.container(container.id), inotify.MODIFY | inotify.CREATE | inotify.MOVED)
         waiter = self._waits.register(container, NEXT_EXIT)
@@ -99,8 +100,9 @@ class _Watcher:
         if self._ended.done():
             return False
         changed = asyncio.ensure_future(self._watch.changed())
+        events: list[asyncio.Future[Any]] = [changed, self._ended]
         try:
-            await asyncio.wait([changed, self._ended], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not changed.done():
                 changed.cancel()

@@ -130,11 +130,16 @@ class Supervisor:
         self._waits.exited(container_id, ExitStatus(code, container.state.error or None), final=not again)
         if again:
             self._schedule(container, ran / 1e9)
-        elif removing and self.remove is not None:
-            self._tasks.start(self._remove(container_id), f"remove {container.short_id}")
+        elif removing:
+            self.remove_soon(container_id)
+
+    def remove_soon(self, container_id: str) -> None:
+        """Remove a container made with ``--rm``, in the background; its lock may be held now."""
+        self._tasks.start(self._remove(container_id), f"remove {container_id[:12]}")
 
     async def _remove(self, container_id: str) -> None:
-        assert self.remove is not None
+        if self.remove is None:
+            return
         try:
             await self.remove(container_id)
         except NotFound:
