@@ -70,12 +70,13 @@ class _Copy:
 
     def directory(self, source: int, target: int, path: str) -> None:
         """Copy what is in ``source`` to ``target`` (descriptors), then what ``source`` itself is like."""
+        own = os.fstat(source)
         with os.scandir(source) as found:
             entries = [(entry.name, entry.stat(follow_symlinks=False)) for entry in found]
         for name, status in entries:
             self.entries += 1
             self._entry(source, target, name, f"{path}{name}", status)
-        _copy_attributes(source, target, os.fstat(source))
+        _copy_attributes(source, target, own)
 
     def _entry(self, source: int, target: int, name: str, path: str, status: os.stat_result) -> None:
         if stat.S_ISDIR(status.st_mode):
@@ -110,9 +111,11 @@ def _copy_file(source: int, target: int, name: str) -> None:
     try:
         writing = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=target)
         try:
+            # Before the copy: reading changes the time of the last access.
+            status = os.fstat(reading)
             while os.sendfile(writing, reading, None, _COPY_SIZE):
                 pass
-            _copy_attributes(reading, writing, os.fstat(reading))
+            _copy_attributes(reading, writing, status)
         finally:
             os.close(writing)
     finally:
