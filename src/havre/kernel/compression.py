@@ -3,9 +3,27 @@
 gzip goes through isal, twice as fast as zlib. All of the work is done in C with the interpreter's lock released.
 """
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
+
 from itertools import chain
-from typing import Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing takes longer to import than all the rest the unpacking child needs
+    from collections.abc import Callable, Iterator
+    from typing import Protocol
+
+    class Decompressor(Protocol):
+        """What the decompressors of all formats have in common: one member (or frame) each, as ``bz2`` and ``lzma``."""
+
+        @property
+        def eof(self) -> bool: ...
+        @property
+        def needs_input(self) -> bool: ...
+        @property
+        def unused_data(self) -> bytes: ...
+        def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+    Opener = Callable[[], Decompressor]
 
 CHUNK = 1 << 20
 _HEAD = 6  # bytes enough to tell all formats
@@ -18,21 +36,6 @@ _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after a byte of 0x50 to 0x5f
 
 class CompressionError(ValueError):
     """Compressed data is damaged or ends too early."""
-
-
-class Decompressor(Protocol):
-    """What the decompressors of all formats have in common: one member (or frame) each, as ``bz2`` and ``lzma``."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
-
-
-Opener = Callable[[], Decompressor]
 
 
 def opener(head: bytes) -> Opener | None:

@@ -4,10 +4,10 @@ Calls block; most take well under a millisecond, but unmounting an overlay flush
 Errors are ``OSError`` with the kernel's errno and the target's path.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
-from dataclasses import dataclass
-from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -53,23 +53,28 @@ class _MountAttr(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True)
 class MountInfo:
     """One line of /proc/self/mountinfo, unescaped.
 
-    ``options`` are the mount's own, ``super_options`` the file system's.
+    ``options`` are the mount's own, ``super_options`` the file system's; ``device`` is major:minor, ``root`` the
+    directory of the file system that is mounted, ``propagation`` optional fields such as ``shared:1``.
     """
 
-    mount_id: int
-    parent_id: int
-    device: str
-    root: str
-    target: str
-    options: str
-    propagation: tuple[str, ...]
-    fstype: str
-    source: str
-    super_options: str
+    __slots__ = ("device", "fstype", "options", "propagation", "root", "source", "super_options", "target")
+
+    def __init__(self, line: str) -> None:
+        # Optional fields lie between the sixth field and a lone dash.
+        left, _, right = line.partition(" - ")
+        first = left.split(" ")
+        fstype, source, super_options = right.split(" ", 2)
+        self.device = first[2]
+        self.root = _unescape(first[3])
+        self.target = _unescape(first[4])
+        self.options = first[5]
+        self.propagation = tuple(first[6:])
+        self.fstype = fstype
+        self.source = _unescape(source)
+        self.super_options = _unescape(super_options)
 
 
 def mount(
@@ -139,7 +144,8 @@ def unmount(path: str | os.PathLike[str], detach: bool = False) -> None:
 
 def mountinfo() -> list[MountInfo]:
     """Every mount of this process's mount namespace, oldest first."""
-    return [_parse(line) for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()]
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+        return [MountInfo(line.rstrip("\n")) for line in table]
 
 
 def is_mounted(path: str | os.PathLike[str]) -> bool:
@@ -162,25 +168,6 @@ def start_writing_out(fd: int) -> None:
     """Start writing the file's changed pages to disk without waiting, so that a later sync has less to wait for."""
     # Where the file system cannot (EINVAL), the sync does it all.
     _libc.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE)
-
-
-def _parse(line: str) -> MountInfo:
-    # Optional fields (propagation) lie between the sixth field and a lone dash.
-    left, _, right = line.partition(" - ")
-    first = left.split(" ")
-    fstype, source, super_options = right.split(" ", 2)
-    return MountInfo(
-        int(first[0]),
-        int(first[1]),
-        first[2],
-        _unescape(first[3]),
-        _unescape(first[4]),
-        first[5],
-        tuple(first[6:]),
-        fstype,
-        _unescape(source),
-        _unescape(super_options),
-    )
 
 
 def _unescape(text: str) -> str:

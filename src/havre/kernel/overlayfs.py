@@ -1,10 +1,16 @@
 """Mounting a stack of directories as one with overlayfs. Snapshots and the unpacking child come in here."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Sequence
-from pathlib import Path
 
 from havre.kernel import mounts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing takes longer to import than all the rest the unpacking child needs
+    from collections.abc import Sequence
+
+    StrPath = str | os.PathLike[str]
 
 # nofollow: a redirect that a layer brought along must not point anywhere. No index, no metacopy: a layer stays readable
 # file by file, for archives and for another kernel.
@@ -13,7 +19,9 @@ _OPTIONS_LIMIT = 4095  # a page, less the final NUL
 OPAQUE = "trusted.overlay.opaque"
 
 
-def mount_stack(target: Path, lower: Sequence[Path], upper: Path | None = None, work: Path | None = None) -> None:
+def mount_stack(
+    target: StrPath, lower: Sequence[StrPath], upper: StrPath | None = None, work: StrPath | None = None
+) -> None:
     """Show ``lower`` (top first) under ``upper`` at ``target``; without ``upper`` read-only.
 
     ``work`` is an empty directory on the file system of ``upper``. The kernel takes up to 500 layers, but only a page
@@ -28,15 +36,15 @@ def mount_stack(target: Path, lower: Sequence[Path], upper: Path | None = None, 
     if len(os.fsencode(data)) <= _OPTIONS_LIMIT:
         mounts.mount("overlay", target, "overlay", flags, data)
         return
-    common = Path(os.path.commonpath(lower))
+    common = os.path.commonpath(lower)
     fd = os.open(common, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        short = ":".join(f"/proc/self/fd/{fd}/{layer.relative_to(common)}" for layer in lower)
+        short = ":".join(f"/proc/self/fd/{fd}/{os.path.relpath(layer, common)}" for layer in lower)
         mounts.mount("overlay", target, "overlay", flags, f"{_OPTIONS},lowerdir={short}{tail}")
     finally:
         os.close(fd)
 
 
-def _escaped(path: Path | None) -> str:
+def _escaped(path: StrPath) -> str:
     # A colon would end the name, a comma the option.
-    return str(path).replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+    return os.fspath(path).replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")

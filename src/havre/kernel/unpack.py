@@ -6,6 +6,7 @@ and ends it when nobody wants the result any more. The layer store comes in here
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """What was in a layer: the digest of the uncompressed archive, bytes of file content, number of inodes made."""
+    """What was in a layer: the digest of the uncompressed archive, bytes of files and links, number of inodes made."""
 
     diff_id: str
     size: int
@@ -60,33 +61,41 @@ async def unpack(
         cwd="/",
         env={},
     )
-    opaque: list[bytes] = []
+    # Not process.kill(): that would reap the child behind the back of the event loop when it has just ended.
+    pidfd = os.pidfd_open(process.pid)
     try:
-        assert process.stdout is not None
-        async for line in process.stdout:
-            word, _, rest = line.decode(errors="replace").rstrip("\n").partition(" ")
-            if word == "progress" and progress is not None:
-                progress(int(rest))
-            elif word == "opaque":
-                opaque.append(bytes.fromhex(rest))
-            elif word == "done":
-                diff_id, size, inodes = rest.split(" ")
-                await asyncio.to_thread(_mark_opaque, target, opaque)
-                return Unpacked(diff_id, int(size), int(inodes))
-            elif word == "invalid":
-                raise InvalidParameter(f"failed to register layer: {rest}")
-            elif word == "failed":
-                raise SystemFault(f"failed to register layer: {rest}")
-        assert process.stderr is not None
-        last = (await process.stderr.read()).decode(errors="replace").strip().rpartition("\n")[2]
-        raise SystemFault(f"failed to register layer: the unpacking process ended with {await process.wait()} {last}")
+        return await _listen(process, target, progress)
     finally:
-        if process.returncode is None:
-            try:
-                process.kill()
-            except ProcessLookupError:
-                pass
+        try:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        os.close(pidfd)
         await process.wait()
+
+
+async def _listen(
+    process: asyncio.subprocess.Process, target: Path, progress: Callable[[int], None] | None
+) -> Unpacked:
+    """Follow what the child says until it has said how it ended."""
+    assert process.stdout is not None and process.stderr is not None
+    opaque: list[bytes] = []
+    async for line in process.stdout:
+        word, _, rest = line.decode(errors="replace").rstrip("\n").partition(" ")
+        if word == "progress" and progress is not None:
+            progress(int(rest))
+        elif word == "opaque":
+            opaque.append(bytes.fromhex(rest))
+        elif word == "done":
+            diff_id, size, inodes = rest.split(" ")
+            await asyncio.to_thread(_mark_opaque, target, opaque)
+            return Unpacked(diff_id, int(size), int(inodes))
+        elif word == "invalid":
+            raise InvalidParameter(f"failed to register layer: {rest}")
+        elif word == "failed":
+            raise SystemFault(f"failed to register layer: {rest}")
+    last = (await process.stderr.read()).decode(errors="replace").strip().rpartition("\n")[2]
+    raise SystemFault(f"failed to register layer: the unpacking process ended with {await process.wait()} {last}")
 
 
 def _command(target: Path, below: Sequence[Path], limits: Limits) -> list[str]:

@@ -4,14 +4,21 @@ The three C functions it spends its time in let the other thread run meanwhile. 
 a layer. Runs in the child only.
 """
 
+from __future__ import annotations
+
 import _thread
 import hashlib
 import os
 from _queue import SimpleQueue
-from collections.abc import Callable, Iterator
 
-from havre.kernel.compression import CHUNK, Opener, members
+from havre.kernel.compression import CHUNK, members
 from havre.lib.tarheaders import TarError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing takes longer to import than all the rest the unpacking child needs
+    from collections.abc import Callable, Iterator
+
+    from havre.kernel.compression import Opener
 
 _AHEAD = 8  # chunks of uncompressed data between the two threads
 

@@ -5,15 +5,14 @@ Docker's rules decide where an archive is ambiguous; where Docker breaks images 
 out) those of containerd do. Runs in the child only.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import stat
-from collections.abc import Callable
-from typing import TypeVar
 
 from havre.kernel.mounts import start_writing_out
 from havre.kernel.unpack_below import copy, find
-from havre.kernel.unpack_stream import Stream
 from havre.lib.tarheaders import (
     BLOCK_DEVICE,
     CHAR_DEVICE,
@@ -28,7 +27,14 @@ from havre.lib.tarheaders import (
     padding,
 )
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing takes longer to import than all the rest the unpacking child needs
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from havre.kernel.unpack_stream import Stream
+
+    T = TypeVar("T")
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _WHITEOUT = b".wh."
@@ -177,6 +183,7 @@ class Tree:
 
     def _symlink(self, path: bytes, entry: Entry) -> None:
         os.symlink(entry.link, path)
+        self.size += len(entry.link)
         self._dress(path, entry, None)
 
     def _device(self, path: bytes, entry: Entry) -> None:

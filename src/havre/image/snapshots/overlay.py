@@ -195,7 +195,7 @@ class OverlaySnapshotter:
 
 
 def measure(directory: Path) -> Usage:
-    """Walk a layer: the sizes of its regular files (a hard-linked one once) and the number of its inodes."""
+    """Walk a layer, and count as Docker does: the sizes of all but directories, what is hard-linked once."""
     size = inodes = 0
     linked: set[int] = set()
     pending = [os.fspath(directory)]
@@ -203,15 +203,14 @@ def measure(directory: Path) -> Usage:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
                 status = entry.stat(follow_symlinks=False)
-                if status.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
-                    if status.st_ino in linked:
-                        continue
-                    linked.add(status.st_ino)
-                inodes += 1
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
-                elif entry.is_file(follow_symlinks=False):
+                elif status.st_nlink > 1 and status.st_ino in linked:
+                    continue
+                else:
+                    linked.add(status.st_ino)
                     size += status.st_size
+                inodes += 1
     return Usage(size, inodes)
 
 
