@@ -82,8 +82,11 @@ def _collect(option: Option, value: Any) -> Any:
     if option.kind == "list":
         return tuple(value)
     if option.kind == "map":
-        pairs = [entry.partition("=") for entry in value]
-        if bad := next((name for name, equals, _ in pairs if not (name and equals)), None):
-            raise InvalidParameter(f"invalid value {bad!r} for {option.flags[-1]}: must be {option.metavar}")
-        return {name: text for name, _, text in pairs}
+        pairs = {}
+        for entry in value:
+            name, equals, text = entry.partition("=")
+            if not (name and equals):
+                raise InvalidParameter(f"invalid value {entry!r} for {option.flags[-1]}: must be {option.metavar}")
+            pairs[name] = text
+        return pairs
     return value

@@ -170,6 +170,7 @@ def _activated(address: str, wanted: str) -> Iterator[Listener]:
     found = 0
     for index in range(count):
         fd = _FIRST_ACTIVATION_FD + index
+        os.set_inheritable(fd, False)
         name = names[index] if index < len(names) else ""
         if wanted not in ("", "*", str(fd), name):
             continue
@@ -177,7 +178,6 @@ def _activated(address: str, wanted: str) -> Iterator[Listener]:
             sock = socket.socket(fileno=os.dup(fd))
         except OSError as error:
             raise InvalidParameter(f"{address}: descriptor {fd} is no socket: {error.strerror}") from None
-        os.set_inheritable(fd, False)
         found += 1
         yield Listener(f"fd://{fd}", sock)
     if not found:

@@ -61,7 +61,7 @@ class Volumes:
             await asyncio.to_thread(driver.recover, names)
 
     async def close(self) -> None:
-        """Wait until the files of removed volumes are gone."""
+        """Wait until the removals that have begun are done."""
         await self._tasks.drain()
 
     async def create(self, name: str | None, driver: str, opts: Mapping[str, str], labels: Mapping[str, str]) -> Json:
@@ -99,7 +99,8 @@ class Volumes:
             record = self._get(name)
             if users := self._users.using_volume(name):
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
-            await self._delete(record)
+            # A removal that has begun ends, also when whoever asked for it does not wait.
+            await asyncio.shield(self._tasks.start(self._delete(record), f"remove {name}"))
         self._locks.pop(name, None)
 
     async def discard(self, name: str) -> None:
