@@ -72,14 +72,15 @@ def _platform(text: str) -> str | None:
         return None
     from havre.cli.platformflag import as_query
 
-    return "/".join((as_query(text) or {}).values())
+    parts = as_query(text) or {}
+    return "/".join(parts[name] for name in ("os", "architecture", "variant") if name in parts)
 
 
 def _pull(args: Args, ctx: Context, image: str, trace: Trace) -> None:
     from havre.cli.pulling import pull
 
     with trace.step("pull"):
-        pull(ctx, image, platform=args.platform, quiet=args.quiet)
+        pull(ctx, image, _platform(args.platform), args.quiet)
 
 
 def _familiar(image: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from havre.cli.errors import CommandError
+from havre.cli.progress import follow
 from havre.client.auth import header_for
 from havre.lib.references import parse
 
@@ -11,23 +12,12 @@ if TYPE_CHECKING:
     from havre.cli.context import Context
 
 
-def pull(ctx: Context, image: str, *, platform: str = "", quiet: bool = False) -> None:
-    """Pull ``image``. Raises ApiError or CommandError with the daemon's reason, ValueError for a bad reference."""
-    from havre.wire.jsonlines import Decoder
-
-    reference = parse(image)
-    query = {
-        "fromImage": reference.familiar_name,
-        "tag": reference.digest or reference.tag,
-        "platform": platform or None,
-    }
+def pull(ctx: Context, image: str, platform: str | None, quiet: bool) -> None:
+    """Pull ``image``. Raises ApiError or CommandError with the daemon's reason."""
+    try:
+        reference = parse(image)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    query = {"fromImage": reference.repository, "tag": reference.digest or reference.tag, "platform": platform}
     response = ctx.client.post("/images/create", query, headers=header_for(ctx.config, reference.domain))
-    decoder = Decoder()
-    for chunk in response.iter_chunks():
-        for message in decoder.feed(chunk):
-            if isinstance(message, dict):
-                if "error" in message:
-                    raise CommandError(str(message["error"]))
-                if not quiet and not message.get("progressDetail") and (status := message.get("status")):
-                    prefix = f"{message['id']}: " if message.get("id") else ""
-                    ctx.err.write(f"{prefix}{status}\n")
+    follow(response, None if quiet else ctx.err)

@@ -23,6 +23,7 @@ _OWN = frozenset(
     {"SIGKILL", "SIGSTOP", "SIGCHLD", "SIGPIPE", "SIGURG", "SIGWINCH", "SIGTTIN", "SIGTTOU"}
     | {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT", "SIGSYS"}
 )
+_ENDING = {signal.SIGTERM, signal.SIGHUP}
 _STOP = b"\0"
 RESIZE_TRIES = 10
 
@@ -33,9 +34,11 @@ def forwarded() -> list[signal.Signals]:
 
 
 class SignalRelay:
-    """Relays for the time of a ``with`` block. ``kill(name)`` is called for each signal ("INT"), ``resize()`` for
-    each change of the terminal's size and at ``resize_now``; either may be None. Both run in the relay's thread;
-    their HavreErrors are dropped, a resize is tried again for a moment (an exec may not have begun yet).
+    """Relays for the time of a ``with`` block. Signals that are not forwarded end the program as ever, but by
+    unwinding it, so that the terminal gets its mode back. ``kill(name)`` is called for each signal ("INT"),
+    ``resize()`` for each change of the terminal's size and at ``resize_now``; either may be None. Both run in the
+    relay's thread; their HavreErrors are dropped, a resize is tried again for a moment (an exec may not have begun
+    yet).
     """
 
     def __init__(self, kill: Callable[[str], object] | None, resize: Callable[[], object] | None) -> None:
@@ -56,6 +59,9 @@ class SignalRelay:
         signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         for number in numbers:
             self._saved[number] = signal.signal(number, _nothing)
+        for number in _ENDING - self._saved.keys():
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._saved[number] = signal.signal(number, _leave)
         self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
         self._thread.start()
         return self
@@ -68,6 +74,9 @@ class SignalRelay:
         signal.set_wakeup_fd(-1)
         os.write(self._pipe[1], _STOP)
         self._thread.join(1)
+        if not self._thread.is_alive():
+            os.close(self._pipe[0])
+            os.close(self._pipe[1])
 
     def resize_now(self) -> None:
         """Tell the terminal's size once, without waiting for it to change."""
@@ -100,6 +109,10 @@ class SignalRelay:
         except (HavreError, OSError):
             return False
         return True
+
+
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _nothing(*_: object) -> None:

@@ -93,7 +93,7 @@ def _run_attached(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) 
         stdout=body["AttachStdout"],
         stderr=body["AttachStderr"],
         keys=args.detach_keys,
-        forward=args.sig_proxy and not args.tty,
+        forward=args.sig_proxy,
         remove=args.rm,
         trace=trace,
     )
