@@ -1,0 +1,139 @@
+"""Viewing: a container's files opened for the daemon, whether it runs or not. Copying comes in here.
+
+One that runs is seen through its own mount namespace, with all it has mounted. One that does not is seen through its
+snapshot with its volumes and binds, in a namespace made for the purpose. The container's lock is held only while a view
+is made or given up: meanwhile it may start, stop or go.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from havre.engine.container.record import DEAD, REMOVING, Container
+from havre.engine.container.registry import Registry
+from havre.errors import Conflict, NotFound
+from havre.image.snapshots import Snapshotter
+from havre.kernel import views
+from havre.kernel.views import Bind, View
+from havre.lib.tasks import TaskOwner
+from havre.store.layout import Layout
+from havre.volume.copyup import copy_up
+
+_ETC_FILES = ("resolv.conf", "hostname", "hosts")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """``view`` of ``container`` as it was when the view was made. To be handed back to ``Views``."""
+
+    container: Container
+    view: View
+    # It keeps the snapshot mounted on the host.
+    holds_mount: bool
+
+
+class Views:
+    """Opens views and takes them back.
+
+    While there is a view of a container that does not run, its snapshot stays mounted where a start wants it: two
+    mounts of their own would not see each other's changes.
+    """
+
+    def __init__(self, registry: Registry, snapshotter: Snapshotter, layout: Layout) -> None:
+        self._registry = registry
+        self._snapshotter = snapshotter
+        self._layout = layout
+        self._holds: Counter[str] = Counter()
+        self._tasks = TaskOwner("views")
+
+    async def open(self, reference: str) -> Sight:
+        """A view of the container. ``NotFound`` without it, ``Conflict`` while it is being removed."""
+        container_id = self._registry.find(reference).id
+        async with self._registry.lock(container_id):
+            container = self._registry.current(container_id)
+            if container.state.status == REMOVING:
+                raise Conflict(f"container {container_id} is being removed")
+            if container.state.status == DEAD:
+                raise Conflict(f"container {container_id} is dead")
+            if container.state.running:
+                return Sight(container, await self._of_running(container), False)
+            return Sight(container, await self._of_stopped(container), True)
+
+    async def give_up(self, sight: Sight) -> None:
+        """Take a view back; returns when that is done, and it is done even if this call is cancelled."""
+        await asyncio.wait([self.give_up_later(sight)])
+
+    def give_up_later(self, sight: Sight) -> asyncio.Task[None]:
+        """Take a view back in the background."""
+        return self._tasks.start(self._give_up(sight), f"view of {sight.container.short_id}")
+
+    async def close(self) -> None:
+        """Wait until all that was given up is done."""
+        await self._tasks.drain()
+
+    async def _of_running(self, container: Container) -> View:
+        state = container.state
+        shown = frozenset(mount.point.destination for mount in container.mounts)
+        try:
+            view = await asyncio.to_thread(views.of_process, state.pid, state.pid_start, shown)
+        except NotFound:
+            view = None
+        # Its process has just ended, or has gone over to the host's mounts: what it was given is still there.
+        return view or await self._build(container)
+
+    async def _of_stopped(self, container: Container) -> View:
+        rootfs = self._layout.rootfs(container.id)
+        await self._snapshotter.mount(container.id, rootfs)
+        try:
+            # As a start would: otherwise a file copied into the volume would keep the image's files out of it.
+            for mount in container.mounts:
+                if mount.copy_up:
+                    await asyncio.to_thread(copy_up, rootfs, mount.point.destination, Path(mount.point.source))
+            view = await self._build(container)
+        except BaseException:
+            if not self._holds[container.id]:
+                await self._snapshotter.unmount(rootfs)
+            raise
+        self._holds[container.id] += 1
+        return view
+
+    async def _build(self, container: Container) -> View:
+        binds = list(_binds(container, self._layout.container(container.id)))
+        for bind in binds:
+            if bind.source is not None and not bind.source.exists():
+                raise Conflict(f"bind source path does not exist: {bind.source}")
+        rootfs = self._layout.rootfs(container.id)
+        return await asyncio.to_thread(views.of_tree, rootfs, binds, container.host.readonly_rootfs)
+
+    async def _give_up(self, sight: Sight) -> None:
+        sight.view.close()
+        if not sight.holds_mount:
+            return
+        container_id = sight.container.id
+        async with self._registry.lock(container_id):
+            self._holds[container_id] -= 1
+            if self._holds[container_id]:
+                return
+            del self._holds[container_id]
+            try:
+                container = self._registry.current(container_id)
+            except NotFound:
+                return  # and its removal has unmounted it
+            if not container.state.running:
+                await self._snapshotter.unmount(self._layout.rootfs(container_id))
+
+
+def _binds(container: Container, files: Path) -> Iterator[Bind]:
+    """The container's mounts in the order a start makes them."""
+    taken = {mount.point.destination for mount in container.mounts}
+    for name in _ETC_FILES:
+        if f"/etc/{name}" not in taken and (files / name).exists():
+            yield Bind(files / name, f"/etc/{name}", container.host.readonly_rootfs)
+    for mount in container.mounts:
+        point = mount.point
+        if point.type == "tmpfs":
+            yield Bind(None, point.destination)
+        else:
+            yield Bind(Path(point.source), point.destination, not point.rw, "bind" not in mount.options)

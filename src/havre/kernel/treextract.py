@@ -1,0 +1,350 @@
+"""A tar archive into a live file tree: ``docker cp`` into a container, whose processes may change the tree meanwhile.
+
+The archive's names count from the target directory, which the thread makes its root first: nothing that stands or
+comes to stand in the tree leads it out. Below that it opens the directory of each entry, links followed inside the
+target as Docker does, and makes the entry there by its last name, never through a link.
+"""
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from havre.errors import InvalidParameter
+from havre.kernel.compression import CompressionError, decompressed
+from havre.kernel.openat2 import open_in_root
+from havre.kernel.views import confine
+from havre.lib.tarheaders import (
+    BLOCK,
+    BLOCK_DEVICE,
+    CHAR_DEVICE,
+    DIRECTORY,
+    FIFO,
+    HARD_LINK,
+    REGULAR,
+    SYMLINK,
+    Entry,
+    Headers,
+    TarError,
+    clean_name,
+    padding,
+)
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_IMPLIED_MODE = 0o755
+_LARGEST_ID = (1 << 32) - 2  # the one above means "leave it as it is" to chown
+_LARGEST_TIME = 1 << 63
+# An archive must not steer overlayfs by its private attributes.
+_FOREIGN_XATTRS = ("trusted.",)
+_TOLERATED = (errno.ENOTSUP, errno.EPERM, errno.EINVAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """``owner`` (uid, gid) owns everything instead of whom the archive names. ``keep_kinds``: nothing else replaces a
+    directory, nor a directory anything else. ``shown`` is the target's path in error messages.
+    """
+
+    owner: tuple[int, int] | None
+    keep_kinds: bool
+    shown: str
+
+
+def extract(source: Iterator[bytes], target: int, rules: Rules) -> None:
+    """Unpack the archive ``source`` (compressed or not) into the directory ``target`` (a descriptor).
+
+    The calling thread is confined to ``target`` for the rest of its life. Raises ``InvalidParameter`` for a damaged
+    archive and one against the rules, ``OSError`` (with the entry's name) for what the file system refuses. What was
+    unpacked until then stays.
+    """
+    confine(target)
+    tree = _Tree(target, rules)
+    try:
+        _take_apart(_Input(decompressed(source)), tree)
+    except (TarError, CompressionError) as error:
+        raise InvalidParameter(str(error)) from None
+    finally:
+        tree.close()
+
+
+def _take_apart(data: "_Input", tree: "_Tree") -> None:
+    headers = Headers()
+    while not headers.ended and (block := data.block()):
+        entry = headers.block(block)
+        if entry is not None:
+            tree.add(entry, data)
+        elif headers.wants:
+            wanted = headers.wants
+            headers.extra(b"".join(data.pieces(wanted)))
+            data.skip(padding(wanted))
+    tree.finish()
+    data.drain()
+
+
+class _Input:
+    """Exact reads from pieces of any size."""
+
+    def __init__(self, source: Iterator[bytes]) -> None:
+        self._source = source
+        self._piece = b""
+        self._at = 0
+
+    def block(self) -> bytes:
+        """The next header block; b"" at the end."""
+        end = self._at + BLOCK
+        if end <= len(self._piece):
+            block = self._piece[self._at : end]
+            self._at = end
+            return block
+        if self._at == len(self._piece) and not self._next():
+            return b""
+        return b"".join(self.pieces(BLOCK))
+
+    def pieces(self, count: int) -> Iterator[memoryview]:
+        """The next ``count`` bytes in parts as they come, not copied."""
+        while count:
+            if self._at == len(self._piece) and not self._next():
+                raise TarError("unexpected EOF")
+            piece = memoryview(self._piece)[self._at : self._at + count]
+            self._at += len(piece)
+            count -= len(piece)
+            yield piece
+
+    def skip(self, count: int) -> None:
+        """Pass over ``count`` bytes."""
+        for _ in self.pieces(count):
+            pass
+
+    def drain(self) -> None:
+        """Read to the end: what follows the archive is of no interest, but its sender wants to be rid of it."""
+        while self._next():
+            pass
+
+    def _next(self) -> bool:
+        self._piece, self._at = next(self._source, b""), 0
+        return bool(self._piece)
+
+
+class _Tree:
+    """The target being written: the current directory of the thread is always the parent of the entry at hand."""
+
+    def __init__(self, target: int, rules: Rules) -> None:
+        self._target = target
+        self._rules = rules
+        self._times: dict[bytes, int] = {}
+        self._parent: bytes | None = None
+        self._here = os.open(".", _PATH)
+        self._makers: dict[bytes, Callable[[str, Entry], None]] = {
+            HARD_LINK: self._hard_link,
+            SYMLINK: self._symlink,
+            CHAR_DEVICE: self._node,
+            BLOCK_DEVICE: self._node,
+            FIFO: self._node,
+        }
+
+    def close(self) -> None:
+        os.close(self._here)
+
+    def add(self, entry: Entry, data: _Input) -> None:
+        """Make what ``entry`` says, taking its content from ``data``."""
+        path = _local(entry.name, "entry name")
+        if not path:  # the target itself, which stays as it is
+            data.skip(entry.size + padding(entry.size))
+            return
+        if not (0 <= entry.uid <= _LARGEST_ID and 0 <= entry.gid <= _LARGEST_ID):
+            raise TarError(f"{_shown(path)} has an owner no system knows")
+        if self._rules.owner is not None:
+            entry.uid, entry.gid = self._rules.owner
+        parent, _, last = path.rpartition(b"/")
+        name = os.fsdecode(last)
+        try:
+            self._enter(parent)
+            if entry.type == REGULAR:
+                self._file(name, path, entry, data)
+            elif entry.type == DIRECTORY:
+                self._directory(name, path, entry)
+            else:
+                self._clear_way(name, path)
+                self._makers[entry.type](name, entry)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.fsdecode(path)) from None
+
+    def finish(self) -> None:
+        """Give the directories their times, which every file made in them has changed."""
+        for path, mtime in self._times.items():
+            parent, _, name = path.rpartition(b"/")
+            try:
+                self._enter(parent)
+                os.utime(name, ns=(mtime, mtime), follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):  # replaced by a later entry, or by the container
+                continue
+
+    # -- the way to an entry ------------------------------------------------------------------------------------------
+
+    def _enter(self, parent: bytes) -> None:
+        if parent == self._parent:
+            return
+        fd = self._open(parent)
+        os.close(self._here)
+        self._here = fd
+        self._parent = parent
+        os.fchdir(fd)
+
+    def _open(self, path: bytes) -> int:
+        """The directory ``path``; what is missing on the way is made."""
+        try:
+            return open_in_root(self._target, path or b".", _PATH)
+        except FileNotFoundError:
+            if not path:
+                raise
+        parent, _, name = path.rpartition(b"/")
+        above = self._open(parent)
+        try:
+            # Fails for a link that leads nowhere.
+            os.mkdir(name, _IMPLIED_MODE, dir_fd=above)
+            return os.open(name, _PATH | os.O_NOFOLLOW, dir_fd=above)
+        finally:
+            os.close(above)
+
+    def _clear_way(self, name: str, path: bytes) -> None:
+        """Take away what stands where something other than a directory is to be made."""
+        try:
+            os.unlink(name)
+        except FileNotFoundError:
+            pass
+        except IsADirectoryError:
+            if self._rules.keep_kinds:
+                shown = f'"{_shown(path)}" with non-directory "{self._rules.shown}"'
+                raise InvalidParameter(f"cannot overwrite directory {shown}") from None
+            shutil.rmtree(name, dir_fd=self._here)
+            self._times.pop(path, None)
+
+    # -- the kinds of entries -----------------------------------------------------------------------------------------
+
+    def _file(self, name: str, path: bytes, entry: Entry, data: _Input) -> None:
+        try:
+            fd = os.open(name, _CREATE, 0o600)
+        except FileExistsError:
+            self._clear_way(name, path)
+            fd = os.open(name, _CREATE, 0o600)
+        try:
+            if entry.sparse is None:
+                for piece in data.pieces(entry.size):
+                    _write(fd, piece)
+            else:
+                _write_sparse(fd, entry, data)
+            self._dress(fd, entry)
+            mtime = _bounded(entry.mtime)
+            os.utime(fd, ns=(mtime, mtime))
+        finally:
+            os.close(fd)
+        if rest := padding(entry.size):
+            data.skip(rest)
+
+    def _directory(self, name: str, path: bytes, entry: Entry) -> None:
+        try:
+            os.mkdir(name, 0o700)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(name).st_mode):
+                if self._rules.keep_kinds:
+                    shown = f'"{_shown(path)}" with directory "{self._rules.shown}"'
+                    raise InvalidParameter(f"cannot overwrite non-directory {shown}") from None
+                os.unlink(name)
+                os.mkdir(name, 0o700)
+        fd = os.open(name, _LIST)
+        try:
+            self._dress(fd, entry)
+        finally:
+            os.close(fd)
+        self._times[path] = _bounded(entry.mtime)
+
+    def _hard_link(self, name: str, entry: Entry) -> None:
+        target = _local(entry.link, "hardlink target")
+        parent, _, last = target.rpartition(b"/")
+        try:
+            above = open_in_root(self._target, parent or b".", _PATH)
+        except FileNotFoundError:
+            raise _no_target(entry) from None
+        try:
+            os.link(os.fsdecode(last) or ".", name, src_dir_fd=above, dst_dir_fd=self._here, follow_symlinks=False)
+        except FileNotFoundError:
+            raise _no_target(entry) from None
+        finally:
+            os.close(above)
+
+    def _symlink(self, name: str, entry: Entry) -> None:
+        os.symlink(os.fsdecode(entry.link), name)
+        self._own(name, entry)
+
+    def _node(self, name: str, entry: Entry) -> None:
+        mode = entry.mode & 0o7777
+        if entry.type == FIFO:
+            os.mkfifo(name, mode)
+        else:
+            try:
+                device = os.makedev(entry.major, entry.minor)
+            except OverflowError:
+                raise TarError(f"{_shown(entry.name)} has a device number no system knows") from None
+            os.mknod(name, mode | (stat.S_IFCHR if entry.type == CHAR_DEVICE else stat.S_IFBLK), device)
+        self._own(name, entry)
+
+    def _own(self, name: str, entry: Entry) -> None:
+        """Owner, attributes and time of what cannot be opened; a mode it has by its making."""
+        os.chown(name, entry.uid, entry.gid, follow_symlinks=False)
+        _set_xattrs(name, entry)
+        mtime = _bounded(entry.mtime)
+        os.utime(name, ns=(mtime, mtime), follow_symlinks=False)
+
+    def _dress(self, fd: int, entry: Entry) -> None:
+        """Owner, mode, attributes, in an order in which they do not undo each other."""
+        os.fchown(fd, entry.uid, entry.gid)
+        os.fchmod(fd, entry.mode & 0o7777)
+        _set_xattrs(fd, entry)
+
+
+def _set_xattrs(place: int | str, entry: Entry) -> None:
+    for name, value in (entry.xattrs or {}).items():
+        if name.startswith(_FOREIGN_XATTRS):
+            continue
+        try:
+            os.setxattr(place, name, value, follow_symlinks=isinstance(place, int))
+        except OSError as error:
+            if error.errno not in _TOLERATED:  # what this file system does not have, as Docker
+                raise
+
+
+def _local(name: bytes, what: str) -> bytes:
+    """``name`` as a clean path below the target; b"" is the target itself."""
+    try:
+        return clean_name(name)
+    except TarError:
+        raise TarError(f'invalid {what} "{_shown(name)}"') from None
+
+
+def _no_target(entry: Entry) -> TarError:
+    return TarError(f'invalid hardlink target "{_shown(entry.link)}": no such file')
+
+
+def _write_sparse(fd: int, entry: Entry, data: _Input) -> None:
+    os.ftruncate(fd, entry.real_size)
+    for offset, length in entry.sparse or ():
+        os.lseek(fd, offset, os.SEEK_SET)
+        for piece in data.pieces(length):
+            _write(fd, piece)
+
+
+def _write(fd: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _bounded(nanoseconds: int) -> int:
+    return nanoseconds if 0 <= nanoseconds < _LARGEST_TIME else 0
+
+
+def _shown(name: bytes) -> str:
+    return name.decode(errors="replace")

@@ -1,0 +1,145 @@
+"""Streams of bytes between the event loop and a thread that works on them, the faster side held back by the slower.
+
+``Outflow`` carries what a thread makes to whoever iterates in the loop; ``inflow`` carries what the loop receives to a
+thread. Each thread is its own and ends with its work: it may wait for a client for hours, and it may have changed
+things about itself (root directory, namespaces) that no later work must find.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+# Chunks in flight: enough that neither side waits for the other's turn, few enough to bound the memory.
+_AHEAD = 4
+
+
+class BrokenOffError(Exception):
+    """The other end went away; raised in the thread."""
+
+
+class Outflow(AsyncIterator[bytes]):
+    """The chunks that ``work`` hands to the function it is called with, in its own thread, begun at once.
+
+    An error of ``work`` is raised to the reader after the chunks before it. The reader must call ``aclose`` unless it
+    has read to the end; ``work`` then finds ``BrokenOffError`` at its next chunk. ``ended`` is called in the loop once
+    the thread has ended, however it did.
+    """
+
+    def __init__(self, work: Callable[[Callable[[bytes], None]], None], ended: Callable[[], object], name: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[bytes | BaseException] = asyncio.Queue()
+        self._room = threading.Semaphore(_AHEAD)
+        self._closed = False
+        self._over = False
+        self._work = work
+        self._ended = ended
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    async def __anext__(self) -> bytes:
+        if self._over:
+            raise StopAsyncIteration
+        item = await self._queue.get()
+        if isinstance(item, BaseException):
+            self._over = True
+            raise item
+        self._room.release()
+        return item
+
+    async def aclose(self) -> None:
+        """Stop reading."""
+        self._over = self._closed = True
+        self._room.release()
+
+    def _run(self) -> None:
+        end: BaseException = StopAsyncIteration()
+        try:
+            self._work(self._put)
+        except BaseException as error:
+            end = error
+        self._tell(lambda: self._finish(end))
+
+    def _finish(self, end: BaseException) -> None:
+        self._queue.put_nowait(end)
+        self._ended()
+
+    def _put(self, chunk: bytes) -> None:
+        self._room.acquire()
+        if self._closed or not self._tell(lambda: self._queue.put_nowait(chunk)):
+            raise BrokenOffError
+
+    def _tell(self, what: Callable[[], object]) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(what)
+        except RuntimeError:  # the loop is closed: the daemon ends
+            return False
+        return True
+
+
+async def inflow(chunks: AsyncIterator[bytes], work: Callable[[Iterator[bytes]], T], name: str) -> T:
+    """Run ``work`` in a thread over ``chunks`` as they come, and return what it does, or raise its error.
+
+    When ``chunks`` fails or this call is cancelled, ``work`` finds ``BrokenOffError`` at its next chunk. This returns
+    only when the thread has ended. ``work`` need not read to the end.
+    """
+    return await _Inflow[T](name).run(chunks, work)
+
+
+class _Inflow(Generic[T]):
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._room = asyncio.Semaphore(_AHEAD)
+        self._result: asyncio.Future[T] = self._loop.create_future()
+
+    async def run(self, chunks: AsyncIterator[bytes], work: Callable[[Iterator[bytes]], T]) -> T:
+        self._result.add_done_callback(lambda _: self._room.release())
+        threading.Thread(target=self._thread, args=(work,), name=self._name, daemon=True).start()
+        try:
+            async for chunk in chunks:
+                if not chunk:
+                    continue
+                await self._room.acquire()
+                if self._result.done():
+                    break
+                self._queue.put(chunk)
+        except BaseException:
+            self._queue.put(None)
+            await asyncio.wait([self._result])
+            self._result.exception()
+            raise
+        self._queue.put(b"")
+        return await self._finish()
+
+    async def _finish(self) -> T:
+        try:
+            return await asyncio.shield(self._result)
+        except asyncio.CancelledError:
+            # What is left to do needs no more of the client: the thread comes to its end.
+            await asyncio.wait([self._result])
+            raise
+
+    def _thread(self, work: Callable[[Iterator[bytes]], T]) -> None:
+        try:
+            result = work(self._source())
+        except BaseException as error:
+            self._settle(self._result.set_exception, error)
+        else:
+            self._settle(self._result.set_result, result)
+
+    def _settle(self, how: Callable[..., None], value: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(how, value)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            pass
+
+    def _source(self) -> Iterator[bytes]:
+        while chunk := self._queue.get():
+            self._loop.call_soon_threadsafe(self._room.release)
+            yield chunk
+        if chunk is None:
+            raise BrokenOffError
