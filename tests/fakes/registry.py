@@ -10,9 +10,12 @@ import gzip
 import hashlib
 import io
 import json
+import queue
+import ssl
 import tarfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +71,7 @@ class FakeRegistry:
 
     def __init__(self) -> None:
         self.host = ""
+        self.loop = asyncio.get_running_loop()
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[tuple[str, str], tuple[bytes, str]] = {}
         self.requests: list[Seen] = []
@@ -230,15 +234,36 @@ class FakeRegistry:
         return web.json_response(answer)
 
 
+@contextmanager
+def serving_aside() -> Iterator[FakeRegistry]:
+    """``serving`` for tests without an event loop: in a thread of its own. ``loop`` is the registry's."""
+    started: queue.Queue[tuple[FakeRegistry, asyncio.Event]] = queue.Queue()
+
+    async def serve() -> None:
+        async with serving() as registry:
+            end = asyncio.Event()
+            started.put((registry, end))
+            await end.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=[serve()])
+    thread.start()
+    registry, end = started.get()
+    try:
+        yield registry
+    finally:
+        registry.loop.call_soon_threadsafe(end.set)
+        thread.join()
+
+
 @asynccontextmanager
-async def serving() -> AsyncIterator[FakeRegistry]:
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeRegistry]:
     """A registry that answers until the end of the block."""
     registry = FakeRegistry()
     application = web.Application(client_max_size=1 << 20)
     application.router.add_route("*", "/{path:.*}", registry.handle)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     registry.host = f"127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield registry

@@ -23,7 +23,7 @@ def test_upper_case_wins() -> None:
 
 def test_credentials_are_taken_out_of_the_url() -> None:
     proxies = Proxies.from_environ({"HTTP_PROXY": "http://me:p%40ss@proxy:3128/"})
-    assert proxies.http == Proxy("http://proxy:3128", "me", "p@ss")
+    assert proxies.http == Proxy("http://proxy:3128", "Basic bWU6cEBzcw==")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1", "LOCALHOST"])

@@ -382,6 +382,8 @@ async def test_a_layer_that_is_not_what_the_configuration_says(remote: Remote, r
 
 
 async def test_a_pull_that_failed_goes_on_from_what_is_here(remote: Remote, registry: FakeRegistry) -> None:
+    remote.config = RegistryConfig(certificates=(), downloads=1)
+    remote = await remote.restart()
     image = registry.add_image("app", "latest", BASE, TOP)
     registry.fail(image.layers[1], fake.status(404))
     await failing(remote, f"{registry.host}/app")

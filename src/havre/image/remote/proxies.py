@@ -4,19 +4,19 @@ aiohttp could read these itself (``trust_env``), but would then also send whatev
 does not know address ranges in NO_PROXY, which every guide to dockerd uses.
 """
 
+import base64
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy's URL without credentials, and those."""
+    """A proxy's URL without credentials, and the ``Proxy-Authorization`` that those make ("" without any)."""
 
     url: str
-    username: str = ""
-    password: str = ""
+    authorization: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +89,6 @@ def _proxy(text: str) -> Proxy | None:
         raise ValueError(f"unsupported proxy {parts.scheme}://{parts.hostname or ''}: only HTTP proxies are supported")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = f":{parts.port}" if parts.port else ""
-    return Proxy(f"{parts.scheme}://{host}{port}", unquote(parts.username or ""), unquote(parts.password or ""))
+    credentials = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
+    authorization = "Basic " + base64.b64encode(credentials).decode() if parts.username else ""
+    return Proxy(f"{parts.scheme}://{host}{port}", authorization)

@@ -85,17 +85,18 @@ class Transport:
         self, method: str, url: URL, endpoint: Endpoint, headers: dict[str, str], form: Mapping[str, str] | None
     ) -> aiohttp.ClientResponse:
         proxy = self._proxies.choose(url.scheme, url.host or "", url.port or 0)
-        login = aiohttp.BasicAuth(proxy.username, proxy.password) if proxy and proxy.username else None
+        login = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
         with _explained(method, url):
             return await self._session.request(
                 method,
                 url,
-                headers=headers,
+                # A tunnel is asked for with the proxy's own headers; a plain request is the proxy's to read.
+                headers=headers if url.scheme == "https" else {**headers, **login},
                 data=form,
                 allow_redirects=False,
                 ssl=self._tls(endpoint),
                 proxy=proxy.url if proxy else None,
-                proxy_auth=login,
+                proxy_headers=login,
             )
 
     def _tls(self, endpoint: Endpoint) -> ssl.SSLContext | bool:
