@@ -110,7 +110,7 @@ class BlobStore:
     def __init__(self, layout: Layout) -> None:
         self._blobs = layout.blobs
         self._ingest = layout.ingest
-        self._writing: dict[str, asyncio.Lock] = {}
+        self._turns: dict[str, _Turns] = {}
 
     def path(self, digest: str) -> Path:
         """Where the blob lies, or would lie. Raises ``InvalidParameter`` for what is no digest."""
@@ -155,8 +155,9 @@ class BlobStore:
         if digest is not None and found != digest:
             raise DigestMismatch(f"content verification failed: expected {digest}, got {found}")
         path = self.path(found)
-        if not path.exists():
-            await asyncio.to_thread(self._write_small, path, data)
+        async with self._turn(found):
+            if not path.exists():
+                await asyncio.to_thread(self._write_small, path, data)
         return found
 
     @asynccontextmanager
@@ -166,8 +167,7 @@ class BlobStore:
         Waits for another writer of the same blob. Left without ``commit``, the bytes stay for the next attempt.
         """
         final = self.path(digest)
-        lock = self._writing.setdefault(digest, asyncio.Lock())
-        async with lock:
+        async with self._turn(digest):
             if final.exists():
                 self.touch(digest)
                 yield None
@@ -178,8 +178,6 @@ class BlobStore:
                 yield partial
             finally:
                 partial.close()
-        if not lock.locked():
-            self._writing.pop(digest, None)
 
     def stage(self) -> Partial:
         """A blob whose digest is known only at its end. It is gone at the next start unless adopted."""
@@ -237,6 +235,19 @@ class BlobStore:
             if entry.name.startswith(_STAGED) or entry.stat().st_mtime <= horizon:
                 Path(entry.path).unlink(missing_ok=True)
 
+    @asynccontextmanager
+    async def _turn(self, digest: str) -> AsyncIterator[None]:
+        """One writer of a blob at a time."""
+        turns = self._turns.setdefault(digest, _Turns())
+        turns.wanted += 1
+        try:
+            async with turns.lock:
+                yield
+        finally:
+            turns.wanted -= 1
+            if not turns.wanted:
+                del self._turns[digest]
+
     def _write_small(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(exist_ok=True, mode=0o711)
         write_atomic(path, data, 0o600)
@@ -246,6 +257,14 @@ class BlobStore:
         final.parent.mkdir(exist_ok=True, mode=0o711)
         partial.path.rename(final)
         sync_directory(final.parent)
+
+
+class _Turns:
+    """The lock of one blob, kept for as long as anybody has it or waits for it."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.wanted = 0
 
 
 def _open_partial(path: Path, digest: str) -> Partial:

@@ -4,8 +4,9 @@ Pull, load and import come in here after they have the blob.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from havre.errors import Conflict, HavreError
 from havre.image import digest as digests
@@ -14,21 +15,25 @@ from havre.image.digest import DigestMismatch
 from havre.image.manifest import Descriptor
 from havre.image.snapshots import Snapshotter, Usage
 from havre.kernel import mounts
-from havre.kernel.unpack import Limits, unpack
+from havre.kernel.unpack import Limits, Unpacked, unpack
 from havre.lib.ids import new_id
 from havre.lib.tasks import TaskOwner
 
 Progress = Callable[[int], None]
+Unpacker = Callable[[BinaryIO, Path, Sequence[Path], Limits, Progress], Awaitable[Unpacked]]
 _UNPACKING = "unpack-"
 
 
 class LayerStore:
     """Turns layer blobs into snapshots. Two requests for the same layer share one unpacking."""
 
-    def __init__(self, blobs: BlobStore, snapshotter: Snapshotter, limits: Limits | None = None) -> None:
+    def __init__(
+        self, blobs: BlobStore, snapshotter: Snapshotter, limits: Limits | None = None, unpacker: Unpacker = unpack
+    ) -> None:
         self._blobs = blobs
         self._snapshotter = snapshotter
         self._limits = limits or Limits()
+        self._unpack_into = unpacker
         self._running: dict[str, _Work] = {}
         self._tasks = TaskOwner("layers")
 
@@ -90,7 +95,7 @@ class LayerStore:
         try:
             target = self._snapshotter.upper(key)
             with path.open("rb") as blob:
-                unpacked = await unpack(blob, target, self._below(parent), self._limits, work.report)
+                unpacked = await self._unpack_into(blob, target, self._below(parent), self._limits, work.report)
             if unpacked.diff_id != diff_id:
                 raise DigestMismatch(f"layer content is {unpacked.diff_id}, but the image names it {diff_id}")
             await asyncio.to_thread(mounts.syncfs, target)

@@ -105,7 +105,7 @@ def decode(data: bytes, media_type: str = "") -> Manifest | Index:
         kind = outline.media_type or media_type
         if outline.schema_version == 1 or kind in (DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED):
             raise Unsupported("Docker image format v1 (manifest schema 1) is not supported")
-        if kind in INDEXES or (kind not in MANIFESTS and outline.manifests is not None):
+        if kind in INDEXES or (kind not in MANIFESTS and bytes(outline.manifests) != b"null"):
             return msgspec.json.decode(data, type=Index)
         return msgspec.json.decode(data, type=Manifest)
     except msgspec.MsgspecError as error:
@@ -115,7 +115,7 @@ def decode(data: bytes, media_type: str = "") -> Manifest | Index:
 class _Outline(msgspec.Struct, rename="camel"):
     schema_version: int = 2
     media_type: str = ""
-    manifests: msgspec.Raw | None = None
+    manifests: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def choose(index: Index, wanted: Platform | None) -> Descriptor:
