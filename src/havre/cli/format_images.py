@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-_NONE = "<none>"
+NONE = "<none>"
 # Go's zero time, in seconds: an image that does not say when it was made.
 _NEVER = -62_135_596_800
 
@@ -22,7 +22,7 @@ class Row:
     __slots__ = ("digest", "repository", "summary", "tag", "trunc")
 
     def __init__(
-        self, summary: dict[str, Any], trunc: bool, repository: str = _NONE, tag: str = _NONE, digest: str = _NONE
+        self, summary: dict[str, Any], trunc: bool, repository: str = NONE, tag: str = NONE, digest: str = NONE
     ) -> None:
         self.summary = summary
         self.trunc = trunc
@@ -42,13 +42,13 @@ def rows(summaries: Iterable[dict[str, Any]], trunc: bool, *, digests: bool, per
             yield Row(summary, trunc)
         for repository, tag in tags:
             shown = hashes.get(repository) if per_digest else None
-            for digest in shown or (_NONE,):
+            for digest in shown or (NONE,):
                 yield Row(summary, trunc, repository, tag, digest)
         tagged = {repository for repository, _ in tags}
         for repository, untagged in hashes.items():
             if repository not in tagged:
                 for digest in untagged if digests else ("",):
-                    yield Row(summary, trunc, repository, _NONE, digest)
+                    yield Row(summary, trunc, repository, NONE, digest)
 
 
 def names(summary: dict[str, Any]) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
@@ -112,3 +112,12 @@ COLUMNS_WITH_DIGEST = ("Repository", "Tag", "Digest", "ID", _CREATED, "Size")
 def listing(columns: Iterable[Any] = COLUMNS) -> Listing:
     """The list of images with these columns in its table."""
     return Listing("*formatter.imageContext", FIELDS, columns)
+
+
+def raw(*, digests: bool) -> str:
+    """The template of ``--format raw``."""
+    digest = "digest: {{.Digest}}\n" if digests else ""
+    return (
+        f"repository: {{{{ .Repository }}}}\ntag: {{{{.Tag}}}}\n{digest}image_id: {{{{.ID}}}}\n"
+        "created_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n"
+    )

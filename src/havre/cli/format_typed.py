@@ -18,22 +18,25 @@ _SCALARS: dict[str, tuple[str, object]] = {"s": ("string", ""), "i": ("int", 0),
 class Struct(Record):
     """A JSON object under one of ``TYPES``; what it has beyond the type's fields is not seen, as in Docker."""
 
-    def __init__(self, type_name: str, source: dict[str, Any]) -> None:
-        self.type_name = type_name
+    def __init__(self, kind: str, source: dict[str, Any], *, pointer: bool = False) -> None:
+        """``pointer``: the struct is behind a pointer, which error texts say."""
+        self.type_name = f"*{kind}" if pointer else kind
+        self._kind = kind
         self._source = source
 
     def get(self, name: str) -> object:
-        key, kind, _ = fields(self.type_name)[name]
+        key, kind, _ = fields(self._kind)[name]
         return typed(kind, self._source.get(key))
 
     def items(self) -> Iterable[tuple[str, object]]:
-        return [(name, self.get(name)) for name in fields(self.type_name)]
+        return [(name, self.get(name)) for name in fields(self._kind)]
 
     def to_json(self) -> object:
         shown = {}
-        for key, kind, omitted in fields(self.type_name).values():
-            if key in self._source and (self._source[key] or not omitted):
-                shown[key] = typed(kind, self._source[key])
+        for key, kind, mark in fields(self._kind).values():
+            value = self._source.get(key)
+            if mark == "!" or (key in self._source and (value or mark != "?")):
+                shown[key] = typed(kind, value)
         return shown
 
 
@@ -65,13 +68,14 @@ class Time(Record):
 
 
 @cache
-def fields(type_name: str) -> dict[str, tuple[str, str, bool]]:
-    """Field name → (its name in JSON, its kind, whether JSON leaves it out when empty), in Go's order."""
+def fields(type_name: str) -> dict[str, tuple[str, str, str]]:
+    """Field name → (its name in JSON, its kind, its mark: ``?``, ``!`` or none), in Go's order."""
     table = {}
     for word in TYPES[type_name].split():
         names, _, kind = word.partition(":")
         name, _, key = names.partition("=")
-        table[name] = (key or name, kind.removesuffix("?") or "s", kind.endswith("?"))
+        mark = kind[-1] if kind.endswith(("?", "!")) else ""
+        table[name] = (key or name, kind.removesuffix(mark) or "s", mark)
     return table
 
 

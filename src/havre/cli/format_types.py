@@ -6,7 +6,7 @@ after the colon what it holds:
 
     s string   i integer   b boolean   t time   any whatever comes   (nothing: s)
     [x list of x   {x map of string to x   *x pointer to x   _ empty struct   another type's name
-    x? not shown by ``json`` when it is empty
+    x? not shown by ``json`` when it is empty   x! shown even when it is not there
 
 Source: the Go types of the Engine API 1.51 as the docker CLI 28 uses them.
 """
@@ -112,7 +112,7 @@ UsageData:*volume.UsageData
     "events.Message": """
 Status=status ID=id From=from Type Action Actor:events.Actor Scope=scope Time=time:i TimeNano=timeNano:i
 """,
-    "events.Actor": "ID Attributes:{s",
+    "events.Actor": "ID Attributes:{s!",
     "system.versionInfo": "Client:system.clientVersion Server:*types.Version",
     "system.clientVersion": _CLIENT,
     "types.platformInfo": "Name",
@@ -130,11 +130,13 @@ OperatingSystem OSVersion OSType Architecture IndexServerAddress RegistryConfig:
 GenericResources:any DockerRootDir HTTPProxy=HttpProxy HTTPSProxy=HttpsProxy NoProxy Name Labels:[s
 ExperimentalBuild:b ServerVersion Runtimes:{system.Runtime DefaultRuntime Swarm:any LiveRestoreEnabled:b Isolation
 InitBinary ContainerdCommit:system.Commit RuncCommit:system.Commit InitCommit:system.Commit SecurityOptions:[s
-ProductLicense DefaultAddressPools:any FirewallBackend:any CDISpecDirs:[s DiscoveredDevices:any Containerd:any
-Warnings:[s ServerErrors:[s ClientInfo:*system.clientInfo ClientErrors:[s
+ProductLicense DefaultAddressPools:[system.NetworkAddressPool FirewallBackend:any CDISpecDirs:[s DiscoveredDevices:any
+Containerd:any Warnings:[s ServerErrors:[s ClientInfo:*system.clientInfo ClientErrors:[s
 """,
     "system.PluginsInfo": "Volume:[s Network:[s Authorization:[s Log:[s",
     "system.Runtime": "Path=path Args=runtimeArgs:[s Status=status:{s",
     "system.Commit": "ID",
+    "system.NetworkAddressPool": "Base Size:i",
+    "system.sparseInfo": "ClientInfo:*system.clientInfo ClientErrors:[s",
     "system.clientInfo": f"Debug:b {_CLIENT} Plugins:any Warnings:[s",
 }

@@ -45,9 +45,9 @@ def go_string(ns: int, *, utc: bool = False) -> str:
     return f"{_clock(moment, ' ')}{_trimmed(fraction)} {_offset(moment.tm_gmtoff, '')} {zone}"
 
 
-def ansic_local(ns: int) -> str:
-    """Go's ANSIC layout in local time: ``Fri Jan 31 12:00:00 2025``, the day padded with a space."""
-    return time.asctime(time.localtime(ns // SECOND))
+def ansic(ns: int) -> str:
+    """Go's ANSIC layout, UTC: ``Fri Jan 31 12:00:00 2025``, the day padded with a space."""
+    return time.asctime(time.gmtime(ns // SECOND))
 
 
 def parse_rfc3339(text: str) -> int:

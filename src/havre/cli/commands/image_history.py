@@ -75,7 +75,7 @@ def configure(parser: Parser) -> None:
 def run(args: Args, ctx: Context) -> int:
     from havre.cli.platformflag import as_query
 
-    path = f"/images/{quote(args.args[0])}/history"
+    path = f"/images/{quote(args.args[0], '/:@')}/history"
     items = ctx.client.get(path, {"platform": as_query(args.platform)}).json()
     rows = [Row(item, not args.no_trunc, args.human) for item in items]
     columns = ("ID", "CreatedSince" if args.human else "CreatedAt", "CreatedBy", "Size", "Comment")

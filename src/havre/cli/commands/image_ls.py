@@ -5,7 +5,7 @@ from __future__ import annotations
 from havre.cli import filterflag
 from havre.cli.errors import CommandError
 from havre.cli.format import FORMAT_HELP, chosen, show
-from havre.cli.format_images import COLUMNS, COLUMNS_WITH_DIGEST, listing, rows
+from havre.cli.format_images import COLUMNS, COLUMNS_WITH_DIGEST, listing, raw, rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,13 +48,7 @@ def run(args: Args, ctx: Context) -> int:
 
 def _source(source: str, quiet: bool, digests: bool) -> str:
     if source == "raw":
-        if quiet:
-            return "image_id: {{.ID}}"
-        digest = "digest: {{.Digest}}\n" if digests else ""
-        return (
-            f"repository: {{{{ .Repository }}}}\ntag: {{{{.Tag}}}}\n{digest}image_id: {{{{.ID}}}}\n"
-            "created_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n"
-        )
+        return "image_id: {{.ID}}" if quiet else raw(digests=digests)
     if digests and source.startswith("table ") and "{{.Digest}}" not in source:
         return f"{source}\t{{{{.Digest}}}}"
     return source

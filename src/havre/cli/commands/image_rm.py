@@ -29,7 +29,7 @@ def run(args: Args, ctx: Context) -> int:
     failures: list[ApiError] = []
     for name in args.args:
         try:
-            deleted = ctx.client.delete(f"/images/{quote(name)}", query).json()
+            deleted = ctx.client.delete(f"/images/{quote(name, '/:@')}", query).json()
         except ApiError as error:
             failures.append(error)
             continue

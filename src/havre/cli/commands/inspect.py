@@ -62,7 +62,7 @@ def run(args: Args, ctx: Context) -> int:
 
 def fetch(ctx: Context, kind: str, reference: str, *, size: bool = False, **query: object) -> str:
     """The daemon's JSON for one object, as text."""
-    path = KINDS[kind][0].format(quote(reference))
+    path = KINDS[kind][0].format(quote(reference, "/:@" if kind == "image" else ""))
     return ctx.client.get(path, {"size": True if size else None, **query}).read().decode("utf-8", "replace")
 
 

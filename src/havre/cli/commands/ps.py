@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from havre.cli import filterflag
 from havre.cli.format import FORMAT_HELP, show
-from havre.cli.format_containers import COLUMNS, Row, listing
+from havre.cli.format_containers import COLUMNS, RAW, Row, listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,12 +13,6 @@ if TYPE_CHECKING:
 
 HELP = "List containers"
 USAGE = "havre ps [OPTIONS]"
-
-_RAW = (
-    "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\n"
-    "state: {{- pad .State 1 0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\n"
-    "ports: {{- pad .Ports 1 0}}\n"
-)
 
 
 def configure(parser: Parser) -> None:
@@ -54,7 +48,7 @@ def run(args: Args, ctx: Context) -> int:
 
 def _source(template: str, quiet: bool, size: bool) -> str:
     if template == "raw":
-        return "container_id: {{.ID}}" if quiet else _RAW + ("size: {{.Size}}\n" if size else "")
+        return "container_id: {{.ID}}" if quiet else RAW + ("size: {{.Size}}\n" if size else "")
     return "{{.ID}}" if quiet else template or "table"
 
 

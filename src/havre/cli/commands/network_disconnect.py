@@ -1,0 +1,25 @@
+"""``havre network disconnect``: take a container off a network."""
+
+from __future__ import annotations
+
+from havre.client.query import quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from havre.cli.context import Context
+    from havre.cli.parser import Args, Parser
+
+HELP = "Disconnect a container from a network"
+USAGE = "havre network disconnect [OPTIONS] NETWORK CONTAINER"
+
+
+def configure(parser: Parser) -> None:
+    parser.flag("force", "f", "bool", "Force the container to disconnect from a network")
+    parser.arity(2)
+
+
+def run(args: Args, ctx: Context) -> int:
+    network, container = args.args
+    body = {"Container": container, "Force": args.force}
+    ctx.client.post(f"/networks/{quote(network)}/disconnect", body=body).read()
+    return 0
