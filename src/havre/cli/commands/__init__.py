@@ -88,6 +88,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "volume prune": ("volume_prune", "Remove unused local volumes"),
     "volume remove": ("volume_rm", "Remove one or more volumes"),
     "volume rm": ("volume_rm", "Remove one or more volumes"),
+    "volume update": ("volume_update", "Update a volume (cluster volumes only)"),
 }
 
 GROUPS: dict[str, str] = {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from havre.cli.context import Context
     from havre.cli.parser import Args, Parser
 
-HELP = "Show the havre version information"
+HELP = "Show the version information"
 USAGE = "havre version [OPTIONS]"
 
 _WRONG_FORMAT = 64

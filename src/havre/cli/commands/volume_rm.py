@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from havre.cli.context import Context
     from havre.cli.parser import Args, Parser
 
-HELP = "Remove one or more volumes"
+HELP = "Remove one or more volumes. You cannot remove a volume that is in use by a container."
 USAGE = "havre volume rm [OPTIONS] VOLUME [VOLUME...]"
 
 
