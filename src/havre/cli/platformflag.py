@@ -17,6 +17,8 @@ _ARCHITECTURES = {
     "i386": "386",
     "i686": "386",
 }
+_SYSTEM = r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)\))?"
+_PART = "[A-Za-z0-9_.-]+"
 _OPERATING_SYSTEMS = frozenset(("linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "wasip1"))
 
 
@@ -24,23 +26,34 @@ def as_query(text: str) -> dict[str, str] | None:
     """``linux/arm64/v8`` as the API's platform object; None for "" (the query leaves it out). Raises CommandError."""
     if not text:
         return None
-    parts = text.split("/")
-    if len(parts) > 3:
+    import re
+
+    first, *rest = text.split("/")
+    if len(rest) > 2:
         raise CommandError(f'"{text}": cannot parse platform specifier: invalid argument')
-    for part in parts:
-        if not part.isascii() or not part.replace("_", "").replace("-", "").replace(".", "").isalnum():
-            raise CommandError(
-                f'"{part}" is an invalid component of "{text}": platform specifier component must match '
-                '"^[A-Za-z0-9_.-]+$": invalid argument'
-            )
-    parts = [part.lower() for part in parts]
-    if len(parts) == 1 and parts[0] not in _OPERATING_SYSTEMS:
-        parts.insert(0, "linux")
-    platform = {"architecture": _ARCHITECTURES.get(parts[1], parts[1])} if len(parts) > 1 else {}
-    platform["os"] = parts[0]
-    if len(parts) > 2:
-        platform["variant"] = parts[2]
+    system = re.fullmatch(_SYSTEM, first, re.ASCII)
+    if system is None:
+        raise _wrong(first, text, " OS", "OSAndVersion", _SYSTEM.replace("\\", "\\\\"))
+    for part in rest:
+        if re.fullmatch(_PART, part, re.ASCII) is None:
+            raise _wrong(part, text, "", "platform", _PART)
+    name, parts = system[1].lower(), [part.lower() for part in rest]
+    if not parts and name not in _OPERATING_SYSTEMS:
+        name, parts = "linux", [name]
+    platform = {"architecture": _ARCHITECTURES.get(parts[0], parts[0])} if parts else {}
+    platform["os"] = name
+    if system[2]:
+        platform["os.version"] = system[2]
+    if len(parts) > 1:
+        platform["variant"] = parts[1]
     return platform
+
+
+def _wrong(part: str, text: str, kind: str, what: str, pattern: str) -> CommandError:
+    return CommandError(
+        f'"{part}" is an invalid{kind} component of "{text}": {what} specifier component must match "^{pattern}$": '
+        "invalid argument"
+    )
 
 
 def split(values: Iterable[str]) -> list[str]:
