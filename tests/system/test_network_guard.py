@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from functools import partial
 
 import pytest
 
@@ -93,7 +94,7 @@ async def test_unpublished_ports_are_closed_to_the_outside(lab: Lab) -> None:
         with box.listen(80), box.listen(81), box.receive(53) as receiver:
             for port in (80, 81):
                 with pytest.raises(TimeoutError):
-                    lab.from_outside(lambda port=port: socket.create_connection((address, port), netlab.REFUSED))
+                    lab.from_outside(partial(socket.create_connection, (address, port), netlab.REFUSED))
             with lab.from_outside(datagram_socket) as client:
                 client.sendto(b"ping", (address, 53))
                 assert nothing_arrives(receiver)
@@ -110,7 +111,7 @@ async def test_neighbours_apart_without_icc(lab: Lab) -> None:
             for port in (80, 81):
                 with pytest.raises(TimeoutError):
                     address = (box.endpoint.ip_address, port)
-                    neighbour.inside(lambda address=address: socket.create_connection(address, netlab.REFUSED))
+                    neighbour.inside(partial(socket.create_connection, address, netlab.REFUSED))
             assert arrives(server, neighbour.connect(HOST, 8080)), "what is published is published to all"
 
 

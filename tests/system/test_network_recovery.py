@@ -48,8 +48,9 @@ async def test_killed_at_any_step(lab: Lab, verb: str) -> None:
     layout = lab.layout()
     for step in range(100):
         container_id = new_id()
-        command = [sys.executable, "-m", "tests.system.network_crash", lab.host, layout.data_root, layout.exec_root]
-        died = subprocess.run([*command, verb, str(step), container_id], cwd=REPOSITORY, capture_output=True, text=True)
+        words = (lab.host, layout.data_root, layout.exec_root, verb, step, container_id)
+        command = [sys.executable, "-m", "tests.system.network_crash", *map(str, words)]
+        died = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
         assert died.returncode in (0, -signal.SIGKILL), died.stderr
         async with netlab.daemon(layout) as daemon:
             assert await daemon.database.read(records.endpoints) == []

@@ -10,7 +10,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from havre.kernel.nftables import Nftables, NftError
 from havre.lib.tasks import TaskOwner
 from havre.network.model import Endpoint
 from havre.network.ports import ANY
@@ -119,15 +118,15 @@ def _elements(endpoint: Endpoint) -> list[tuple[str, str, int]]:
 
 
 class Commits:
-    """Applies transactions one after the other, in order, off the event loop.
+    """Applies transactions (``run`` does one, blocking) one after the other, in order, off the event loop.
 
     What arrives while one is under way goes into the next together: twenty containers that start at once cost a few
     transactions, not twenty. Should a merged one fail, its parts are tried alone, so that only the culprit's owner
     hears of it.
     """
 
-    def __init__(self, nft: Nftables, executor: Executor, tasks: TaskOwner) -> None:
-        self._nft = nft
+    def __init__(self, run: Callable[[str], None], executor: Executor, tasks: TaskOwner) -> None:
+        self._run = run
         self._executor = executor
         self._tasks = tasks
         self._waiting: list[tuple[str, asyncio.Future[None]]] = []
@@ -144,12 +143,12 @@ class Commits:
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
+        batch: list[tuple[str, asyncio.Future[None]]] = []
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
-                results = await loop.run_in_executor(
-                    self._executor, _commit, self._nft.run, [text for text, _ in batch]
-                )
+                texts = [text for text, _ in batch]
+                results = await loop.run_in_executor(self._executor, _commit, self._run, texts)
                 for (_, done), error in zip(batch, results, strict=True):
                     if done.cancelled():
                         continue
@@ -158,14 +157,18 @@ class Commits:
                     else:
                         done.set_exception(error)
         finally:
+            # Ended before its time (the daemon stops): nobody is left waiting.
+            for _, done in batch + self._waiting:
+                done.cancel()
+            self._waiting.clear()
             self._busy = False
 
 
-def _commit(run: Callable[[str], None], texts: list[str]) -> list[NftError | None]:
+def _commit(run: Callable[[str], None], texts: list[str]) -> list[Exception | None]:
     try:
         run("".join(texts))
         return [None] * len(texts)
-    except NftError as error:
+    except Exception as error:
         if len(texts) == 1:
             return [error]
     return [result for text in texts for result in _commit(run, [text])]

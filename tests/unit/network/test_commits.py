@@ -37,12 +37,12 @@ def kernel() -> Kernel:
 async def commits(kernel: Kernel) -> AsyncIterator[Commits]:
     tasks = TaskOwner("test")
     with ThreadPoolExecutor(1) as executor:
-        yield Commits(kernel, executor, tasks)
+        yield Commits(kernel.run, executor, tasks)
         kernel.gate.set()
         await tasks.drain()
 
 
-async def started(commits: Commits, *texts: str) -> list[asyncio.Future[None]]:
+async def started(commits: Commits, *texts: str) -> list[asyncio.Task[None]]:
     waiting = [asyncio.ensure_future(commits.apply(text)) for text in texts]
     await asyncio.sleep(0.02)
     return waiting
@@ -85,3 +85,15 @@ async def test_a_cancelled_wait_does_not_hurt_the_others(commits: Commits, kerne
     kernel.gate.set()
     await asyncio.gather(*first, second[1])
     assert kernel.done == ["a", "bc"], "it was queued, so it is done: undoing it is queued behind it"
+
+
+async def test_nobody_is_left_waiting_when_the_daemon_stops(kernel: Kernel) -> None:
+    tasks = TaskOwner("test")
+    with ThreadPoolExecutor(1) as executor:
+        commits = Commits(kernel.run, executor, tasks)
+        waiting = await started(commits, "a") + await started(commits, "b")
+        stopping = asyncio.ensure_future(tasks.close())
+        await asyncio.sleep(0.02)
+        kernel.gate.set()
+        await stopping
+        assert await asyncio.gather(*waiting, return_exceptions=True) != [None, None]

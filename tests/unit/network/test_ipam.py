@@ -82,7 +82,7 @@ def test_taking_a_given_address() -> None:
 @given(st.lists(st.integers(0, 9), max_size=60))
 def test_never_twice(steps: list[int]) -> None:
     """Whatever is leased and returned in whatever order: no address is out twice, none is lost."""
-    addresses, out = pool(28), []
+    addresses, out = pool(28), list[IPv4Address]()
     for step in steps:
         if step < 6 and len(out) < 13:
             leased = addresses.lease()

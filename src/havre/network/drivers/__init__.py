@@ -18,5 +18,5 @@ def builtin_drivers(settings: NetworkSettings, executor: Executor, tasks: TaskOw
     """All drivers of this package. Raises ``Unavailable`` when a firewall is wanted and its library is missing."""
     first, last = read_sysctl("net/ipv4/ip_local_port_range").split()
     ports = PortLedger((int(first), int(last)))
-    commits = Commits(Nftables(), executor, tasks) if settings.firewall else None
+    commits = Commits(Nftables().run, executor, tasks) if settings.firewall else None
     return [BridgeDriver(settings, executor, commits, ports, tasks), HostDriver(), NoneDriver()]
