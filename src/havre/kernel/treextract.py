@@ -1,8 +1,8 @@
 """A tar archive into a live file tree: ``docker cp`` into a container, whose processes may change the tree meanwhile.
 
-The archive's names count from the target directory, which the thread makes its root first: nothing that stands or
-comes to stand in the tree leads it out. Below that it opens the directory of each entry, links followed inside the
-target as Docker does, and makes the entry there by its last name, never through a link.
+The archive's names count from the target directory. The directory of each entry is opened there, links followed inside
+the target as Docker does; the entry itself is made in that by its last name, which is never followed, and dressed by
+its descriptor. So nothing that stands in the tree, comes to stand there, or is in the archive leads out of it.
 """
 
 import errno
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from havre.errors import InvalidParameter
 from havre.kernel.compression import CompressionError, decompressed
 from havre.kernel.openat2 import open_in_root
-from havre.kernel.views import confine
 from havre.lib.tarheaders import (
     BLOCK,
     BLOCK_DEVICE,
@@ -57,11 +56,9 @@ class Rules:
 def extract(source: Iterator[bytes], target: int, rules: Rules) -> None:
     """Unpack the archive ``source`` (compressed or not) into the directory ``target`` (a descriptor).
 
-    The calling thread is confined to ``target`` for the rest of its life. Raises ``InvalidParameter`` for a damaged
-    archive and one against the rules, ``OSError`` (with the entry's name) for what the file system refuses. What was
-    unpacked until then stays.
+    Raises ``InvalidParameter`` for a damaged archive and one against the rules, ``OSError`` (with the entry's name) for
+    what the file system refuses. What was unpacked until then stays.
     """
-    confine(target)
     tree = _Tree(target, rules)
     try:
         _take_apart(_Input(decompressed(source)), tree)
@@ -130,15 +127,15 @@ class _Input:
 
 
 class _Tree:
-    """The target being written: the current directory of the thread is always the parent of the entry at hand."""
+    """The target being written. ``_here`` is a descriptor of the directory of the entry at hand."""
 
     def __init__(self, target: int, rules: Rules) -> None:
         self._target = target
         self._rules = rules
         self._times: dict[bytes, int] = {}
         self._parent: bytes | None = None
-        self._here = os.open(".", _PATH)
-        self._makers: dict[bytes, Callable[[str, Entry], None]] = {
+        self._here = os.open(".", _PATH, dir_fd=target)
+        self._makers: dict[bytes, Callable[[bytes, Entry], None]] = {
             HARD_LINK: self._hard_link,
             SYMLINK: self._symlink,
             CHAR_DEVICE: self._node,
@@ -159,8 +156,7 @@ class _Tree:
             raise TarError(f"{_shown(path)} has an owner no system knows")
         if self._rules.owner is not None:
             entry.uid, entry.gid = self._rules.owner
-        parent, _, last = path.rpartition(b"/")
-        name = os.fsdecode(last)
+        parent, _, name = path.rpartition(b"/")
         try:
             self._enter(parent)
             if entry.type == REGULAR:
@@ -179,7 +175,7 @@ class _Tree:
             parent, _, name = path.rpartition(b"/")
             try:
                 self._enter(parent)
-                os.utime(name, ns=(mtime, mtime), follow_symlinks=False)
+                self._set_time(name, mtime)
             except (FileNotFoundError, NotADirectoryError):  # replaced by a later entry, or by the container
                 continue
 
@@ -192,28 +188,33 @@ class _Tree:
         os.close(self._here)
         self._here = fd
         self._parent = parent
-        os.fchdir(fd)
 
     def _open(self, path: bytes) -> int:
         """The directory ``path``; what is missing on the way is made."""
-        try:
-            return open_in_root(self._target, path or b".", _PATH)
-        except FileNotFoundError:
-            if not path:
-                raise
-        parent, _, name = path.rpartition(b"/")
-        above = self._open(parent)
-        try:
-            # Fails for a link that leads nowhere.
-            os.mkdir(name, _IMPLIED_MODE, dir_fd=above)
-            return os.open(name, _PATH | os.O_NOFOLLOW, dir_fd=above)
-        finally:
-            os.close(above)
+        missing: list[bytes] = []
+        while True:
+            try:
+                fd = open_in_root(self._target, path or b".", _PATH)
+                break
+            except FileNotFoundError:
+                if not path:
+                    raise
+            path, _, name = path.rpartition(b"/")
+            missing.append(name)
+        while missing:
+            above, name = fd, missing.pop()
+            try:
+                os.mkdir(name, dir_fd=above)  # fails for a link that leads nowhere
+                fd = os.open(name, _LIST, dir_fd=above)
+            finally:
+                os.close(above)
+            os.chmod(fd, _IMPLIED_MODE)
+        return fd
 
-    def _clear_way(self, name: str, path: bytes) -> None:
+    def _clear_way(self, name: bytes, path: bytes) -> None:
         """Take away what stands where something other than a directory is to be made."""
         try:
-            os.unlink(name)
+            os.unlink(name, dir_fd=self._here)
         except FileNotFoundError:
             pass
         except IsADirectoryError:
@@ -225,12 +226,12 @@ class _Tree:
 
     # -- the kinds of entries -----------------------------------------------------------------------------------------
 
-    def _file(self, name: str, path: bytes, entry: Entry, data: _Input) -> None:
+    def _file(self, name: bytes, path: bytes, entry: Entry, data: _Input) -> None:
         try:
-            fd = os.open(name, _CREATE, 0o600)
+            fd = os.open(name, _CREATE, 0o600, dir_fd=self._here)
         except FileExistsError:
             self._clear_way(name, path)
-            fd = os.open(name, _CREATE, 0o600)
+            fd = os.open(name, _CREATE, 0o600, dir_fd=self._here)
         try:
             if entry.sparse is None:
                 for piece in data.pieces(entry.size):
@@ -245,24 +246,24 @@ class _Tree:
         if rest := padding(entry.size):
             data.skip(rest)
 
-    def _directory(self, name: str, path: bytes, entry: Entry) -> None:
+    def _directory(self, name: bytes, path: bytes, entry: Entry) -> None:
         try:
-            os.mkdir(name, 0o700)
+            os.mkdir(name, 0o700, dir_fd=self._here)
         except FileExistsError:
-            if not stat.S_ISDIR(os.lstat(name).st_mode):
+            if not stat.S_ISDIR(os.stat(name, dir_fd=self._here, follow_symlinks=False).st_mode):
                 if self._rules.keep_kinds:
                     shown = f'"{_shown(path)}" with directory "{self._rules.shown}"'
                     raise InvalidParameter(f"cannot overwrite non-directory {shown}") from None
-                os.unlink(name)
-                os.mkdir(name, 0o700)
-        fd = os.open(name, _LIST)
+                os.unlink(name, dir_fd=self._here)
+                os.mkdir(name, 0o700, dir_fd=self._here)
+        fd = os.open(name, _LIST, dir_fd=self._here)
         try:
             self._dress(fd, entry)
         finally:
             os.close(fd)
         self._times[path] = _bounded(entry.mtime)
 
-    def _hard_link(self, name: str, entry: Entry) -> None:
+    def _hard_link(self, name: bytes, entry: Entry) -> None:
         target = _local(entry.link, "hardlink target")
         parent, _, last = target.rpartition(b"/")
         try:
@@ -270,51 +271,51 @@ class _Tree:
         except FileNotFoundError:
             raise _no_target(entry) from None
         try:
-            os.link(os.fsdecode(last) or ".", name, src_dir_fd=above, dst_dir_fd=self._here, follow_symlinks=False)
+            os.link(last or b".", name, src_dir_fd=above, dst_dir_fd=self._here, follow_symlinks=False)
         except FileNotFoundError:
             raise _no_target(entry) from None
         finally:
             os.close(above)
 
-    def _symlink(self, name: str, entry: Entry) -> None:
-        os.symlink(os.fsdecode(entry.link), name)
-        self._own(name, entry)
+    def _symlink(self, name: bytes, entry: Entry) -> None:
+        os.symlink(entry.link, name, dir_fd=self._here)
+        os.chown(name, entry.uid, entry.gid, dir_fd=self._here, follow_symlinks=False)
+        self._set_time(name, _bounded(entry.mtime))
 
-    def _node(self, name: str, entry: Entry) -> None:
-        mode = entry.mode & 0o7777
-        if entry.type == FIFO:
-            os.mkfifo(name, mode)
-        else:
-            try:
-                device = os.makedev(entry.major, entry.minor)
-            except OverflowError:
-                raise TarError(f"{_shown(entry.name)} has a device number no system knows") from None
-            os.mknod(name, mode | (stat.S_IFCHR if entry.type == CHAR_DEVICE else stat.S_IFBLK), device)
-        self._own(name, entry)
-
-    def _own(self, name: str, entry: Entry) -> None:
-        """Owner, attributes and time of what cannot be opened; a mode it has by its making."""
-        os.chown(name, entry.uid, entry.gid, follow_symlinks=False)
-        _set_xattrs(name, entry)
-        mtime = _bounded(entry.mtime)
-        os.utime(name, ns=(mtime, mtime), follow_symlinks=False)
-
-    def _dress(self, fd: int, entry: Entry) -> None:
-        """Owner, mode, attributes, in an order in which they do not undo each other."""
-        os.fchown(fd, entry.uid, entry.gid)
-        os.fchmod(fd, entry.mode & 0o7777)
-        _set_xattrs(fd, entry)
-
-
-def _set_xattrs(place: int | str, entry: Entry) -> None:
-    for name, value in (entry.xattrs or {}).items():
-        if name.startswith(_FOREIGN_XATTRS):
-            continue
+    def _node(self, name: bytes, entry: Entry) -> None:
+        kind = {CHAR_DEVICE: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}[entry.type]
         try:
-            os.setxattr(place, name, value, follow_symlinks=isinstance(place, int))
-        except OSError as error:
-            if error.errno not in _TOLERATED:  # what this file system does not have, as Docker
-                raise
+            device = os.makedev(entry.major, entry.minor)
+        except OverflowError:
+            raise TarError(f"{_shown(entry.name)} has a device number no system knows") from None
+        os.mknod(name, kind | 0o600, device, dir_fd=self._here)
+        # Not opened, which would act on the device, but named; and by now the name may mean something else.
+        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._here)
+        try:
+            if stat.S_IFMT(os.fstat(fd).st_mode) != kind:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            self._dress(f"/proc/self/fd/{fd}", entry)
+        finally:
+            os.close(fd)
+        self._set_time(name, _bounded(entry.mtime))
+
+    def _set_time(self, name: bytes, mtime: int) -> None:
+        os.utime(name, ns=(mtime, mtime), dir_fd=self._here, follow_symlinks=False)
+
+    def _dress(self, place: int | str, entry: Entry) -> None:
+        """Owner, mode, attributes, in an order in which they do not undo each other. ``place`` is a descriptor, or the
+        path in procfs of one.
+        """
+        os.chown(place, entry.uid, entry.gid)
+        os.chmod(place, entry.mode & 0o7777)
+        for name, value in (entry.xattrs or {}).items():
+            if name.startswith(_FOREIGN_XATTRS):
+                continue
+            try:
+                os.setxattr(place, name, value)
+            except OSError as error:
+                if error.errno not in _TOLERATED:  # what this file system does not have, as Docker
+                    raise
 
 
 def _local(name: bytes, what: str) -> bytes:

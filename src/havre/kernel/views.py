@@ -6,7 +6,9 @@ milliseconds; they work in a thread of their own, which ends there, because it c
 """
 
 import ctypes
+import gc
 import os
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from havre.kernel.openat2 import open_in_root
 T = TypeVar("T")
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_collector = threading.Lock()
 _CLONE_FS = 0x200
 _CLONE_NEWNS = 0x20000
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -236,17 +239,6 @@ def mount_id(fd: int) -> int:
         return next(int(line.split()[1]) for line in file if line.startswith(b"mnt_id:"))
 
 
-def confine(directory: int) -> None:
-    """Make ``directory`` the root of the calling thread, for good, and its file mode mask zero.
-
-    Threads of this process share their root otherwise: the caller must be one that ends with its work.
-    """
-    _check(_libc.unshare(_CLONE_FS))
-    os.fchdir(directory)
-    os.chroot(".")
-    os.umask(0)
-
-
 def _hidden(table: str, shown: Collection[str]) -> frozenset[int]:
     return frozenset(number for number, target, fstype in _rows(table) if _is_hidden(target, fstype, shown))
 
@@ -270,5 +262,17 @@ def _check(result: int) -> None:
 
 
 def _in_thread(work: Callable[[], T]) -> T:
-    with ThreadPoolExecutor(1, "havre-view") as own:
-        return own.submit(work).result()
+    """Run ``work`` in a thread of its own.
+
+    No garbage is collected meanwhile: that would be done in any thread, and finalizers of others' objects, run where
+    ``/`` is a container's, would open, remove, or import what lies there.
+    """
+    with _collector:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            with ThreadPoolExecutor(1, "havre-view") as own:
+                return own.submit(work).result()
+        finally:
+            if collecting:
+                gc.enable()
