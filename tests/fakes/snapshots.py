@@ -49,10 +49,7 @@ class FakeSnapshotter:
         snapshot = self._get(key)
         if snapshot.committed and not readonly:
             raise Conflict(f"snapshot {key} is committed and can only be mounted readonly")
-        stack = [key]
-        while (parent := self._snapshots[stack[-1]].parent) is not None:
-            stack.append(parent)
-        for each in reversed(stack):
+        for each in reversed(self._stack(key)):
             shutil.copytree(self.upper(each), target, symlinks=True, dirs_exist_ok=True)
         self._mounts[target] = key
 
@@ -61,9 +58,24 @@ class FakeSnapshotter:
         if key is None:
             return
         if not self._get(key).committed:
-            shutil.copytree(target, self.upper(key), symlinks=True, dirs_exist_ok=True)
+            self._keep_changes(key, target)
         for inside in target.iterdir():
             shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
+
+    def _keep_changes(self, key: str, target: Path) -> None:
+        below = [self.upper(each) for each in self._stack(key)[1:]]
+        for path in target.rglob("*"):
+            name = path.relative_to(target)
+            lower = next((layer / name for layer in below if (layer / name).is_file()), None)
+            if path.is_file() and (lower is None or lower.read_bytes() != path.read_bytes()):
+                (self.upper(key) / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, self.upper(key) / name)
+
+    def _stack(self, key: str) -> list[str]:
+        stack = [key]
+        while (parent := self._snapshots[stack[-1]].parent) is not None:
+            stack.append(parent)
+        return stack
 
     async def remove(self, key: str) -> None:
         snapshot = self._get(key)

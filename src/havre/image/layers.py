@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from havre.errors import Conflict, HavreError
+from havre.errors import Conflict, HavreError, InvalidParameter
 from havre.image import digest as digests
 from havre.image.blobs import BlobStore
 from havre.image.digest import DigestMismatch
@@ -22,6 +22,7 @@ from havre.lib.tasks import TaskOwner
 Progress = Callable[[int], None]
 Unpacker = Callable[[BinaryIO, Path, Sequence[Path], Limits, Progress], Awaitable[Unpacked]]
 _UNPACKING = "unpack-"
+_MOST_LAYERS = 127  # what a mount surely takes; images of Docker have fewer
 
 
 class LayerStore:
@@ -76,6 +77,8 @@ class LayerStore:
             return chain_id
         work = self._running.get(chain_id)
         if work is None:
+            if len(self._below(parent)) >= _MOST_LAYERS:
+                raise InvalidParameter("max depth exceeded")
             work = self._running[chain_id] = _Work()
             path = source or self._blobs.path(blob.digest)
             work.task = self._tasks.start(self._run(parent, diff_id, chain_id, path, work), f"unpack {chain_id}")

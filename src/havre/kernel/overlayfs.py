@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from havre.errors import SystemFault
 from havre.kernel import mounts
 
 TYPE_CHECKING = False
@@ -25,7 +26,8 @@ def mount_stack(
     """Show ``lower`` (top first) under ``upper`` at ``target``; without ``upper`` read-only.
 
     ``work`` is an empty directory on the file system of ``upper``. The kernel takes up to 500 layers, but only a page
-    of options, so with many of them all must lie in one directory's sub-directories (``<common>/<number>/fs``).
+    of options: with short names in one directory (``<common>/<number>/fs``) that is enough for about 150. Raises
+    ``SystemFault`` for more, ``OSError`` when the kernel refuses.
     """
     if upper is None and len(lower) == 1:
         mounts.bind(lower[0], target, readonly=True, recursive=False)  # overlayfs wants two layers at least
@@ -40,7 +42,10 @@ def mount_stack(
     fd = os.open(common, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         short = ":".join(f"/proc/self/fd/{fd}/{os.path.relpath(layer, common)}" for layer in lower)
-        mounts.mount("overlay", target, "overlay", flags, f"{_OPTIONS},lowerdir={short}{tail}")
+        data = f"{_OPTIONS},lowerdir={short}{tail}"
+        if len(os.fsencode(data)) > _OPTIONS_LIMIT:
+            raise SystemFault(f"too many layers to mount: {len(lower)}")
+        mounts.mount("overlay", target, "overlay", flags, data)
     finally:
         os.close(fd)
 

@@ -15,14 +15,10 @@ import os
 import sys
 
 from havre.kernel import mounts, overlayfs
-from havre.kernel.compression import CompressionError, opener
+from havre.kernel.compression import CHUNK, CompressionError, opener
 from havre.kernel.unpack_stream import Stream
 from havre.kernel.unpack_tree import Tree
 from havre.lib.tarheaders import BLOCK, Headers, TarError, padding
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # typing takes longer to import than all the rest the unpacking child needs
-    from havre.kernel.compression import Opener
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNS = 0x20000
@@ -43,13 +39,15 @@ def main(arguments: list[str]) -> None:
     try:
         os.umask(0)
         _die_with(int(parent))
-        opening = opener(os.pread(0, 16, 0))
+        # The first bytes decide what must be imported, which is possible only now.
+        head = os.read(0, CHUNK)
+        opening = opener(head)
         below_fd = _confine(target, below)
     except OSError as error:
         _say(f"failed cannot confine the unpacking process: {error}")
         return
     try:
-        _say(_unpack(opening, below_fd, int(entries), int(size)))
+        _say(_unpack(Stream(0, head, opening, _Progress()), below_fd, int(entries), int(size)))
     except (TarError, CompressionError) as error:
         _say(f"invalid {error}")
     except OSError as error:
@@ -57,8 +55,7 @@ def main(arguments: list[str]) -> None:
         _say(f"{word} {error}")
 
 
-def _unpack(opening: Opener | None, below: int | None, most_entries: int, most_bytes: int) -> str:
-    stream = Stream(0, opening, _Progress())
+def _unpack(stream: Stream, below: int | None, most_entries: int, most_bytes: int) -> str:
     tree = Tree(stream, below, most_bytes)
     headers = Headers()
     count = 0

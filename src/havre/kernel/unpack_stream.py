@@ -24,14 +24,15 @@ _AHEAD = 8  # chunks of uncompressed data between the two threads
 
 
 class Stream:
-    """The uncompressed archive in ``fd``, from its start to its end, once.
+    """The uncompressed archive in ``fd``, once, to its end. ``head`` is what has been read of it already.
 
     ``opening`` is what decompresses it, if anything. ``progress`` is called in the reading thread with the bytes of
     ``fd`` consumed so far.
     """
 
-    def __init__(self, fd: int, opening: Opener | None, progress: Callable[[int], None]) -> None:
+    def __init__(self, fd: int, head: bytes, opening: Opener | None, progress: Callable[[int], None]) -> None:
         self._fd = fd
+        self._head = head
         self._opening = opening
         self._progress = progress
         self._hash = hashlib.sha256()
@@ -109,7 +110,9 @@ class Stream:
 
     def _source(self) -> Iterator[bytes]:
         consumed = 0
-        while data := os.read(self._fd, CHUNK):
+        data = self._head
+        while data:
             consumed += len(data)
             yield data
             self._progress(consumed)
+            data = os.read(self._fd, CHUNK)

@@ -224,8 +224,7 @@ class Tree:
         if self._below is None:
             return
         if base == _OPAQUE:
-            parent = name.rpartition(b"/")[0]
-            self.opaque.add(self._make(parent, self._new_directory) if parent else b".")
+            self.opaque.add(self._parents(name).rpartition(b"/")[0] or b".")
             return
         path = self._parents(name[: -len(base)] + victim)
         try:
@@ -255,14 +254,21 @@ class Tree:
 
     def _clear(self, path: bytes) -> None:
         """A later entry replaces an earlier one of the same name."""
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            for name in os.listdir(path):
-                self._clear(path + b"/" + name)
-            os.rmdir(path)
-            self._directories.pop(path, None)
-            self.opaque.discard(path)
-        else:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
             os.unlink(path)
+            return
+        found = [path]  # every directory before those in it
+        for directory in found:
+            for name in os.listdir(directory):
+                inner = directory + b"/" + name
+                if stat.S_ISDIR(os.lstat(inner).st_mode):
+                    found.append(inner)
+                else:
+                    os.unlink(inner)
+        for directory in reversed(found):
+            os.rmdir(directory)
+            self._directories.pop(directory, None)
+            self.opaque.discard(directory)
 
     def _parents(self, name: bytes) -> bytes:
         """Where ``name`` really lies, links followed, after making the directories the archive left out on the way.

@@ -8,8 +8,8 @@ kernel wants it.
 import asyncio
 import errno
 import os
-import shutil
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,6 +17,7 @@ from havre.errors import Conflict, NotFound
 from havre.image.snapshots import Snapshot, Usage
 from havre.kernel import mounts, overlayfs
 from havre.kernel.inodeflags import spread_subdirectories
+from havre.kernel.removal import remove_tree
 from havre.lib.tasks import TaskOwner
 from havre.store.db import Connection, Database
 from havre.store.layout import Layout
@@ -191,27 +192,41 @@ class OverlaySnapshotter:
             raise
 
     def _delete(self, number: int) -> None:
-        shutil.rmtree(self._root / str(number), ignore_errors=True)
+        remove_tree(self._root / str(number))
 
 
 def measure(directory: Path) -> Usage:
-    """Walk a layer, and count as Docker does: the sizes of all but directories, what is hard-linked once."""
+    """Walk a layer, and count as Docker does: the sizes of all but directories, what is hard-linked once.
+
+    The container may be running: what vanishes on the way does not count.
+    """
     size = inodes = 0
     linked: set[int] = set()
     pending = [os.fspath(directory)]
     while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                status = entry.stat(follow_symlinks=False)
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                elif status.st_nlink > 1 and status.st_ino in linked:
-                    continue
-                else:
-                    linked.add(status.st_ino)
-                    size += status.st_size
-                inodes += 1
+        for path, status in _entries(pending.pop()):
+            if stat.S_ISDIR(status.st_mode):
+                pending.append(path)
+            elif status.st_nlink > 1 and status.st_ino in linked:
+                continue
+            else:
+                linked.add(status.st_ino)
+                size += status.st_size
+            inodes += 1
     return Usage(size, inodes)
+
+
+def _entries(directory: str) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(directory, name)
+        try:
+            yield path, os.lstat(path)
+        except OSError:
+            continue
 
 
 def _load(connection: Connection) -> list[Snapshot]:
