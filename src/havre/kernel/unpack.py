@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,17 +62,24 @@ async def unpack(
         cwd="/",
         env={},
     )
-    # Not process.kill(): that would reap the child behind the back of the event loop when it has just ended.
-    pidfd = os.pidfd_open(process.pid)
+    pidfd = _pidfd(process.pid)
     try:
         return await _listen(process, target, progress)
     finally:
-        try:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        os.close(pidfd)
+        if pidfd is not None:
+            # Not process.kill(): it would reap a child that has just ended behind the back of the event loop.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.close(pidfd)
         await process.wait()
+
+
+def _pidfd(pid: int) -> int | None:
+    """A descriptor of the child; None when it has ended already."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
 
 
 async def _listen(

@@ -13,6 +13,7 @@ import stat
 
 from havre.kernel.mounts import start_writing_out
 from havre.kernel.unpack_below import copy, find
+from havre.kernel.unpack_xattrs import set_xattrs
 from havre.lib.tarheaders import (
     BLOCK_DEVICE,
     CHAR_DEVICE,
@@ -44,10 +45,6 @@ _SMALL = 1 << 20
 _MOST_LINKS = 40  # as the kernel
 _LARGEST_ID = (1 << 32) - 2  # the one above means "leave it as it is" to chown
 _LARGEST_TIME = 1 << 63
-# A layer must not steer overlayfs by its private attributes.
-_FOREIGN_XATTRS = ("trusted.",)
-_ACLS = "system.posix_acl_"
-_TOLERATED = (errno.ENOTSUP, errno.EPERM, errno.EINVAL)
 
 
 class Tree:
@@ -374,18 +371,7 @@ class Tree:
             os.close(target)
 
     def _set_xattrs(self, target: int | bytes, xattrs: dict[str, bytes]) -> None:
-        for name, value in xattrs.items():
-            if name.startswith(_FOREIGN_XATTRS):
-                continue
-            self._inherits = self._inherits or name.startswith(_ACLS)
-            try:
-                if isinstance(target, int):
-                    os.setxattr(target, name, value)
-                else:
-                    os.setxattr(target, name, value, follow_symlinks=False)
-            except OSError as error:
-                if error.errno not in _TOLERATED:  # what this file system or kernel does not have, as Docker
-                    raise
+        self._inherits = set_xattrs(target, xattrs) or self._inherits
 
 
 def _write(fd: int, data: memoryview) -> None:
