@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from aiohttp import ClientSession
 
@@ -37,7 +36,7 @@ from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.system import Facts, System, identity
 from havre.engine.volumes import Volumes
-from havre.errors import HavreError, SystemFault
+from havre.errors import SystemFault
 from havre.image.blobs import BlobStore
 from havre.image.hello import Hello
 from havre.image.importer import Importer

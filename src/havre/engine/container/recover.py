@@ -74,7 +74,7 @@ class Recovery:
                 # The start was never acknowledged and its process has not run: it did not happen.
                 await self._undo_start(container)
                 return
-            self.supervisor.watch(container)
+            await self.supervisor.adopt(container)
             return
         if self.layout.bundle(container.id).exists():
             await self._undo_start(container)

@@ -65,6 +65,13 @@ class Supervisor:
         """Watch a container that runs."""
         self._tasks.start(self._watch(container), f"watch {container.short_id}")
 
+    async def adopt(self, container: Container) -> None:
+        """Watch a container that ran under the last daemon; one that ended meanwhile is seen to end before this returns."""
+        if pidfd.start_time(container.state.conmon_pid) == container.state.conmon_start:
+            self.watch(container)
+        else:
+            await self._watch(container)
+
     def expect_end(self, container_id: str) -> None:
         """The end that comes now is the user's will: no restart."""
         self._expected.add(container_id)

@@ -108,7 +108,8 @@ class Views:
         return await asyncio.to_thread(views.of_tree, rootfs, binds, container.host.readonly_rootfs)
 
     async def _give_up(self, sight: Sight) -> None:
-        sight.view.close()
+        # The last descriptor of a mount writes its file system out when it goes, which takes a while.
+        await asyncio.to_thread(sight.view.close)
         if not sight.holds_mount:
             return
         container_id = sight.container.id

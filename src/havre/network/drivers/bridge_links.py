@@ -6,13 +6,14 @@ import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
-from havre.errors import Conflict, InvalidParameter, SystemFault
+from havre.errors import Conflict, InvalidParameter, SystemFault, Unavailable
 from havre.kernel import conntrack, namespaces, rtnetlink
 from havre.kernel.rtnetlink import Link, Rtnetlink
 from havre.network.ipam import free_network, mac_of
@@ -25,6 +26,8 @@ _BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
 # veth_name's form: nobody else's interfaces look like this.
 _VETH = re.compile(r"veth[0-9a-f]{11}")
 _INSIDE = "eth0"
+# Seconds: choosing takes milliseconds, several daemons may queue.
+_CHOICE_PATIENCE = 20.0
 
 
 def veth_name(endpoint_id: str) -> str:
@@ -40,9 +43,22 @@ class Claims:
         self._bridges: dict[str, socket.socket] = {}
 
     def begin_choice(self) -> None:
-        """Wait until no other daemon is between choosing a free network and taking it."""
+        """Wait until no other daemon is between choosing a free network and taking it; ``Unavailable`` if one
+        hangs there.
+        """
         fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        deadline = time.monotonic() + _CHOICE_PATIENCE
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    os.close(fd)
+                    raise Unavailable(
+                        "another havred has been choosing its bridge for too long: is it stuck?"
+                    ) from None
+                time.sleep(0.02)
         self._choosing = fd
 
     def end_choice(self) -> None:
