@@ -99,7 +99,7 @@ def typed(kind: str, value: Any) -> object:
             return Nil(go_name(kind), frozenset(fields(inner)) if inner in TYPES else frozenset())
         return typed(inner, value)
     if kind == "t":
-        return Time(value or "")
+        return Time(value if isinstance(value, str) else "")
     return Struct(kind, value if isinstance(value, dict) else {}) if kind != "_" else _Empty()
 
 

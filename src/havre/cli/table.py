@@ -33,7 +33,8 @@ def _pad(lines: list[list[str]], column: int, minimum: int, padding: int) -> Non
 
 def width(text: str) -> int:
     """The places ``text`` takes on a terminal: two for wide East Asian characters, none for combining ones."""
-    if text.isascii():
+    # The mark of a cut text is by far the commonest of the others.
+    if text.isascii() or text.replace("…", "").isascii():
         return len(text)
     from unicodedata import category, east_asian_width
 
