@@ -76,7 +76,8 @@ class AttachSession:
             current = hub
 
             def input_ended() -> None:
-                if container.config.stdin_once:
+                # A terminal's client that detaches ends its input too; the next one to attach will type again.
+                if container.config.stdin_once and not self.tty:
                     current.end_input()
 
             stdin = options.stdin and container.config.open_stdin
