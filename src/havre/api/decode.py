@@ -35,6 +35,8 @@ def parse(body: bytes) -> Any:
     """The document in ``body``. ``InvalidParameter`` when it is no JSON, empty, or has something behind it."""
     try:
         return msgspec.json.decode(body)
+    except RecursionError:
+        raise InvalidParameter("invalid JSON: exceeded max depth") from None
     except msgspec.DecodeError as error:
         text = str(error)
         if not body.strip() or "truncated" in text:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from havre import __version__
 from havre.daemon import config as configuration
@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.configure(config.level)
         return asyncio.run(_run(flags, config))
     except HavreError as error:
-        print(error.message, file=sys.stderr)
+        print(f"havred: {error.message}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        logger.error("failed to start or run the daemon", exc_info=error)
         return 1
 
 
@@ -68,9 +71,11 @@ async def _serve(flags: Flags, config: Config, opened: list[listeners.Listener])
 
     logger.info("starting up: havred %s, data root %s", __version__, config.data_root)
     ending = _on_end_signals()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, _log_tasks)
     daemon = await assemble(config)
     server = ApiServer(daemon.engine, opened)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, flags, daemon.engine)
+    loop.add_signal_handler(signal.SIGHUP, _reload, flags, daemon.engine)
     await daemon.start()
     await server.start()
     # All that start-up made stays: the collector need not look at it again.
@@ -103,6 +108,18 @@ def _on_end_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end, number)
     return ending
+
+
+def _log_tasks() -> None:
+    """SIGUSR1: write where every task stands, for whoever wonders what the daemon waits for."""
+    for task in asyncio.all_tasks():
+        places = []
+        waiting: Any = task.get_coro()
+        # From the task inwards, each coroutine awaits the next one.
+        while (frame := getattr(waiting, "cr_frame", None)) is not None:
+            places.append(f"{frame.f_code.co_filename}:{frame.f_lineno}")
+            waiting = waiting.cr_await
+        logger.info("task %s waits at %s for %r", task.get_name(), " > ".join(places), waiting)
 
 
 def _reload(flags: Flags, engine: "Engine") -> None:
