@@ -121,5 +121,5 @@ def _refuse(container: Container) -> None:
         what, hint = "paused and must be unpaused first", ""
     elif container.state.status == "restarting":
         what = "restarting"
-    text = f'cannot remove container "/{container.name}": container is {what}'
+    text = f'cannot remove container "{container.name}": container is {what}'
     raise Conflict(f"{text}: {hint}" if hint else text)
