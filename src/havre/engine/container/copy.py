@@ -105,8 +105,7 @@ class Copier:
             try:
                 owner = await asyncio.to_thread(_owner, sight) if copy_uid_gid else None
                 rules = Rules(owner, no_overwrite_dir_non_dir, shown)
-                with _unpacking():
-                    await inflow(body, lambda source: extract(source, target, rules), "havre-copy")
+                await inflow(body, lambda source: _unpack(source, target, rules), "havre-copy")
             finally:
                 os.close(target)
         self._publish("extract-to-dir", sight.container)
@@ -190,22 +189,24 @@ def _looking(reference: str, path: str) -> Iterator[None]:
     except TooManyLinksError:
         raise InvalidParameter(f"evalSymlinksInScope: too many links in {absolute}") from None
     except OSError as error:
-        kind = InvalidParameter if error.errno in _IMPOSSIBLE else SystemFault
-        raise kind(f"lstat {absolute}: {_reason(error)}") from None
+        raise _kind(error)(f"lstat {absolute}: {_reason(error)}") from None
 
 
-@contextmanager
-def _unpacking() -> Iterator[None]:
-    """Say what the file system's refusals mean to the caller."""
+def _unpack(source: Iterator[bytes], target: int, rules: Rules) -> None:
     try:
-        yield
+        extract(source, target, rules)
     except OSError as error:
         text = f"{error.filename}: {_reason(error)}"
-        if error.errno in _REFUSED:
-            raise Forbidden(text) from None
         if error.errno == errno.EBUSY:  # a mount point: Docker has these words for it
             raise Conflict(f"RemoveAll {text}") from None
-        raise (InvalidParameter if error.errno in _IMPOSSIBLE else SystemFault)(text) from None
+        raise _kind(error)(text) from None
+
+
+def _kind(error: OSError) -> type[HavreError]:
+    """What a refusal of the file system means to the caller."""
+    if error.errno in _REFUSED:
+        return Forbidden
+    return InvalidParameter if error.errno in _IMPOSSIBLE else SystemFault
 
 
 def _reason(error: OSError) -> str:

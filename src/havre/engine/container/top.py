@@ -5,6 +5,7 @@ container's control group.
 """
 
 import asyncio
+import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -102,6 +103,8 @@ async def _run(arguments: Sequence[str]) -> tuple[int, str, str]:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            # The rest of the daemon's environment could change columns and widths.
+            env={name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "LC_CTYPE")},
         )
     except FileNotFoundError:
         raise SystemFault('exec: "ps": executable file not found in $PATH') from None
