@@ -9,12 +9,14 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes.daemon import FakeDaemon
+from tests.fakes.pty import Pty
 from tests.fakes.world import fill, steady
 
 DOCKER = shutil.which("docker")
@@ -58,3 +60,18 @@ def test_docker_prints_what_the_golden_file_says(tmp_path: Path) -> None:
         GOLDEN.write_text(json.dumps(real, indent=1, ensure_ascii=False) + "\n")
     else:
         assert golden == real
+
+
+@pytest.mark.parametrize("columns", [80, 130])
+def test_a_pull_on_a_terminal_is_drawn_as_dockers(tmp_path: Path, columns: int) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER_", "HAVRE_"))}
+    seen = []
+    with FakeDaemon(tmp_path / "d.sock") as daemon:
+        fill(daemon)
+        env = {**kept, "DOCKER_HOST": daemon.host, "HOME": str(tmp_path)}
+        for program in ([DOCKER or ""], [sys.executable, "-m", "havre.cli.main"]):
+            with Pty([*program, "pull", "busybox"], env, tmp_path, (24, columns)) as terminal:
+                assert terminal.wait() == 0
+                seen.append(terminal.seen)
+    assert seen[0] == seen[1]
+    assert b"[2K" in seen[0]
