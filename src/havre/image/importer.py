@@ -39,23 +39,37 @@ class Importer:
         default; with a fixed one the same input makes the same image.
         """
         created = created or rfc3339nano(time.time_ns())
-        with self._images.hold():
-            async with intake.single(chunks, self._blobs) as file:
-                # Kept uncompressed, the blob's digest is the layer's as well.
-                layer = Descriptor(media_type=OCI_LAYER, digest=file.digest, size=file.size)
-                await self._layers.ensure(None, layer.digest, layer, source=file.path)
-                await self._blobs.adopt(file.path, layer.digest)
-            history = {"created": created, "comment": comment}
-            document = {
-                "architecture": platform.architecture,
-                **({"variant": platform.variant} if platform.variant else {}),
-                "comment": comment,
-                "config": dict(settings),
-                "created": created,
-                "history": [{key: value for key, value in history.items() if value}],
-                "os": platform.os,
-                "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
-            }
-            data = msgspec.json.encode(document, order="sorted")
-            await self._blobs.add(data, digests.of(data))
-            return await self._images.add(digests.of(data), [layer], None, names)
+        adopted: set[str] = set()
+        try:
+            with self._images.hold():
+                layer = await self._layer(chunks, adopted)
+                data = _configuration(settings, platform, comment, created, layer.digest)
+                adopted.add(await self._blobs.add(data))
+                return await self._images.add(digests.of(data), [layer], None, names)
+        except BaseException:
+            await self._images.abandon(adopted)
+            raise
+
+    async def _layer(self, chunks: AsyncIterator[bytes], adopted: set[str]) -> Descriptor:
+        async with intake.single(chunks, self._blobs) as file:
+            # Kept uncompressed, the blob's digest is the layer's as well.
+            layer = Descriptor(media_type=OCI_LAYER, digest=file.digest, size=file.size)
+            await self._layers.ensure(None, layer.digest, layer, source=file.path)
+            adopted.add(layer.digest)
+            await self._blobs.adopt(file.path, layer.digest)
+            return layer
+
+
+def _configuration(settings: Mapping[str, Any], platform: Platform, comment: str, created: str, diff_id: str) -> bytes:
+    history = {"created": created, "comment": comment}
+    document = {
+        "architecture": platform.architecture,
+        **({"variant": platform.variant} if platform.variant else {}),
+        "comment": comment,
+        "config": dict(settings),
+        "created": created,
+        "history": [{key: value for key, value in history.items() if value}],
+        "os": platform.os,
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+    }
+    return msgspec.json.encode(document, order="sorted")

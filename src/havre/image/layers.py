@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from havre.errors import Conflict, HavreError, InvalidParameter
+from havre.errors import Conflict, HavreError, InvalidParameter, NotFound
 from havre.image import digest as digests
 from havre.image.blobs import BlobStore
 from havre.image.digest import DigestMismatch
@@ -53,10 +53,11 @@ class LayerStore:
         return snapshot is not None and snapshot.committed
 
     def usage(self, chain_id: str) -> Usage:
-        """What the top layer of the stack takes."""
-        usage = self._snapshotter.all()[chain_id].usage
-        assert usage is not None, "a committed snapshot has its usage"
-        return usage
+        """What the top layer of the stack takes. Raises ``NotFound``."""
+        snapshot = self._snapshotter.all().get(chain_id)
+        if snapshot is None or snapshot.usage is None:
+            raise NotFound(f"layer {chain_id} is not unpacked")
+        return snapshot.usage
 
     async def ensure(
         self,

@@ -71,16 +71,21 @@ class Loader:
 
         Raises ``InvalidParameter`` for what is no sound archive; images already yielded stay.
         """
-        with self._images.hold():
-            async with intake.files(chunks, self._blobs) as archive:
-                wanted = list(_described(archive))
-                if not wanted:
-                    raise InvalidParameter("archive holds no image")
-                for each in wanted:
-                    async for event in self._one(each):
-                        yield event
+        adopted: set[str] = set()
+        try:
+            with self._images.hold():
+                async with intake.files(chunks, self._blobs) as archive:
+                    wanted = list(_described(archive))
+                    if not wanted:
+                        raise InvalidParameter("archive holds no image")
+                    for each in wanted:
+                        async for event in self._one(each, adopted):
+                            yield event
+        except BaseException:
+            await self._images.abandon(adopted)
+            raise
 
-    async def _one(self, wanted: _Wanted) -> AsyncIterator[LayerProgress | Loaded]:
+    async def _one(self, wanted: _Wanted, adopted: set[str]) -> AsyncIterator[LayerProgress | Loaded]:
         config = configs.parse(wanted.config.read(configs.LARGEST))
         if len(config.diff_ids) != len(wanted.layers):
             raise InvalidParameter(
@@ -95,13 +100,14 @@ class Loader:
             if known is not None and (known.digest == described.digest or wanted.manifest is None):
                 kept.append(known)
             else:
+                adopted.add(described.digest)
                 async for progress in self._unpack(parent, diff_id, file, described):
                     yield progress
                 kept.append(described)
             parent = chain_id
-        await self._blobs.adopt(wanted.config.path, wanted.config.digest)
-        if wanted.manifest is not None:
-            await self._blobs.adopt(wanted.manifest[0].path, wanted.manifest[0].digest)
+        for small in filter(None, (wanted.config, wanted.manifest and wanted.manifest[0])):
+            adopted.add(small.digest)
+            await self._blobs.adopt(small.path, small.digest)
         before = {name: self._images.named(name) for name in wanted.names}
         image = await self._images.add(
             wanted.config.digest, kept, wanted.manifest[1] if wanted.manifest else None, wanted.names

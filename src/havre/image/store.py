@@ -3,15 +3,16 @@
 Container creation, pull, load and Docker's image verbs come in here. Records are in SQLite with an index in memory.
 """
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import msgspec
 
-from havre.errors import InvalidParameter, NotFound
+from havre.errors import HavreError, InvalidParameter, NotFound
 from havre.image import config as configs
 from havre.image import digest as digests
 from havre.image.blobs import BlobStore
@@ -22,6 +23,8 @@ from havre.image.snapshots import Snapshotter
 from havre.lib import references
 from havre.lib.references import Reference
 from havre.store.db import Connection, Database
+
+log = logging.getLogger(__name__)
 
 # How long content without an image is kept: a broken-off pull that is tried again finds its finished layers.
 KEEP_UNUSED = 24 * 3600.0
@@ -97,7 +100,11 @@ class ImageStore:
         for name, image_id in names:
             self._names[references.parse(name, None)] = image_id
         for image_id, record in records:
-            self._images[image_id] = self._read(image_id, record)
+            try:
+                self._images[image_id] = self._read(image_id, record)
+            except HavreError as error:
+                log.error("image %s is damaged and left out: %s", image_id, error)
+        self._names = {name: image_id for name, image_id in self._names.items() if image_id in self._images}
         await self.collect()
         await self.prune_content(KEEP_UNUSED)
 
@@ -255,6 +262,13 @@ class ImageStore:
             for key in unused:
                 await self._snapshotter.remove(key)
             removed.extend(unused)
+
+    async def abandon(self, blobs: Iterable[str]) -> None:
+        """Clear away after an image that came to nothing: layers without an image, and ``blobs`` no image has."""
+        await self.collect()
+        if not self._holds:
+            for digest in set(blobs) - self._used_content():
+                self._blobs.delete(digest)
 
     async def prune_content(self, older_than: float = 0.0) -> int:
         """Delete blobs no image has, and broken-off ones, untouched for ``older_than`` seconds; returns the bytes."""
