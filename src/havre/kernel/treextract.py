@@ -7,14 +7,13 @@ its descriptor. So nothing that stands in the tree, comes to stand there, or is 
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from havre.errors import InvalidParameter
 from havre.kernel.compression import CompressionError, decompressed
-from havre.kernel.openat2 import open_in_root
+from havre.kernel.openat2 import RESOLVE_NO_XDEV, open_in_root, openat2
 from havre.lib.tarheaders import (
     BLOCK,
     BLOCK_DEVICE,
@@ -204,8 +203,10 @@ class _Tree:
         while missing:
             above, name = fd, missing.pop()
             try:
-                os.mkdir(name, dir_fd=above)  # fails for a link that leads nowhere
+                os.mkdir(name, dir_fd=above)
                 fd = os.open(name, _LIST, dir_fd=above)
+            except FileExistsError:  # by a link that leads nowhere
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
             finally:
                 os.close(above)
             os.chmod(fd, _IMPLIED_MODE)
@@ -214,14 +215,14 @@ class _Tree:
     def _clear_way(self, name: bytes, path: bytes) -> None:
         """Take away what stands where something other than a directory is to be made."""
         try:
-            os.unlink(name, dir_fd=self._here)
+            _unlink(name, self._here)
         except FileNotFoundError:
             pass
         except IsADirectoryError:
             if self._rules.keep_kinds:
                 shown = f'"{_shown(path)}" with non-directory "{self._rules.shown}"'
                 raise InvalidParameter(f"cannot overwrite directory {shown}") from None
-            shutil.rmtree(name, dir_fd=self._here)
+            _remove_directory(name, self._here)
             self._times.pop(path, None)
 
     # -- the kinds of entries -----------------------------------------------------------------------------------------
@@ -254,7 +255,7 @@ class _Tree:
                 if self._rules.keep_kinds:
                     shown = f'"{_shown(path)}" with directory "{self._rules.shown}"'
                     raise InvalidParameter(f"cannot overwrite non-directory {shown}") from None
-                os.unlink(name, dir_fd=self._here)
+                _unlink(name, self._here)
                 os.mkdir(name, 0o700, dir_fd=self._here)
         fd = os.open(name, _LIST, dir_fd=self._here)
         try:
@@ -316,6 +317,36 @@ class _Tree:
             except OSError as error:
                 if error.errno not in _TOLERATED:  # what this file system does not have, as Docker
                     raise
+
+
+def _unlink(name: bytes | str, parent: int) -> None:
+    _refuse_mount(name, parent)
+    os.unlink(name, dir_fd=parent)
+
+
+def _remove_directory(name: bytes | str, parent: int) -> None:
+    """Remove a directory and all in it. Another process may fill it meanwhile, which is an error."""
+    _refuse_mount(name, parent)
+    fd = os.open(name, _LIST, dir_fd=parent)
+    try:
+        for child in os.listdir(fd):
+            try:
+                _unlink(child, fd)
+            except IsADirectoryError:
+                _remove_directory(child, fd)
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _refuse_mount(name: bytes | str, parent: int) -> None:
+    """The kernel protects mount points in the caller's mount namespace only; from here, removing one would unmount it."""
+    try:
+        os.close(openat2(parent, name, os.O_PATH | os.O_NOFOLLOW, 0, RESOLVE_NO_XDEV))
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY)) from None
+        raise
 
 
 def _local(name: bytes, what: str) -> bytes:

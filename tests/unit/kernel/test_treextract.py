@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ from typing import Any
 import pytest
 
 from havre.errors import InvalidParameter
-from havre.kernel import mounts
 from havre.kernel.treextract import Rules, extract
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it makes devices and owners")
@@ -170,7 +170,7 @@ def test_links_on_the_way_are_followed_inside_the_target(target: Path) -> None:
 
 
 def test_a_link_to_nothing_is_no_way(target: Path) -> None:
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileNotFoundError):
         _put(target, _tar(("gone", _link("/not/there")), ("gone/x", {"data": b"x"})))
     assert not (target / "not").exists()
 
@@ -245,19 +245,46 @@ def test_an_owner_that_no_system_knows(target: Path) -> None:
 
 
 def test_refusals_of_the_file_system_name_the_entry(target: Path) -> None:
-    (target / "mounted").mkdir()
     (target / "other").touch()
-    (target / "point").touch()
-    mounts.bind(target / "other", target / "point")
-    try:
-        with pytest.raises(OSError, match="busy") as caught:
-            _put(target, _tar(("point", {"data": b"x"})))
-        assert caught.value.filename == "point"
-    finally:
-        mounts.unmount(target / "point")
     with pytest.raises(NotADirectoryError) as caught:
         _put(target, _tar(("other/below", {"data": b"x"})))
     assert caught.value.filename == "other/below"
+
+
+_ELSEWHERE = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+libc.unshare(0x20000)
+libc.mount(b"none", b"/", None, 1 << 18 | 16384, None)
+os.chdir(sys.argv[1])
+libc.mount(b"tmpfs", b"dir/volume", b"tmpfs", 0, None)
+open("dir/volume/precious", "w").close()
+libc.mount(b"kept", b"file", None, 4096, None)
+print("ready", flush=True)
+sys.stdin.read()
+print(os.path.ismount("dir/volume"), os.listdir("dir/volume"), open("file").read())
+"""
+
+
+def test_mount_points_of_other_namespaces_stay(target: Path) -> None:
+    """From outside, the kernel would let a container's mount point be removed, and unmount what is on it."""
+    (target / "dir" / "volume").mkdir(parents=True)
+    (target / "file").touch()
+    (target / "kept").write_text("bound")
+    command = [sys.executable, "-c", _ELSEWHERE, str(target)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as container:
+        assert container.stdout is not None and container.stdout.readline() == b"ready\n"
+        inside = Path(f"/proc/{container.pid}/root/{target}")
+        for archive in (
+            _tar(("file", {"data": b"x"})),
+            _tar(("file", _dir())),
+            _tar(("dir", {"data": b"x"})),
+            _tar(("dir/volume", _link("x"))),
+        ):
+            with pytest.raises(OSError, match="busy"):
+                _put(inside, archive, _REPLACE)
+        said = container.communicate(b"")[0]
+    assert said == b"True ['precious'] bound\n"
 
 
 def test_descriptors_are_closed(target: Path) -> None:

@@ -69,7 +69,7 @@ class Copier:
         sight = await self._views.open(reference)
         try:
             with _looking(reference, path):
-                fd, found = await asyncio.to_thread(_source, sight.view, path)
+                fd, found = await asyncio.to_thread(_look, sight.view, path)
         except BaseException:
             await self._views.give_up(sight)
             raise
@@ -128,19 +128,13 @@ def _look(view: View, path: str) -> tuple[int, dict[str, Any]]:
     fd = view.open(absolute, _NAME)
     try:
         status = os.fstat(fd)
+        if not stat.S_ISDIR(status.st_mode) and mount_id(fd) in view.hidden:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         target = os.fsdecode(view.resolve(os.fsencode(absolute))) if stat.S_ISLNK(status.st_mode) else ""
         return fd, pathstat.path_stat(pathstat.base(path), status, target)
     except BaseException:
         os.close(fd)
         raise
-
-
-def _source(view: View, path: str) -> tuple[int, dict[str, Any]]:
-    fd, found = _look(view, path)
-    if not stat.S_ISDIR(os.fstat(fd).st_mode) and mount_id(fd) in view.hidden:
-        os.close(fd)
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    return fd, found
 
 
 def _target(sight: Sight, path: str) -> tuple[int, str]:
