@@ -166,12 +166,13 @@ class Daemon:
         self.database = database
         self.layout = layout
 
-    async def container(self, *ports: PortRequest, name: str = "box", network: str = "bridge") -> Container:
+    async def container(self, *ports: PortRequest, name: str = "box", mac: str = "") -> Container:
         """Start (the network's part of) a container."""
         container_id = new_id()
         sandbox = await self.networks.sandbox_create(container_id)
         try:
-            endpoint = await self.networks.connect(container_id, network, EndpointRequest(name=name, ports=ports))
+            request = EndpointRequest(name=name, mac=mac, ports=ports)
+            endpoint = await self.networks.connect(container_id, "bridge", request)
         except BaseException:
             await self.networks.sandbox_remove(container_id)
             raise

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from havre.errors import Conflict, SystemFault, Unavailable
+from havre.errors import Conflict, InvalidParameter, SystemFault, Unavailable
 from havre.network.model import PortRequest, PublishedPort
 from tests.system import netlab
 from tests.system.netlab import HOST, OUTSIDE, Lab, arrives, run
@@ -86,6 +86,8 @@ async def test_a_bridge_of_the_users_own(lab: Lab) -> None:
         assert box.endpoint.gateway == "10.9.8.1" and box.endpoint.ip_address == "10.9.8.2"
         await daemon.remove(box)
         await until_no_ports("br-lan")
+        assert run("sysctl", "-n", "net.ipv4.conf.br-lan.route_localnet") == "1\n"
+    assert run("sysctl", "-n", "net.ipv4.conf.br-lan.route_localnet") == "0\n"
     assert "10.9.8.1/24" in run("ip", "-br", "addr", "show", "dev", "br-lan"), "it stays when the daemon stops"
 
 
@@ -112,6 +114,34 @@ async def test_other_name_and_address_at_the_next_start(lab: Lab) -> None:
     async with netlab.daemon(layout) as daemon:
         assert daemon.networks.get("bridge").interface == "havre0"
         assert "havre7" not in run("ip", "-br", "link") and "havre7" not in run("nft", "list", "tables")
+
+
+async def test_a_bip_that_cannot_be(lab: Lab) -> None:
+    for wrong in ("10.0.0.0/24", "10.0.0.255/24", "10.0.0.1/31"):
+        with pytest.raises(InvalidParameter, match="invalid --bip"):
+            async with netlab.daemon(lab.layout(), bip=IPv4Interface(wrong)):
+                pass
+
+
+async def test_a_mac_address_of_the_users_own(lab: Lab) -> None:
+    async with netlab.daemon(lab.layout()) as daemon:
+        box = await daemon.container(mac="02:00:00:00:00:99")
+        assert "02:00:00:00:00:99" in box.inside(lambda: run("ip", "link", "show", "eth0"))
+        await daemon.remove(box)
+        with pytest.raises(InvalidParameter, match="invalid MAC address: odd"):
+            await daemon.container(mac="odd")
+        with pytest.raises(SystemFault, match="failed to create endpoint box on network bridge: cannot add veth"):
+            await daemon.container(mac="01:00:5e:00:00:01")
+        assert elements() == []
+
+
+async def test_the_firewall_of_another_is_named(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    """dockerd sets the policy of FORWARD to drop; an accept of ours cannot overrule it."""
+    path = lab.root / "docker.nft"
+    path.write_text("table ip filter {\n chain FORWARD {\n type filter hook forward priority 0; policy drop\n }\n}\n")
+    run("nft", "-f", str(path))
+    async with netlab.daemon(lab.layout()):
+        assert "chain FORWARD of nftables table ip filter drops forwarded packets by default" in caplog.text
 
 
 async def test_networks_of_the_host_are_avoided(lab: Lab) -> None:

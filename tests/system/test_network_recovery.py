@@ -5,12 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from havre.kernel import namespaces
-from havre.kernel.nftables import Nftables
+from havre.kernel.nftables import Nftables, RuleEvents
 from havre.lib.ids import new_id
 from havre.network import records
 from havre.network.model import EndpointRequest, PortRequest
@@ -34,13 +35,17 @@ def elements(bridge: str = "havre0") -> list[object]:
     return [each for entry in table if "map" in entry for each in entry["map"].get("elem", [])]
 
 
-async def until_no_ports(bridge: str) -> None:
-    """The kernel takes namespaces, and the interfaces in them, apart after the fact."""
+async def until(reached: Callable[[], bool]) -> None:
     for _ in range(500):
-        if not ports_of(bridge):
+        if reached():
             return
         await asyncio.sleep(0.01)
-    pytest.fail(f"still on {bridge}: {ports_of(bridge)}")
+    pytest.fail("it never came to that")
+
+
+async def until_no_ports(bridge: str) -> None:
+    """The kernel takes namespaces, and the interfaces in them, apart after the fact."""
+    await until(lambda: not ports_of(bridge))
 
 
 @pytest.mark.parametrize("verb", ["start", "connect", "disconnect", "stop"])
@@ -73,6 +78,7 @@ async def abandon(networks: Networks) -> None:
     for endpoint in [each for network in networks.all() for each in networks.endpoints_on(network.id)]:
         driver._ports.release(endpoint.ports)  # type: ignore[attr-defined]
     driver._claims.give_up("havre0")  # type: ignore[attr-defined]
+    driver._tables.leave("havre0")  # type: ignore[attr-defined]
 
 
 async def test_running_containers_do_not_notice_a_restart(lab: Lab) -> None:
@@ -92,8 +98,7 @@ async def test_running_containers_do_not_notice_a_restart(lab: Lab) -> None:
         async with netlab.daemon(layout, live={box.id}) as second:
             assert second.networks.endpoints_of(box.id) == [box.endpoint]
             assert second.networks.endpoints_of(gone.id) == []
-            await asyncio.sleep(0)
-            assert ports_of("havre0") == [box.endpoint.host_interface] or len(ports_of("havre0")) == 2
+            await until(lambda: ports_of("havre0") == [box.endpoint.host_interface])
             assert arrives(server, lab.reach(HOST, 8080)) == OUTSIDE
             held.sendall(b"still here")
             connection.settimeout(netlab.WAIT)
@@ -152,7 +157,24 @@ async def test_a_bridge_deleted_under_a_running_container(lab: Lab) -> None:
         await daemon.remove(box)
 
 
-async def test_flushed_rules_come_back_with_the_next_change(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+async def test_flushed_rules_come_back(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    async with netlab.daemon(lab.layout()) as daemon:
+        box = await daemon.container(WEB)
+        before = run("nft", "list", "ruleset")
+        for damage in (["flush", "ruleset"], ["delete", "table", "ip", "havre_havre0"]):
+            run("nft", *damage)
+            await until(lambda: run("nft", "list", "ruleset") == before)
+        assert "is made anew: it was deleted" in caplog.text
+        with box.listen(80) as server:
+            assert arrives(server, lab.reach(HOST, 8080)) == OUTSIDE
+        await daemon.remove(box)
+    assert run("nft", "list", "ruleset") == "", "the own removal is no damage"
+
+
+async def test_flushed_rules_come_back_with_the_next_change(
+    lab: Lab, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RuleEvents, "deleted_tables", lambda _: set())
     async with netlab.daemon(lab.layout()) as daemon:
         box = await daemon.container(WEB)
         run("nft", "flush", "ruleset")

@@ -27,6 +27,9 @@ _RECEIVE = 1 << 17
 class NetlinkError(OSError):
     """The kernel refused a request; ``errno`` is its reason, the text names the request."""
 
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -98,7 +101,7 @@ class NetlinkSocket:
         self._socket.send(b"".join(parts))
         waiting, failure = len(requests), None
         while waiting:
-            for kind, sequence, payload in _messages(self._socket.recv(_RECEIVE)):
+            for kind, sequence, payload in messages(self._socket.recv(_RECEIVE)):
                 if kind != _ERROR or sequence < first:
                     continue
                 waiting -= 1
@@ -125,7 +128,7 @@ class NetlinkSocket:
 
     def _answers(self, what: str) -> Iterator[bytes]:
         while True:
-            for kind, sequence, payload in _messages(self._socket.recv(_RECEIVE)):
+            for kind, sequence, payload in messages(self._socket.recv(_RECEIVE)):
                 if sequence != self._sequence:
                     continue
                 if kind == _DONE:
@@ -136,7 +139,7 @@ class NetlinkSocket:
                 yield payload
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Split what was received into (kind, sequence, payload)."""
     offset = 0
     while offset + _HEADER.size <= len(data):

@@ -6,13 +6,19 @@ A call for one set element takes about 60 µs, where an ``nft`` process takes 16
 
 import ctypes
 import json
+import socket
 import threading
 from typing import Any
 
 from havre.errors import Unavailable
+from havre.kernel.netlink import attributes, messages
 
 _LIBRARY = "libnftables.so.1"
 _OUTPUT_JSON = 1 << 4
+_NETLINK_NETFILTER = 12
+_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP_NFTABLES = 270, 1, 7
+_DELETED_TABLE, _TABLE_NAME = 0xA02, 1
+_GENERIC_SIZE = 4
 
 
 class NftError(OSError):
@@ -51,6 +57,17 @@ class Nftables:
                 raise
         return [entry for entry in json.loads(text)["nftables"] if "metainfo" not in entry]
 
+    def dropping_chains(self, hook: str) -> list[tuple[str, str, str]]:
+        """Family, table and name of every IPv4 chain at ``hook`` that drops what none of its rules decides."""
+        with self._lock:
+            text = self._run("list chains\n", _OUTPUT_JSON)
+        chains = [entry["chain"] for entry in json.loads(text)["nftables"] if "chain" in entry]
+        return [
+            (chain["family"], chain["table"], chain["name"])
+            for chain in chains
+            if chain.get("hook") == hook and chain.get("policy") == "drop" and chain["family"] in ("ip", "inet")
+        ]
+
     def _run(self, commands: str, flags: int) -> str:
         self._lib.nft_ctx_output_set_flags(self._context, flags)
         failed = self._lib.nft_run_cmd_from_buffer(self._context, commands.encode())
@@ -73,3 +90,35 @@ class Nftables:
             function = getattr(lib, name)
             function.argtypes = [ctypes.c_void_p]
             function.restype = ctypes.c_char_p
+
+
+class RuleEvents:
+    """What happens to the tables of this network namespace; for ``add_reader`` of an event loop."""
+
+    def __init__(self) -> None:
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        self._socket = socket.socket(socket.AF_NETLINK, kind, _NETLINK_NETFILTER)
+        self._socket.bind((0, 0))
+        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP_NFTABLES)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def deleted_tables(self) -> set[str] | None:
+        """The names of tables deleted since the last call; None when so much happened that it is not known."""
+        names: set[str] = set()
+        lost = False
+        while True:
+            try:
+                data = self._socket.recv(1 << 17)
+            except BlockingIOError:
+                return None if lost else names
+            except OSError:  # ENOBUFS: the kernel had more to say than fits
+                lost = True
+                continue
+            for kind, _, payload in messages(data):
+                if kind == _DELETED_TABLE:
+                    names.add(attributes(payload[_GENERIC_SIZE:])[_TABLE_NAME].rstrip(b"\0").decode())

@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from havre.errors import Forbidden, InvalidParameter, NotFound
+from havre.errors import Forbidden, InvalidParameter, NotFound, SystemFault
 from havre.lib.ids import is_id_prefix, new_id
 from havre.lib.tasks import TaskOwner
 from havre.network import records, sandbox
@@ -16,6 +16,7 @@ from havre.network.driver import Driver
 from havre.network.drivers import builtin_drivers
 from havre.network.model import Endpoint, EndpointRequest, Network
 from havre.network.settings import NetworkSettings
+from havre.network.threads import to_end
 from havre.store.db import Database
 from havre.store.layout import Layout
 
@@ -41,6 +42,7 @@ class Networks:
         self._drivers = {driver.name: driver for driver in drivers(settings, self._executor, self._tasks)}
         self._networks: dict[str, Network] = {}
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
 
     async def start(self) -> None:
         """Load the records and make the kernel fit them: bridges, rules, reservations of published ports.
@@ -113,10 +115,18 @@ class Networks:
         self._endpoints.setdefault(container_id, {})[found.id] = endpoint
         cursor = driver.cursor(found)
         try:
-            await self._db.write(lambda connection: records.add_endpoint(connection, endpoint, cursor))
-            await driver.attach(found, endpoint, self.sandbox_path(container_id))
-        except BaseException:
-            await self._disconnect(endpoint)
+            async with self._lock(endpoint):
+                await self._db.write(lambda connection: records.add_endpoint(connection, endpoint, cursor))
+                await driver.attach(found, endpoint, self.sandbox_path(container_id))
+        except BaseException as error:
+            try:
+                await self._disconnect(endpoint)
+            except Exception:
+                log.exception("endpoint %s is not undone; it will be with the container's sandbox", request.name)
+            if isinstance(error, OSError):
+                raise SystemFault(
+                    f"failed to create endpoint {request.name} on network {found.name}: {error}"
+                ) from error
             raise
         return endpoint
 
@@ -157,9 +167,17 @@ class Networks:
     async def _disconnect(self, endpoint: Endpoint) -> None:
         network = self._networks[endpoint.network_id]
         driver = self._drivers[network.driver]
-        await driver.detach(network, endpoint)
-        await self._forget(endpoint)
-        driver.release(network, endpoint)
+        async with self._lock(endpoint):
+            if self._endpoints.get(endpoint.container_id, {}).get(network.id) is not endpoint:
+                return  # somebody else disconnected it while this waited
+            await driver.detach(network, endpoint)
+            await self._forget(endpoint)
+            driver.release(network, endpoint)
+            self._locks.pop(endpoint.endpoint_id, None)
+
+    def _lock(self, endpoint: Endpoint) -> asyncio.Lock:
+        """One change to an endpoint at a time."""
+        return self._locks.setdefault(endpoint.endpoint_id, asyncio.Lock())
 
     async def _forget(self, endpoint: Endpoint) -> None:
         await self._db.write(lambda connection: records.delete_endpoint(connection, endpoint.endpoint_id))
@@ -176,4 +194,4 @@ class Networks:
                 raise InvalidParameter("network-scoped alias is supported only for containers in user defined networks")
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+        return await to_end(self._executor, work, *arguments)

@@ -9,7 +9,7 @@ import pytest
 
 from havre.kernel.nftables import NftError
 from havre.lib.tasks import TaskOwner
-from havre.network.firewall import Commits
+from havre.network.commits import Commits
 
 
 class Kernel:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -11,16 +12,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from havre.errors import Conflict, InvalidParameter, SystemFault, Unavailable
-from havre.kernel.nftables import NftError
 from havre.lib.ids import new_id
 from havre.lib.tasks import TaskOwner
-from havre.network import firewall
 from havre.network.drivers import bridge_links
-from havre.network.firewall import BridgeRules, Commits
+from havre.network.firewall import BridgeRules
 from havre.network.ipam import AddressPool, mac_of
 from havre.network.model import Endpoint, EndpointRequest, Network
 from havre.network.ports import PortLedger
 from havre.network.settings import NetworkSettings
+from havre.network.tables import Tables
+from havre.network.threads import to_end
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -29,6 +30,7 @@ T = TypeVar("T")
 # namespace takes about 80 ms, however many there are; a veth alone takes 14 ms of the kernel's lock that all need.
 _GRACE = 0.25
 _OWNED = "owned"
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ class _State:
 
 
 class BridgeDriver:
-    """See ``network.driver.Driver``. Kernel work runs in ``executor``; ``commits`` is None without a firewall."""
+    """See ``network.driver.Driver``. Kernel work runs in ``executor``; ``tables`` is None without a firewall."""
 
     name = "bridge"
 
@@ -51,13 +53,13 @@ class BridgeDriver:
         self,
         settings: NetworkSettings,
         executor: Executor,
-        commits: Commits | None,
+        tables: Tables | None,
         ports: PortLedger,
         tasks: TaskOwner,
     ) -> None:
         self._settings = settings
         self._executor = executor
-        self._commits = commits
+        self._tables = tables
         self._ports = ports
         self._tasks = tasks
         self._states: dict[str, _State] = {}
@@ -70,12 +72,12 @@ class BridgeDriver:
         if in_use and (network.interface != name or wanted not in (None, recorded)):
             log.warning("--bridge and --bip take effect when no container runs: %s stays as it is", network.name)
             name, wanted = network.interface, recorded
-        await self._in_thread(self._claims.begin_choice)
+        self._claims.claim(name)
         try:
-            self._claims.claim(name)
+            await self._in_thread(self._claims.begin_choice)
             choice = await self._in_thread(bridge_links.choose, name, recorded, wanted)
         except BaseException:
-            self._claims.end_choice()
+            self._give_up(name)
             raise
         owned = network.options[_OWNED] if network.interface == name else str(choice.owned).lower()
         return replace(
@@ -89,8 +91,10 @@ class BridgeDriver:
     async def open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
         try:
             await self._open(network, endpoints, cursor)
-        finally:
-            self._claims.end_choice()
+        except BaseException:
+            self._give_up(network.interface)
+            raise
+        self._claims.end_choice()
 
     async def _open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
         address = _address(network)
@@ -105,23 +109,23 @@ class BridgeDriver:
             for port, reason in self._ports.reclaim(endpoint.ports):
                 log.warning("port %s/%s stays published, but is not reserved: %s", port.host_port, port.proto, reason)
         # The rules come first: they guard what the bridge's settings open.
-        if self._commits is not None:
-            try:
-                await self._commits.apply(firewall.ruleset(state.rules, endpoints))
-            except NftError as error:
-                raise Unavailable(
-                    f"this kernel cannot do NAT with nftables (start with --iptables=false to do without): {error}"
-                ) from error
-        routing = self._commits is not None
-        await self._in_thread(
-            bridge_links.open_bridge, network.interface, address, self._settings.mtu, routing, endpoints
-        )
+        if self._tables is not None:
+            await self._tables.install(state.rules, lambda: list(state.endpoints.values()))
+        routing = self._tables is not None
+        try:
+            await self._in_thread(
+                bridge_links.open_bridge, network.interface, address, self._settings.mtu, routing, endpoints
+            )
+        except OSError as error:
+            raise Unavailable(f"the bridge {network.interface} cannot be set up: {error}") from error
         self._states[network.id] = state
 
     def plan(self, network: Network, container_id: str, request: EndpointRequest) -> Endpoint:
         state = self._states[network.id]
-        if request.ports and self._commits is None:
+        if request.ports and self._tables is None:
             raise Unavailable("ports cannot be published: the daemon runs with --iptables=false")
+        if request.mac and not _MAC.fullmatch(request.mac):
+            raise InvalidParameter(f"invalid MAC address: {request.mac}")
         endpoint_id = new_id()
         address = state.pool.lease()
         try:
@@ -153,12 +157,8 @@ class BridgeDriver:
         return self._states[network.id].pool.cursor
 
     async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path) -> None:
-        state = self._states[network.id]
         link = self._in_thread(bridge_links.join, network.interface, endpoint, sandbox, self._settings.mtu)
-        if not endpoint.ports:
-            await link
-            return
-        results = await asyncio.gather(link, self._publish(state, endpoint), return_exceptions=True)
+        results = await asyncio.gather(link, self._publish(endpoint, network.interface), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -166,13 +166,8 @@ class BridgeDriver:
     async def detach(self, network: Network, endpoint: Endpoint) -> None:
         state = self._states[network.id]
         state.endpoints.pop(endpoint.endpoint_id, None)
-        if endpoint.ports:
-            # Adding before deleting makes it right for elements that were never added, too.
-            added, deleted = (
-                firewall.publish(state.rules.table, endpoint),
-                firewall.withdraw(state.rules.table, endpoint),
-            )
-            await self._commit(state, "".join(added + deleted))
+        if self._tables is not None:
+            await self._tables.withdraw(network.interface, endpoint)
         await self._in_thread(bridge_links.silence, endpoint.host_interface)
 
     def release(self, network: Network, endpoint: Endpoint) -> None:
@@ -185,6 +180,8 @@ class BridgeDriver:
 
     async def leave(self, network: Network) -> None:
         state = self._states.pop(network.id)
+        if self._tables is not None:
+            self._tables.leave(network.interface)
         for endpoint in state.endpoints.values():
             self._ports.release(endpoint.ports)
         await self._reap(state)
@@ -197,26 +194,22 @@ class BridgeDriver:
             return  # the name was given up earlier and is another daemon's now
         if network.id in self._states:
             await self._reap(self._states.pop(network.id))
-        if network.options.get(_OWNED) == "true":
-            await self._in_thread(bridge_links.delete, [network.interface])
-        if self._commits is not None:
-            await self._commits.apply(firewall.removal(network.interface))
+        owned = network.options.get(_OWNED) == "true"
+        await self._in_thread(bridge_links.close_bridge, network.interface, owned)
+        if self._tables is not None:
+            await self._tables.remove(network.interface)
         self._claims.give_up(network.interface)
 
-    async def _publish(self, state: _State, endpoint: Endpoint) -> None:
-        await self._commit(state, "".join(firewall.publish(state.rules.table, endpoint)))
+    def _give_up(self, bridge: str) -> None:
+        self._claims.end_choice()
+        self._claims.give_up(bridge)
+
+    async def _publish(self, endpoint: Endpoint, bridge: str) -> None:
+        if self._tables is None:
+            return
+        await self._tables.publish(bridge, endpoint)
         if any(port.proto == "udp" for port in endpoint.ports):
             await self._in_thread(bridge_links.forget_flows, [endpoint])
-
-    async def _commit(self, state: _State, commands: str) -> None:
-        if self._commits is None:
-            return
-        try:
-            await self._commits.apply(commands)
-        except NftError as error:
-            # Somebody flushed the host's rules (`nft flush ruleset`, a restarted firewall): put all of ours back.
-            log.warning("nftables table %s was damaged and is made anew: %s", state.rules.table, error)
-            await self._commits.apply(firewall.ruleset(state.rules, state.endpoints.values()))
 
     async def _reap_later(self, state: _State) -> None:
         try:
@@ -236,13 +229,7 @@ class BridgeDriver:
                 state.pool.give_back(IPv4Address(endpoint.ip_address))
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
-        """Run ``work`` off the loop; when cancelled, wait for its end all the same: undoing it must come after it."""
-        future = asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            raise
+        return await to_end(self._executor, work, *arguments)
 
 
 def _address(network: Network) -> IPv4Interface:

@@ -67,7 +67,7 @@ class Claims:
             self._choosing = -1
 
     def claim(self, bridge: str) -> None:
-        """Be the one daemon of ``bridge``. Raises ``Conflict`` when another one is."""
+        """Be the one daemon of ``bridge``, until ``give_up``. Raises ``Conflict`` when another one is."""
         if bridge in self._bridges:
             return
         # An abstract address belongs to one network namespace, as the bridge's name does, and leaves no file behind.
@@ -98,6 +98,8 @@ def choose(name: str, recorded: IPv4Interface | None, wanted: IPv4Interface | No
     """Decide the bridge's address: ``wanted`` (--bip), else what it has, else the recorded one, else a free network."""
     if not _BRIDGE_NAME.fullmatch(name):
         raise InvalidParameter(f"invalid bridge name {name!r}: letters, digits, and _ . - within, 15 at most")
+    if wanted is not None and not _usable(wanted):
+        raise InvalidParameter(f"invalid --bip {wanted}: it is no address that a host on its network can have")
     with Rtnetlink() as netlink:
         link = netlink.link(name)
         if link is not None and link.kind != "bridge":
@@ -119,6 +121,11 @@ def choose(name: str, recorded: IPv4Interface | None, wanted: IPv4Interface | No
             address = IPv4Interface((network.network_address + 1, network.prefixlen))
     # Bridges we make carry a MAC address made from their own; that tells one left by a lost data root from a user's.
     return Choice(address, link is None or any(link.mac == mac_of(each.ip) for each in present))
+
+
+def _usable(address: IPv4Interface) -> bool:
+    network = address.network
+    return network.prefixlen <= 30 and address.ip not in (network.network_address, network.broadcast_address)
 
 
 def open_bridge(name: str, address: IPv4Interface, mtu: int, routing: bool, endpoints: Sequence[Endpoint]) -> None:
@@ -154,6 +161,15 @@ def _tidy(netlink: Rtnetlink, bridge: Link, endpoints: Sequence[Endpoint]) -> No
             log.warning("the interface %s of a running container is gone: it has no network until its restart", name)
         elif links[name].master != bridge.index:
             netlink.execute(rtnetlink.link_master(name, bridge.index), rtnetlink.hairpin_on(name))
+
+
+def close_bridge(name: str, owned: bool) -> None:
+    """Remove the bridge if it is ours; else take back what ``open_bridge`` let it do: its guard in nftables goes."""
+    if owned:
+        delete([name])
+        return
+    with suppress(FileNotFoundError):
+        namespaces.write_sysctl(f"net/ipv4/conf/{name}/route_localnet", "0")
 
 
 def join(bridge: str, endpoint: Endpoint, sandbox: Path, mtu: int) -> None:

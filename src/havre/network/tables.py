@@ -1,0 +1,117 @@
+"""Keeps the nftables tables of all bridges in force, also when somebody flushes the host's rules."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from havre.errors import Unavailable
+from havre.kernel.nftables import Nftables, NftError, RuleEvents
+from havre.lib.tasks import TaskOwner
+from havre.network import firewall
+from havre.network.commits import Commits
+from havre.network.firewall import BridgeRules
+from havre.network.model import Endpoint
+from havre.network.threads import to_end
+
+log = logging.getLogger(__name__)
+
+Residents = Callable[[], Iterable[Endpoint]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    rules: BridgeRules
+    residents: Residents
+
+
+class Tables:
+    """One table a bridge, from ``install`` to ``remove`` (or ``leave``); what others flush meanwhile is put back."""
+
+    def __init__(self, nft: Nftables, executor: Executor, tasks: TaskOwner) -> None:
+        self._nft = nft
+        self._executor = executor
+        self._tasks = tasks
+        self._commits = Commits(nft.run, executor, tasks)
+        self._tables: dict[str, _Table] = {}
+        self._events: RuleEvents | None = None
+
+    async def install(self, rules: BridgeRules, residents: Residents) -> None:
+        """Put the bridge's table in place of what there was; ``residents`` are always asked for the present endpoints.
+
+        Raises ``Unavailable`` where the kernel cannot do it.
+        """
+        try:
+            await self._commits.apply(firewall.ruleset(rules, residents()))
+        except NftError as error:
+            raise Unavailable(
+                f"this kernel cannot do NAT with nftables (start with --iptables=false to do without): {error}"
+            ) from error
+        self._tables[rules.bridge] = _Table(rules, residents)
+        if self._events is None:
+            self._events = RuleEvents()
+            asyncio.get_running_loop().add_reader(self._events.fileno(), self._look)
+        await self._warn_of_others(rules.bridge)
+
+    async def publish(self, bridge: str, endpoint: Endpoint) -> None:
+        """Send the endpoint's published ports to it."""
+        await self._change(bridge, firewall.publish(firewall.table_of(bridge), endpoint))
+
+    async def withdraw(self, bridge: str, endpoint: Endpoint) -> None:
+        """End that, if it was begun; the endpoint is no resident any more."""
+        table = firewall.table_of(bridge)
+        # Adding before deleting makes it right for elements that were never added, too.
+        await self._change(bridge, firewall.publish(table, endpoint) + firewall.withdraw(table, endpoint))
+
+    async def remove(self, bridge: str) -> None:
+        """Take the bridge's table away, whether or not it is there."""
+        self.leave(bridge)
+        await self._commits.apply(firewall.removal(bridge))
+
+    def leave(self, bridge: str) -> None:
+        """Look after the bridge's table no longer; it stays."""
+        self._tables.pop(bridge, None)
+        if not self._tables and self._events is not None:
+            asyncio.get_running_loop().remove_reader(self._events.fileno())
+            self._events.close()
+            self._events = None
+
+    async def _change(self, bridge: str, lines: list[str]) -> None:
+        if not lines:
+            return
+        try:
+            await self._commits.apply("".join(lines))
+        except NftError as error:
+            if bridge not in self._tables:
+                raise
+            await self._restore(self._tables[bridge], str(error))
+
+    def _look(self) -> None:
+        assert self._events is not None
+        deleted = self._events.deleted_tables()
+        for table in self._tables.values():
+            if deleted is None or table.rules.table in deleted:
+                self._tasks.start(self._restore_missing(table), "flushed rules")
+
+    async def _restore_missing(self, table: _Table) -> None:
+        # Our own transactions delete tables too, to make them anew in the same breath.
+        found = await to_end(self._executor, self._nft.table, "ip", table.rules.table)
+        if found is None and self._tables.get(table.rules.bridge) is table:
+            await self._restore(table, "it was deleted")
+
+    async def _restore(self, table: _Table, reason: str) -> None:
+        log.warning("nftables table %s was damaged and is made anew: %s", table.rules.table, reason)
+        await self._commits.apply(firewall.ruleset(table.rules, table.residents()))
+
+    async def _warn_of_others(self, bridge: str) -> None:
+        """An accepted packet is still subject to the tables of others; say so where one of them drops by default."""
+        for family, table, chain in await to_end(self._executor, self._nft.dropping_chains, "forward"):
+            log.warning(
+                "chain %s of nftables table %s %s drops forwarded packets by default (as dockerd sets it up): unless it"
+                " accepts those of interface %s, containers reach no other host, nor do other hosts their ports",
+                chain,
+                family,
+                table,
+                bridge,
+            )
