@@ -79,8 +79,6 @@ class Packer:
         info.mode = stat.S_IMODE(found.st_mode)
         info.uid, info.gid = found.st_uid, found.st_gid
         info.mtime = int(found.st_mtime)
-        if found.st_mtime_ns % 10**9:
-            info.pax_headers = {"mtime": f"{found.st_mtime_ns // 10**9}.{found.st_mtime_ns % 10**9:09d}"}
         if stat.S_ISDIR(found.st_mode):
             info.type = tarfile.DIRTYPE
         elif stat.S_ISLNK(found.st_mode):
@@ -107,8 +105,7 @@ class Packer:
             value = os.getxattr(path, _CAPABILITY, follow_symlinks=False)
         except OSError:
             return
-        attribute = {f"SCHILY.xattr.{_CAPABILITY}": value.decode("utf-8", "surrogateescape")}
-        info.pax_headers = {**info.pax_headers, **attribute}
+        info.pax_headers = {f"SCHILY.xattr.{_CAPABILITY}": value.decode("utf-8", "surrogateescape")}
 
 
 def content_size(path: str) -> int:
