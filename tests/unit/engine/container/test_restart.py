@@ -1,0 +1,48 @@
+"""When a restart policy starts a container again, and what waits are told."""
+
+import pytest
+
+from havre.engine.container.record import RUNNING
+from havre.engine.container.supervise import wants_restart
+from havre.engine.container.wait import NEXT_EXIT, NOT_RUNNING, REMOVED, ExitStatus, Waits
+from havre.errors import InvalidParameter
+from havre.wire.containers import HostConfig, RestartPolicy
+from tests.unit.engine.container.test_registry import container
+
+
+@pytest.mark.parametrize(
+    ("policy", "retries", "code", "restarted", "stopped", "wanted"),
+    [
+        ("no", 0, 1, 0, False, False),
+        ("always", 0, 0, 9, False, True),
+        ("always", 0, 0, 0, True, False),
+        ("unless-stopped", 0, 0, 0, False, True),
+        ("on-failure", 0, 0, 0, False, False),
+        ("on-failure", 0, 1, 99, False, True),
+        ("on-failure", 2, 1, 1, False, True),
+        ("on-failure", 2, 1, 2, False, False),
+    ],
+)
+def test_policies(policy: str, retries: int, code: int, restarted: int, stopped: bool, wanted: bool) -> None:
+    host = HostConfig(restart_policy=RestartPolicy(name=policy, maximum_retry_count=retries))
+    one = container("a", "web").replace(host=host, restart_count=restarted, stopped_by_user=stopped)
+    assert wants_restart(one, code) is wanted
+
+
+async def test_waits_are_answered_by_their_condition() -> None:
+    waits = Waits()
+    running = container("a", "web").with_state(status=RUNNING)
+    ends, leaves, stops = (waits.register(running, what) for what in (NEXT_EXIT, REMOVED, NOT_RUNNING))
+    waits.exited(running.id, ExitStatus(3), final=False)
+    assert (ends.done, leaves.done, stops.done) == (True, False, False)
+    waits.exited(running.id, ExitStatus(4), final=True)
+    assert stops.done
+    waits.removed(running.id, ExitStatus(4))
+    assert [await one.result() for one in (ends, stops, leaves)] == [ExitStatus(3), ExitStatus(4), ExitStatus(4)]
+
+
+async def test_a_stopped_container_is_not_running_at_once() -> None:
+    waits = Waits()
+    assert (await waits.register(container("a", "x").with_state(status="exited", exit_code=5), "").result()).code == 5
+    with pytest.raises(InvalidParameter, match="invalid condition"):
+        waits.register(container("a", "x"), "never")

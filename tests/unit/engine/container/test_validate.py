@@ -1,0 +1,88 @@
+"""What a create request may not say, and that nothing in it is ignored."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from havre.engine.container import validate
+from havre.errors import InvalidParameter, Unsupported
+from havre.wire.containers import ContainerConfig, HostConfig, LogConfig, RestartPolicy
+
+
+def create(**host: Any) -> None:
+    validate.create(ContainerConfig(), HostConfig(**host))
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ({"links": ["a:b"]}, "Links"),
+        ({"volumes_from": ["x"]}, "VolumesFrom"),
+        ({"ipc_mode": "shareable"}, "IpcMode"),
+        ({"pid_mode": "container:x"}, "PidMode"),
+        ({"uts_mode": "x"}, "UTSMode"),
+        ({"storage_opt": {"size": "1g"}}, "StorageOpt"),
+        ({"cpu_realtime_runtime": 5}, "CpuRealtimeRuntime"),
+        ({"device_requests": [1]}, "DeviceRequests"),
+        ({"log_config": LogConfig(type="syslog")}, "syslog"),
+        ({"security_opt": ["apparmor=x"]}, "apparmor"),
+    ],
+)
+def test_what_is_not_there_yet_is_refused_by_name(host: dict[str, Any], name: str) -> None:
+    with pytest.raises(Unsupported, match=name):
+        create(**host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"memory": 1024},
+        {"memory_swap": 1 << 30},
+        {"memory": 1 << 30, "memory_swap": 1 << 20},
+        {"nano_cpus": 1, "cpu_quota": 1},
+        {"oom_score_adj": 2000},
+        {"restart_policy": RestartPolicy(name="sometimes")},
+        {"restart_policy": RestartPolicy(name="always", maximum_retry_count=3)},
+        {"restart_policy": RestartPolicy(name="always"), "auto_remove": True},
+        {"security_opt": ["nonsense"]},
+        {"log_config": LogConfig(type="local", config={"tag": "x"})},
+    ],
+)
+def test_contradictions_are_the_clients_error(host: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameter):
+        create(**host)
+
+
+def test_every_field_is_used_or_refused() -> None:
+    """A new field of HostConfig must be thought of: it is listed here once something reads it."""
+    used = (
+        "binds log_config network_mode port_bindings restart_policy auto_remove annotations cap_add cap_drop dns "
+        "dns_options dns_search extra_hosts group_add oom_score_adj privileged publish_all_ports readonly_rootfs "
+        "security_opt tmpfs shm_size sysctls runtime cpu_shares memory nano_cpus cgroup_parent blkio_weight cpu_period "
+        "cpu_quota cpuset_cpus cpuset_mems devices memory_reservation memory_swap memory_swappiness oom_kill_disable "
+        "pids_limit ulimits mounts masked_paths readonly_paths init console_size "
+        "container_id_file"  # written by the client for itself
+    ).split()
+    fields = {field.name for field in msgspec.structs.fields(HostConfig)}
+    assert fields == set(used) | set(validate._IMPLEMENTED)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("KILL", 9), ("SIGTERM", 15), ("15", 15), ("rtmin+3", 37), ("SIGRTMAX", 64), ("usr1", 10)]
+)
+def test_signals(text: str, number: int) -> None:
+    assert validate.signal_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "0", "65", "SIGNOPE", "RTMIN+40", "-9"])
+def test_bad_signals(text: str) -> None:
+    with pytest.raises(InvalidParameter, match="invalid signal"):
+        validate.signal_number(text)
+
+
+def test_names() -> None:
+    assert validate.name("/web_1.a-b") == "web_1.a-b"
+    for bad in ("a", "-a", "a b", "ä1", "a/b", "a\n"):
+        with pytest.raises(InvalidParameter, match="Invalid container name"):
+            validate.name(bad)
