@@ -88,7 +88,9 @@ class Connection(RequestHandler):
 
     def _is_idle(self) -> bool:
         """Whether the server waits for a request, and no part of one has come."""
-        return self._waiter is not None and not self._messages and not self._in_head
+        # With TLS the first request can be here before the server's task has begun to wait.
+        waits = self._waiter is not None or self._request_count == 0
+        return waits and not self._messages and not self._in_head
 
     def _collect(self, data: bytes) -> None:
         """Wait for the whole head of what may be hijackable, then feed the request and hold what is behind it."""

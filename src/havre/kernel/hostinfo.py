@@ -95,7 +95,11 @@ def file_system(path: Path) -> str:
 def _os_release() -> dict[str, str]:
     text = _read("/etc/os-release") or _read("/usr/lib/os-release")
     pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+    return {key.strip(): _unquoted(value.strip()) for key, _, value in pairs}
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
 def _memory_total() -> int:
