@@ -25,19 +25,28 @@ class Struct(Record):
         self._source = source
 
     def get(self, name: str) -> object:
-        key, kind, _ = fields(self._kind)[name]
-        return typed(kind, self._source.get(key))
+        key, kind, _ = _found(self._kind)[name]
+        return self._embedded(kind) if kind[0] == "&" else typed(kind, self._source.get(key))
 
     def items(self) -> Iterable[tuple[str, object]]:
         return [(name, self.get(name)) for name in fields(self._kind)]
 
     def to_json(self) -> object:
-        shown = {}
+        return self.members()
+
+    def members(self) -> dict[str, object]:
+        """What JSON shows: the fields the source has, those of embedded structs among them."""
+        shown: dict[str, object] = {}
         for key, kind, mark in fields(self._kind).values():
             value = self._source.get(key)
-            if mark == "!" or (key in self._source and (value or mark != "?")):
+            if kind[0] == "&":
+                shown |= self._embedded(kind).members()
+            elif mark == "!" or (key in self._source and (value or mark != "?")):
                 shown[key] = typed(kind, value)
         return shown
+
+    def _embedded(self, kind: str) -> Struct:
+        return Struct(kind[1:], self._source)
 
 
 class Time(Record):
@@ -77,6 +86,16 @@ def fields(type_name: str) -> dict[str, tuple[str, str, str]]:
         mark = kind[-1] if kind.endswith(("?", "!")) else ""
         table[name] = (key or name, kind.removesuffix(mark) or "s", mark)
     return table
+
+
+@cache
+def _found(type_name: str) -> dict[str, tuple[str, str, str]]:
+    """``fields`` and the fields of the structs embedded in it."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for _, kind, _ in fields(type_name).values():
+        if kind[0] == "&":
+            found |= _found(kind[1:])
+    return found | fields(type_name)
 
 
 def typed(kind: str, value: Any) -> object:

@@ -6,21 +6,13 @@ after the colon what it holds:
 
     s string   i integer   b boolean   t time   any whatever comes   (nothing: s)
     [x list of x   {x map of string to x   *x pointer to x   _ empty struct   another type's name
+    &x type x embedded: its fields are this one's too
     x? not shown by ``json`` when it is empty   x! shown even when it is not there
 
 Source: the Go types of the Engine API 1.51 as the docker CLI 28 uses them.
 """
 
 from __future__ import annotations
-
-_RESOURCES = """
-CPUShares=CpuShares:i Memory:i NanoCPUs=NanoCpus:i CgroupParent BlkioWeight:i BlkioWeightDevice:any
-BlkioDeviceReadBps:any BlkioDeviceWriteBps:any BlkioDeviceReadIOps:any BlkioDeviceWriteIOps:any CPUPeriod=CpuPeriod:i
-CPUQuota=CpuQuota:i CPURealtimePeriod=CpuRealtimePeriod:i CPURealtimeRuntime=CpuRealtimeRuntime:i CpusetCpus CpusetMems
-Devices:[container.DeviceMapping DeviceCgroupRules:[s DeviceRequests:[container.DeviceRequest KernelMemory:i
-KernelMemoryTCP:i MemoryReservation:i MemorySwap:i MemorySwappiness:*i OomKillDisable:*b PidsLimit:*i
-Ulimits:[container.Ulimit CPUCount=CpuCount:i CPUPercent=CpuPercent:i IOMaximumIOps:i IOMaximumBandwidth:i
-"""
 
 _CLIENT = """
 Platform:*types.platformInfo Version APIVersion=ApiVersion DefaultAPIVersion GitCommit GoVersion Os Arch BuildTime
@@ -47,13 +39,22 @@ Env:[s Cmd:[s Healthcheck:*v1.HealthcheckConfig ArgsEscaped:b Image Volumes:{_ W
 NetworkDisabled:b MacAddress OnBuild:[s Labels:{s StopSignal StopTimeout:*i Shell:[s
 """,
     "v1.HealthcheckConfig": "Test:[s Interval:i Timeout:i StartPeriod:i StartInterval:i Retries:i",
-    "container.HostConfig": f"""
-Binds:[s ContainerIDFile LogConfig:container.LogConfig NetworkMode PortBindings:{{[nat.PortBinding
-RestartPolicy:container.RestartPolicy AutoRemove:b VolumeDriver VolumesFrom:[s ConsoleSize:any Annotations:{{s
+    "container.HostConfig": """
+Binds:[s ContainerIDFile LogConfig:container.LogConfig NetworkMode PortBindings:{[nat.PortBinding
+RestartPolicy:container.RestartPolicy AutoRemove:b VolumeDriver VolumesFrom:[s ConsoleSize:any Annotations:{s
 CapAdd:[s CapDrop:[s CgroupnsMode DNS=Dns:[s DNSOptions=DnsOptions:[s DNSSearch=DnsSearch:[s ExtraHosts:[s GroupAdd:[s
 IpcMode Cgroup Links:[s OomScoreAdj:i PidMode Privileged:b PublishAllPorts:b ReadonlyRootfs:b SecurityOpt:[s
-StorageOpt:{{s Tmpfs:{{s UTSMode UsernsMode ShmSize:i Sysctls:{{s Runtime Isolation {_RESOURCES}
+StorageOpt:{s Tmpfs:{s UTSMode UsernsMode ShmSize:i Sysctls:{s Runtime Isolation Resources:&container.Resources
 Mounts:[mount.Mount MaskedPaths:[s ReadonlyPaths:[s Init:*b
+""",
+    "container.Resources": """
+CPUShares=CpuShares:i Memory:i NanoCPUs=NanoCpus:i CgroupParent BlkioWeight:i BlkioWeightDevice:[any
+BlkioDeviceReadBps:[any BlkioDeviceWriteBps:[any BlkioDeviceReadIOps:[any BlkioDeviceWriteIOps:[any
+CPUPeriod=CpuPeriod:i CPUQuota=CpuQuota:i CPURealtimePeriod=CpuRealtimePeriod:i
+CPURealtimeRuntime=CpuRealtimeRuntime:i CpusetCpus CpusetMems Devices:[container.DeviceMapping DeviceCgroupRules:[s
+DeviceRequests:[container.DeviceRequest KernelMemory:i KernelMemoryTCP:i MemoryReservation:i MemorySwap:i
+MemorySwappiness:*i OomKillDisable:*b PidsLimit:*i Ulimits:[container.Ulimit CPUCount=CpuCount:i
+CPUPercent=CpuPercent:i IOMaximumIOps:i IOMaximumBandwidth:i
 """,
     "container.LogConfig": "Type Config:{s",
     "container.RestartPolicy": "Name MaximumRetryCount:i",
@@ -74,9 +75,15 @@ Platform=platform:*v1.Platform ArtifactType=artifactType
 Architecture=architecture OS=os OSVersion=os.version OSFeatures=os.features:[s Variant=variant
 """,
     "container.NetworkSettings": """
+NetworkSettingsBase:&container.NetworkSettingsBase DefaultNetworkSettings:&container.DefaultNetworkSettings
+Networks:{*network.EndpointSettings
+""",
+    "container.NetworkSettingsBase": """
 Bridge SandboxID SandboxKey Ports:{[nat.PortBinding HairpinMode:b LinkLocalIPv6Address LinkLocalIPv6PrefixLen:i
-SecondaryIPAddresses:any SecondaryIPv6Addresses:any EndpointID Gateway GlobalIPv6Address GlobalIPv6PrefixLen:i IPAddress
-IPPrefixLen:i IPv6Gateway MacAddress Networks:{*network.EndpointSettings
+SecondaryIPAddresses:[any SecondaryIPv6Addresses:[any
+""",
+    "container.DefaultNetworkSettings": """
+EndpointID Gateway GlobalIPv6Address GlobalIPv6PrefixLen:i IPAddress IPPrefixLen:i IPv6Gateway MacAddress
 """,
     "network.EndpointSettings": """
 IPAMConfig:*network.EndpointIPAMConfig Links:[s Aliases:[s MacAddress DriverOpts:{s GwPriority:i NetworkID EndpointID
@@ -89,9 +96,13 @@ Architecture Variant Os OsVersion Size:i VirtualSize:i GraphDriver:storage.Drive
 Metadata:image.Metadata Descriptor:*v1.Descriptor Manifests:any
 """,
     "v1.DockerOCIImageConfig": """
-User:s? ExposedPorts:{_? Env:[s? Entrypoint:[s? Cmd:[s? Volumes:{_? WorkingDir:s? Labels:{s? StopSignal:s?
-ArgsEscaped:b? Healthcheck:*v1.HealthcheckConfig? OnBuild:[s? Shell:[s?
+ImageConfig:&v1.ImageConfig DockerOCIImageConfigExt:&v1.DockerOCIImageConfigExt
 """,
+    "v1.ImageConfig": """
+User:s? ExposedPorts:{_? Env:[s? Entrypoint:[s? Cmd:[s? Volumes:{_? WorkingDir:s? Labels:{s? StopSignal:s?
+ArgsEscaped:b?
+""",
+    "v1.DockerOCIImageConfigExt": "Healthcheck:*v1.HealthcheckConfig? OnBuild:[s? Shell:[s?",
     "image.RootFS": "Type Layers:[s",
     "image.Metadata": "LastTagTime:t",
     "network.Inspect": """
@@ -118,7 +129,7 @@ Status=status ID=id From=from Type Action Actor:events.Actor Scope=scope Time=ti
     "types.platformInfo": "Name",
     "types.Version": """
 Platform:types.platformInfo Components:[types.ComponentVersion Version APIVersion=ApiVersion MinAPIVersion GitCommit
-GoVersion Os Arch KernelVersion Experimental:b BuildTime
+GoVersion Os Arch KernelVersion:s? Experimental:b? BuildTime:s?
 """,
     "types.ComponentVersion": "Name Version Details:{s",
     "system.dockerInfo": """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from havre.cli.errors import CommandError
-from havre.client.query import quote
+from havre.cli.names import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,6 @@ def run(args: Args, ctx: Context) -> int:
 
     if not args.output and ctx.out.isatty():
         raise CommandError("cowardly refusing to save to a terminal. Use the -o flag or redirect")
-    path = f"/containers/{quote(args.args[0])}/export"
+    path = f"/containers/{part('container', args.args[0])}/export"
     write(ctx, args.output, "failed to export container", lambda: ctx.client.get(path))
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from havre.cli.format import FORMAT_HELP, Listing, ago, chosen, ellipsis, show
-from havre.client.query import quote
+from havre.cli.names import part
 from havre.lib.ids import short
 from havre.lib.sizes import human_size
 from havre.lib.times import SECOND, rfc3339_local
@@ -75,7 +75,7 @@ def configure(parser: Parser) -> None:
 def run(args: Args, ctx: Context) -> int:
     from havre.cli.platformflag import as_query
 
-    path = f"/images/{quote(args.args[0], '/:@')}/history"
+    path = f"/images/{part('image', args.args[0])}/history"
     items = ctx.client.get(path, {"platform": as_query(args.platform)}).json()
     rows = [Row(item, not args.no_trunc, args.human) for item in items]
     columns = ("ID", "CreatedSince" if args.human else "CreatedAt", "CreatedBy", "Size", "Comment")

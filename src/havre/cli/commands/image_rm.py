@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from havre.cli.errors import CommandError
+from havre.cli.names import part
 from havre.client.errors import ApiError
-from havre.client.query import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def run(args: Args, ctx: Context) -> int:
     failures: list[ApiError] = []
     for name in args.args:
         try:
-            deleted = ctx.client.delete(f"/images/{quote(name, '/:@')}", query).json()
+            deleted = ctx.client.delete(f"/images/{part('image', name)}", query).json()
         except ApiError as error:
             failures.append(error)
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from havre.cli.errors import CommandError
-from havre.client.query import quote
+from havre.cli.names import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,5 +33,5 @@ def run(args: Args, ctx: Context) -> int:
     if reference.digest:
         raise CommandError("refusing to create a tag with a digest reference")
     query = {"repo": reference.repository, "tag": reference.tag}
-    ctx.client.post(f"/images/{quote(source, '/:@')}/tag", query).read()
+    ctx.client.post(f"/images/{part('image', source)}/tag", query).read()
     return 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from havre.cli.errors import CommandError
 from havre.cli.format import INSPECT_FORMAT_HELP
+from havre.cli.names import part
 from havre.client.errors import ApiError
-from havre.client.query import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def run(args: Args, ctx: Context) -> int:
 
 def fetch(ctx: Context, kind: str, reference: str, *, size: bool = False, **query: object) -> str:
     """The daemon's JSON for one object, as text."""
-    path = KINDS[kind][0].format(quote(reference, "/:@" if kind == "image" else ""))
+    path = KINDS[kind][0].format(part(kind, reference))
     return ctx.client.get(path, {"size": True if size else None, **query}).read().decode("utf-8", "replace")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from havre.cli.errors import CommandError
-from havre.client.query import quote
+from havre.cli.names import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def run(args: Args, ctx: Context) -> int:
     from havre.cli.platformflag import split
 
     network, container = args.args
+    part("container", container)
     endpoint: dict[str, Any] = {
         "IPAMConfig": {
             "IPv4Address": args.ip,
@@ -49,7 +50,7 @@ def run(args: Args, ctx: Context) -> int:
         "GwPriority": args.gw_priority,
     }
     body = {"Container": container, "EndpointConfig": endpoint}
-    ctx.client.post(f"/networks/{quote(network)}/connect", body=body).read()
+    ctx.client.post(f"/networks/{part('network', network)}/connect", body=body).read()
     return 0
 
 

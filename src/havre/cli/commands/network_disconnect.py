@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from havre.client.query import quote
+from havre.cli.names import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def configure(parser: Parser) -> None:
 
 def run(args: Args, ctx: Context) -> int:
     network, container = args.args
+    part("container", container)
     body = {"Container": container, "Force": args.force}
-    ctx.client.post(f"/networks/{quote(network)}/disconnect", body=body).read()
+    ctx.client.post(f"/networks/{part('network', network)}/disconnect", body=body).read()
     return 0

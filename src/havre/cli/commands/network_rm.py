@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from havre.cli.names import part
 from havre.client.errors import ApiError
-from havre.client.query import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def run(args: Args, ctx: Context) -> int:
     failed = False
     for name in args.args:
         try:
-            ctx.client.delete(f"/networks/{quote(name)}").read()
+            ctx.client.delete(f"/networks/{part('network', name)}").read()
         except ApiError as error:
             if args.force and error.status == 404:
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from havre.cli.errors import CommandError
 from havre.cli.format import FORMAT_HELP
 from havre.cli.format_stats import LISTING, Row
-from havre.client.query import quote
+from havre.cli.names import part
 from havre.errors import HavreError
 
 TYPE_CHECKING = False
@@ -153,7 +153,7 @@ class _Meter:
 
         decoder = Decoder()
         try:
-            response = self._client.get(f"/containers/{quote(self.name)}/stats", {"stream": self._stream})
+            response = self._client.get(f"/containers/{part('container', self.name)}/stats", {"stream": self._stream})
             for piece in response.iter_chunks():
                 for numbers in decoder.feed(piece):
                     if isinstance(numbers, dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from havre.client.query import quote
+from havre.cli.names import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,4 +20,4 @@ def configure(parser: Parser) -> None:
 
 def run(args: Args, ctx: Context) -> int:
     query = {"force": args.force or None}
-    return ctx.each(args.args, lambda name: ctx.client.delete(f"/volumes/{quote(name)}", query).read())
+    return ctx.each(args.args, lambda name: ctx.client.delete(f"/volumes/{part('volume', name)}", query).read())
