@@ -104,6 +104,11 @@ async def test_other_name_and_address_at_the_next_start(lab: Lab) -> None:
     layout = lab.layout()
     async with netlab.daemon(layout):
         pass
+    async with netlab.daemon(layout, bip=IPv4Interface("10.45.0.1/24")):
+        assert "10.45.0.1/24" in run("ip", "-br", "addr", "show", "dev", "havre0")
+        with pytest.raises(Conflict):
+            async with netlab.daemon(lab.layout()):
+                pass
     async with netlab.daemon(layout, bridge_name="havre7", bip=IPv4Interface("10.44.0.1/24")) as daemon:
         assert daemon.networks.get("bridge").subnet == "10.44.0.0/24"
         box = await daemon.container()

@@ -1,8 +1,11 @@
 """Host ports: which of them this daemon publishes, each held against the host's own programs by a bound socket.
 
 A reservation is a socket that is bound and never listens: connections go to the container by NAT before any socket
-is looked up, but no program of the host, and no other daemon, can take the port while it is published. Sockets die with
-the daemon; the records it left are claimed again at its next start.
+is looked up, but no program of the host, and no other daemon, can take the port while it is published. They end with
+the daemon; the ports it left published are claimed again at its next start.
+
+All of this is IPv4. Docker lists ``[::]`` beside ``0.0.0.0``, served by a proxy process for each port; the kernel cannot
+translate IPv6 to IPv4, so nothing is claimed there.
 """
 
 import errno

@@ -90,6 +90,8 @@ class BridgeDriver:
 
     async def open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
         try:
+            # A network whose address has changed was closed since it was chosen, and its claim with it.
+            self._claims.claim(network.interface)
             await self._open(network, endpoints, cursor)
         except BaseException:
             self._give_up(network.interface)

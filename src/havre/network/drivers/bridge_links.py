@@ -131,8 +131,9 @@ def _usable(address: IPv4Interface) -> bool:
 def open_bridge(name: str, address: IPv4Interface, mtu: int, routing: bool, endpoints: Sequence[Endpoint]) -> None:
     """Make the bridge, or take it over with the veths of ``endpoints``; others of our naming on it are removed.
 
-    ``routing`` switches on what NAT needs: forwarding, where the host does not forward yet, and for this bridge alone
-    answers to the host's loopback.
+    ``routing`` switches on what NAT needs: forwarding, if the host does not forward yet (it then does between all its
+    interfaces, as any router; the tables of others are not ours to restrict), and for this bridge alone answers to
+    the host's loopback.
     """
     with Rtnetlink() as netlink:
         link = netlink.link(name)
