@@ -4,8 +4,8 @@ A reservation is a socket that is bound and never listens: connections go to the
 is looked up, but no program of the host, and no other daemon, can take the port while it is published. They end with
 the daemon; the ports it left published are claimed again at its next start.
 
-All of this is IPv4. Docker lists ``[::]`` beside ``0.0.0.0``, served by a proxy process for each port; the kernel cannot
-translate IPv6 to IPv4, so nothing is claimed there.
+All of this is IPv4. Docker lists ``[::]`` beside ``0.0.0.0`` and serves it by a proxy process for each port; the kernel
+cannot translate IPv6 to IPv4, so nothing is claimed there.
 """
 
 import errno
