@@ -12,6 +12,7 @@ from havre.daemon.options import OPTIONS, Option
 from havre.errors import InvalidParameter
 
 _TRUE = ("1", "t", "true", "yes")
+_SWITCH = "bool"
 _FALSE = ("0", "f", "false", "no")
 
 
@@ -34,8 +35,20 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     return Flags(values, config_file, validate)
 
 
+class _Help(argparse.HelpFormatter):
+    """dockerd's look: all spellings of a flag, then the kind of its value once."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=110)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        kind = action.metavar if isinstance(action.metavar, str) and action.metavar != _SWITCH else ""
+        return f"{', '.join(action.option_strings)} {kind}".rstrip()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
+        formatter_class=_Help,
         prog="havred",
         usage="havred [OPTIONS]",
         description="A container engine that speaks the Docker Engine's language.",
@@ -55,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     if option.kind == "flag":
-        parser.add_argument(*option.flags, dest=option.field, type=_boolean, metavar="bool", help=option.help)
+        parser.add_argument(*option.flags, dest=option.field, type=_boolean, metavar=_SWITCH, help=option.help)
     elif option.kind == "number":
         parser.add_argument(*option.flags, dest=option.field, type=int, metavar=option.metavar, help=option.help)
     else:

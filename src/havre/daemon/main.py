@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import itertools
 import logging
 import os
 import signal
@@ -40,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         log.configure(config.level)
         return asyncio.run(_run(flags, config))
+    except asyncio.CancelledError:
+        logger.info("ended by a signal while starting up")
+        return 0
     except HavreError as error:
         print(f"havred: {error.message}", file=sys.stderr)
         return 1
@@ -70,13 +72,14 @@ async def _serve(flags: Flags, config: Config, opened: list[listeners.Listener])
     from havre.daemon.serve import ApiServer
 
     logger.info("starting up: havred %s, data root %s", __version__, config.data_root)
-    ending = _on_end_signals()
+    end = _End()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, _log_tasks)
     daemon = await assemble(config)
     server = ApiServer(daemon.engine, opened)
     loop.add_signal_handler(signal.SIGHUP, _reload, flags, daemon.engine)
     await daemon.start()
+    end.started()
     await server.start()
     # All that start-up made stays: the collector need not look at it again.
     gc.collect()
@@ -84,7 +87,7 @@ async def _serve(flags: Flags, config: Config, opened: list[listeners.Listener])
     logger.info("daemon has completed initialization")
     notify.notify("READY=1")
     try:
-        await ending.wait()
+        await end.wait()
     finally:
         logger.info("processing signal: shutting down")
         notify.notify("STOPPING=1")
@@ -94,20 +97,32 @@ async def _serve(flags: Flags, config: Config, opened: list[listeners.Listener])
         logger.info("daemon shutdown complete")
 
 
-def _on_end_signals() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets. Whoever sends three of them does not want to wait any longer."""
-    ending = asyncio.Event()
-    count = itertools.count(1)
+class _End:
+    """SIGTERM and SIGINT: they cancel a start that is under way and end a daemon that runs; three of them force it."""
 
-    def end(number: int) -> None:
-        if next(count) >= _FORCE_AFTER:
+    def __init__(self) -> None:
+        self._starting = asyncio.current_task()
+        self._asked = asyncio.Event()
+        self._count = 0
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._signalled, number)
+
+    def started(self) -> None:
+        """From now on the end is an orderly one."""
+        self._starting = None
+
+    async def wait(self) -> None:
+        """Return when the daemon is to end."""
+        await self._asked.wait()
+
+    def _signalled(self, number: int) -> None:
+        self._count += 1
+        if self._count >= _FORCE_AFTER:
             logger.error("forcing daemon shutdown without cleanup after %d signals", _FORCE_AFTER)
             os._exit(128 + number)
-        ending.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, end, number)
-    return ending
+        self._asked.set()
+        if self._starting is not None:
+            self._starting.cancel()
 
 
 def _log_tasks() -> None:

@@ -39,9 +39,10 @@ def test_what_no_daemon_owns_is_replaced(path: Path, left: str) -> None:
 
 def test_a_live_daemon_is_respected(path: Path) -> None:
     path.parent.mkdir()
-    program = "import sys; sys.stdin.read()  # havred"
-    other = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE)
+    program = "import sys; print(flush=True); sys.stdin.read()  # havred"
+    other = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
+        assert other.stdout is not None and other.stdout.readline()
         path.write_text(str(other.pid))
         with pytest.raises(Conflict, match=f"process with PID {other.pid} is still running"):
             PidFile(path).acquire()
