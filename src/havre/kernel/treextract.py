@@ -340,7 +340,7 @@ def _remove_directory(name: bytes | str, parent: int) -> None:
 
 
 def _refuse_mount(name: bytes | str, parent: int) -> None:
-    """The kernel protects mount points in the caller's mount namespace only; from here, removing one would unmount it."""
+    """The kernel protects mount points of the caller's own mount namespace only; any other, removing it unmounts."""
     try:
         os.close(openat2(parent, name, os.O_PATH | os.O_NOFOLLOW, 0, RESOLVE_NO_XDEV))
     except OSError as error:

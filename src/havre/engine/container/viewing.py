@@ -8,6 +8,7 @@ is made or given up: meanwhile it may start, stop or go.
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,8 @@ class Views:
         self._layout = layout
         self._holds: Counter[str] = Counter()
         self._tasks = TaskOwner("views")
+        # The last one who lets go of a file system waits until it is written out, which may be long.
+        self._closing = ThreadPoolExecutor(1, "havre-views")
 
     async def open(self, reference: str) -> Sight:
         """A view of the container. ``NotFound`` without it, ``Conflict`` while it is being removed."""
@@ -62,7 +65,7 @@ class Views:
             return Sight(container, await self._of_stopped(container), True)
 
     async def give_up(self, sight: Sight) -> None:
-        """Take a view back; returns when that is done, and it is done even if this call is cancelled."""
+        """Take a view back. On return nothing shows on the host that it was; also if this call is cancelled, soon."""
         await asyncio.wait([self.give_up_later(sight)])
 
     def give_up_later(self, sight: Sight) -> asyncio.Task[None]:
@@ -72,6 +75,7 @@ class Views:
     async def close(self) -> None:
         """Wait until all that was given up is done."""
         await self._tasks.drain()
+        await asyncio.to_thread(self._closing.shutdown)
 
     async def _of_running(self, container: Container) -> View:
         state = container.state
@@ -109,11 +113,15 @@ class Views:
         return await asyncio.to_thread(views.of_tree, rootfs, binds, container.host.readonly_rootfs)
 
     async def _give_up(self, sight: Sight) -> None:
-        # The last descriptor of a mount writes its file system out when it goes, which takes a while.
-        await asyncio.to_thread(sight.view.close)
-        if not sight.holds_mount:
-            return
-        container_id = sight.container.id
+        try:
+            if sight.holds_mount:
+                await self._release(sight.container.id)
+        finally:
+            # Last and without the lock: a start need not wait until all is written out.
+            closing = asyncio.get_running_loop().run_in_executor(self._closing, sight.view.close)
+            self._tasks.start(_finish(closing), f"end of the view of {sight.container.short_id}")
+
+    async def _release(self, container_id: str) -> None:
         async with self._registry.lock(container_id):
             self._holds[container_id] -= 1
             if self._holds[container_id]:
@@ -125,6 +133,10 @@ class Views:
                 return  # and its removal has unmounted it
             if not container.state.running:
                 await self._snapshotter.unmount(self._layout.rootfs(container_id))
+
+
+async def _finish(work: asyncio.Future[None]) -> None:
+    await work
 
 
 def _binds(container: Container, files: Path) -> Iterator[Bind]:
