@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from havre.cli.errors import CommandError
-from havre.cli.format_typed import typed
 from havre.client.errors import DaemonUnreachable
-from havre.client.jsontext import loads
 from havre.errors import HavreError
-from havre.lib.templates import Template, TemplateError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from havre.cli.context import Context
 
@@ -20,6 +16,8 @@ if TYPE_CHECKING:
     Finder = Callable[[str], tuple[str, str]]
 
 _INDENT = "    "
+_SPACE = " \t\r\n"
+_MARKS = "{}[],:"
 
 
 def inspect(ctx: Context, references: Iterable[str], source: str, find: Finder, *, raw: bool = True) -> int:
@@ -27,23 +25,22 @@ def inspect(ctx: Context, references: Iterable[str], source: str, find: Finder, 
 
     A template that does not fit the object's type is tried on the JSON as it came, unless ``raw`` is False.
     """
-    template = None
+    through = None
     if source not in ("", "json"):
-        try:
-            template = Template(source)
-        except TemplateError as error:
-            raise CommandError(f"template parsing error: {error}", 64) from error
+        from havre.cli.format_object import through_template
+
+        through = through_template(source, raw=raw)
     shown: list[str] = []
     failures: list[str] = []
     for reference in references:
         try:
             type_name, text = find(reference)
-            shown.append(text if template is None else _through(template, type_name, text, raw))
+            shown.append(text if through is None else through(type_name, text))
         except DaemonUnreachable:
             raise
         except HavreError as error:
             failures.append(str(error))
-    if template is not None:
+    if through is not None:
         ctx.out.write("".join(f"{text}\n" for text in shown) or "\n")
     else:
         whole = f"[{','.join(shown)}]"
@@ -53,29 +50,11 @@ def inspect(ctx: Context, references: Iterable[str], source: str, find: Finder, 
     return 0
 
 
-def _through(template: Template, type_name: str, text: str, raw: bool) -> str:
-    try:
-        value = loads(text)
-    except ValueError as error:
-        raise CommandError(f"unable to read inspect data: {error}") from error
-    try:
-        try:
-            return template.execute(typed(type_name, value))
-        except TemplateError:
-            if not raw:
-                raise
-        return template.execute(value, missing_is_error=True)
-    except TemplateError as error:
-        raise CommandError(f"template parsing error: {error}") from error
-
-
 def indented(text: str) -> str:
     """JSON over many lines, four spaces a level. Keys keep their order, strings and numbers their spelling."""
-    import re
-
     out: list[str] = []
     depth = 0
-    for token in re.findall(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', text):
+    for token in _tokens(text):
         if token in "}]":
             depth -= 1
             if out[-1] not in "{[":
@@ -90,6 +69,34 @@ def indented(text: str) -> str:
 
 def compact(text: str) -> str:
     """JSON without white space between its tokens."""
-    import re
+    return "".join(_tokens(text))
 
-    return "".join(re.findall(r'"(?:[^"\\]|\\.)*"|[^\s"]+', text))
+
+def _tokens(text: str) -> Iterator[str]:
+    """Strings, brackets, commas, colons, and what stands between them. What is no JSON comes out in pieces, too."""
+    start = 0
+    while start < len(text):
+        char = text[start]
+        if char in _SPACE:
+            start += 1
+            continue
+        end = start + 1
+        if char == '"':
+            end = _string_end(text, end)
+        elif char not in _MARKS:
+            while end < len(text) and text[end] not in _SPACE and text[end] not in _MARKS and text[end] != '"':
+                end += 1
+        yield text[start:end]
+        start = end
+
+
+def _string_end(text: str, start: int) -> int:
+    """The place after the quote that ends the string whose text begins at ``start``."""
+    while (end := text.find('"', start)) >= 0:
+        escapes = end
+        while text[escapes - 1] == "\\":
+            escapes -= 1
+        if (end - escapes) % 2 == 0:
+            return end + 1
+        start = end + 1
+    return len(text)

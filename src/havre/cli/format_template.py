@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from havre.cli.errors import CommandError
 from havre.cli.table import align
 from havre.lib.templates import Record, Template, TemplateError
 from havre.lib.templates.functions import HEADER_FUNCTIONS
 from havre.lib.templates.values import Method
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from havre.cli.format import Listing
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
-
 from havre.cli.format_types import TYPES
 from havre.lib.templates import List, Map, Nil, Record
 from havre.lib.times import SECOND, ZERO, go_string, parse_rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
+
+    # Name → (its name in JSON, its kind, its mark: ``?``, ``!`` or none).
+    Fields = dict[str, tuple[str, str, str]]
 
 _SCALARS: dict[str, tuple[str, object]] = {"s": ("string", ""), "i": ("int", 0), "b": ("bool", False)}
 
@@ -76,22 +78,25 @@ class Time(Record):
         return self._source
 
 
-@cache
-def fields(type_name: str) -> dict[str, tuple[str, str, str]]:
-    """Field name → (its name in JSON, its kind, its mark: ``?``, ``!`` or none), in Go's order."""
-    table = {}
-    for word in TYPES[type_name].split():
-        names, _, kind = word.partition(":")
-        name, _, key = names.partition("=")
-        mark = kind[-1] if kind.endswith(("?", "!")) else ""
-        table[name] = (key or name, kind.removesuffix(mark) or "s", mark)
-    return table
+_FIELDS: dict[str, Fields] = {}
 
 
-@cache
-def _found(type_name: str) -> dict[str, tuple[str, str, str]]:
+def fields(type_name: str) -> Fields:
+    """The fields of a type, in Go's order."""
+    if type_name not in _FIELDS:
+        table: Fields = {}
+        for word in TYPES[type_name].split():
+            names, _, kind = word.partition(":")
+            name, _, key = names.partition("=")
+            mark = kind[-1] if kind.endswith(("?", "!")) else ""
+            table[name] = (key or name, kind.removesuffix(mark) or "s", mark)
+        _FIELDS[type_name] = table
+    return _FIELDS[type_name]
+
+
+def _found(type_name: str) -> Fields:
     """``fields`` and the fields of the structs embedded in it."""
-    found: dict[str, tuple[str, str, str]] = {}
+    found: Fields = {}
     for _, kind, _ in fields(type_name).values():
         if kind[0] == "&":
             found |= _found(kind[1:])
