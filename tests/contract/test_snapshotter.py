@@ -169,6 +169,17 @@ async def test_what_stands_on_something_or_is_mounted_stays(snapshotter: Snapsho
     await snapshotter.remove(base)
 
 
+async def test_mounting_twice_is_mounting_once(snapshotter: Snapshotter, target: Path) -> None:
+    base = await layer(snapshotter, "base", None, a="a")
+    await snapshotter.prepare("container", base)
+    await snapshotter.mount("container", target)
+    (target / "own").write_text("mine")
+    await snapshotter.mount("container", target)
+    assert (target / "own").read_text() == "mine"
+    await snapshotter.unmount(target)
+    assert os.listdir(target) == []
+
+
 async def test_unmounting_nothing(snapshotter: Snapshotter, target: Path) -> None:
     await snapshotter.unmount(target)
     await snapshotter.unmount(target / "missing")

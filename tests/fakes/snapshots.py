@@ -49,6 +49,8 @@ class FakeSnapshotter:
         snapshot = self._get(key)
         if snapshot.committed and not readonly:
             raise Conflict(f"snapshot {key} is committed and can only be mounted readonly")
+        if self._mounts.get(target) == key:
+            return
         for each in reversed(self._stack(key)):
             shutil.copytree(self.upper(each), target, symlinks=True, dirs_exist_ok=True)
         self._mounts[target] = key

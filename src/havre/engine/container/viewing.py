@@ -16,7 +16,7 @@ from havre.engine.container.record import DEAD, REMOVING, Container
 from havre.engine.container.registry import Registry
 from havre.errors import Conflict, NotFound
 from havre.image.snapshots import Snapshotter
-from havre.kernel import mounts, views
+from havre.kernel import views
 from havre.kernel.views import Bind, View
 from havre.lib.tasks import TaskOwner
 from havre.store.layout import Layout
@@ -89,8 +89,7 @@ class Views:
 
     async def _of_stopped(self, container: Container) -> View:
         rootfs = self._layout.rootfs(container.id)
-        if not mounts.is_mounted(rootfs):
-            await self._snapshotter.mount(container.id, rootfs)
+        await self._snapshotter.mount(container.id, rootfs)
         try:
             # As a start would: otherwise a file copied into the volume would keep the image's files out of it.
             for mount in container.mounts:

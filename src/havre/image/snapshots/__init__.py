@@ -55,7 +55,7 @@ class Snapshotter(Protocol):
         """Make the active snapshot ``key`` immutable under the key ``name``."""
 
     async def mount(self, key: str, target: Path, readonly: bool = False) -> None:
-        """Show the whole stack at the existing directory ``target``.
+        """Show the whole stack at the existing directory ``target``; nothing happens when it is shown there already.
 
         A committed snapshot can only be mounted readonly.
         """

@@ -89,6 +89,8 @@ class OverlaySnapshotter:
         snapshot = self._get(key)
         if snapshot.committed and not readonly:
             raise Conflict(f"snapshot {key} is committed and can only be mounted readonly")
+        if target in self._mounted.get(key, ()):
+            return
         stack = [self._fs(number) for number in self._stack(snapshot)]
         if readonly:
             overlayfs.mount_stack(target, stack)
