@@ -1,4 +1,7 @@
-"""The one place where everything is built and handed to what needs it: read it from top to bottom, nothing is hidden elsewhere."""
+"""The composition root: the one place where everything is built and handed to what needs it.
+
+``main`` comes in here. Read ``assemble`` from top to bottom: nothing is hidden elsewhere.
+"""
 
 import asyncio
 import ipaddress
@@ -36,7 +39,7 @@ from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.system import Facts, System, identity
 from havre.engine.volumes import Volumes
-from havre.errors import SystemFault
+from havre.errors import InvalidParameter, SystemFault
 from havre.image.blobs import BlobStore
 from havre.image.hello import Hello
 from havre.image.importer import Importer
@@ -86,9 +89,7 @@ class Containers:
 
     registry: Registry
     hubs: Hubs
-    waits: Waits
     supervisor: Supervisor
-    releaser: Releaser
     lifecycle: Lifecycle
     remover: Remover
     execs: Execs
@@ -139,7 +140,13 @@ class Daemon:
 
 
 async def assemble(config: Config) -> Daemon:
-    """Build everything for ``config``, reconciled with what the last daemon left. Raises ``HavreError`` when it cannot be."""
+    """Build everything for ``config``, reconciled with what the last daemon left.
+
+    Raises ``HavreError`` when it cannot be.
+    """
+    if config.log_driver not in LOG_DRIVERS:
+        raise InvalidParameter(f"unknown log driver {config.log_driver!r}: havre has {', '.join(sorted(LOG_DRIVERS))}")
+    LOG_DRIVERS[config.log_driver].check(config.log_opts)
     storage = await _storage(config)
     cgroups = Cgroups.detect()
     events = Events()
@@ -151,66 +158,109 @@ async def assemble(config: Config) -> Daemon:
     await volumes.start()
     await networks.start()
     runtimes = probe(cgroups, storage.layout.exec_root / "runtime", config.runtimes, config.default_runtime or None)
-    hubs, waits = Hubs(), Waits()
-    specs = SpecWriter(cgroups, find_init())
-    conmon = Conmon(_conmon())
-    releaser = Releaser(networks, storage.snapshotter, runtimes, storage.layout)
-    supervisor = Supervisor(registry, releaser, hubs, waits, events, cgroups, storage.layout)
-    etc = EtcFiles(storage.layout, config.dns, config.dns_search, config.dns_opts)
-    starter = Starter(
-        registry, storage.snapshotter, networks, runtimes, conmon, specs, etc, hubs, releaser, storage.layout,
-        supervisor.watch,
-    )  # fmt: skip
-    lifecycle = Lifecycle(registry, starter, supervisor, waits, events, cgroups, storage.layout)
-    execs = Execs(registry, runtimes, conmon, specs, hubs, events, storage.layout)
-    remover = Remover(
-        registry, lifecycle, storage.snapshotter, volumes, hubs, waits, events, storage.layout, execs.forget
-    )
-    supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
-    recovery = Recovery(
-        registry, releaser, supervisor, lifecycle, remover, networks, storage.snapshotter, runtimes, cgroups,
-        storage.layout,
-    )  # fmt: skip
-    logs = Logs(registry, storage.layout, waits)
-    containers = Containers(registry, hubs, waits, supervisor, releaser, lifecycle, remover, execs, logs, recovery)
-    await recovery.run()
+    containers = _containers(config, storage, cgroups, events, networks, registry, volumes, runtimes)
+    await containers.recovery.run()
     session = open_session()
     puller, login = _remote(config, storage, session)
     images = _image_verbs(storage, puller, usage, events)
-    listing = Listing(
-        registry, storage.images, storage.snapshotter, Inspector(storage.layout, "overlay2", execs.ids_of)
-    )
+    inspector = Inspector(storage.layout, "overlay2", containers.execs.ids_of)
+    listing = Listing(registry, storage.images, storage.snapshotter, inspector)
     facts = _facts(config, storage.layout, cgroups, runtimes, networks)
-    system = System(
-        facts, events, usage.states, listing, images, volumes, login.check_auth, config.labels, config.debug
-    )
-    defaults = Defaults(
-        config.log_driver,
-        dict(config.log_opts),
-        cgroupns="private" if cgroups.version == 2 else "host",
-    )
-    LOG_DRIVERS[config.log_driver].check(config.log_opts)
-    network_exists = {network.name for network in networks.all()}.__contains__
     engine = Engine(
-        create=Creator(
-            registry, storage.images, storage.snapshotter, volumes, runtimes, network_exists, storage.layout, events,
-            defaults,
-        ),
-        lifecycle=lifecycle,
-        removal=remover,
+        create=_creator(config, storage, cgroups, events, networks, registry, volumes, runtimes),
+        lifecycle=containers.lifecycle,
+        removal=containers.remover,
         processes=Processes(registry, cgroups),
-        attach=Attacher(registry, hubs, logs, events),
-        execs=execs,
+        attach=Attacher(registry, containers.hubs, containers.logs, events),
+        execs=containers.execs,
         copy=Copier(registry, storage.snapshotter, storage.layout, events),
-        logs=logs,
+        logs=containers.logs,
         listing=listing,
         images=images,
         networks=NetworkVerbs(networks, usage.container_name),
         volumes=volumes,
         events=events,
-        system=system,
-    )  # fmt: skip
+        system=System(
+            facts, events, usage.states, listing, images, volumes, login.check_auth, config.labels, config.debug
+        ),
+    )
     return Daemon(engine, config, storage, networks, containers, puller, session)
+
+
+def _containers(
+    config: Config,
+    storage: Storage,
+    cgroups: Cgroups,
+    events: Events,
+    networks: Networks,
+    registry: Registry,
+    volumes: Volumes,
+    runtimes: Runtimes,
+) -> Containers:
+    layout, snapshotter = storage.layout, storage.snapshotter
+    hubs, waits = Hubs(), Waits()
+    specs = SpecWriter(cgroups, find_init())
+    conmon = Conmon(_conmon())
+    releaser = Releaser(networks, snapshotter, runtimes, layout)
+    supervisor = Supervisor(registry, releaser, hubs, waits, events, cgroups, layout)
+    etc = EtcFiles(layout, config.dns, config.dns_search, config.dns_opts)
+    starter = Starter(
+        registry=registry,
+        snapshotter=snapshotter,
+        networks=networks,
+        runtimes=runtimes,
+        conmon=conmon,
+        specs=specs,
+        etc=etc,
+        hubs=hubs,
+        releaser=releaser,
+        layout=layout,
+        watch=supervisor.watch,
+    )
+    lifecycle = Lifecycle(registry, starter, supervisor, waits, events, cgroups, layout)
+    execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
+    forget = (execs.forget, supervisor.forget)
+    remover = Remover(registry, lifecycle, snapshotter, volumes, hubs, waits, events, layout, forget)
+    # The supervisor acts through verbs that need it themselves: this knot is tied last.
+    supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
+    recovery = Recovery(
+        registry=registry,
+        releaser=releaser,
+        supervisor=supervisor,
+        lifecycle=lifecycle,
+        remover=remover,
+        networks=networks,
+        snapshotter=snapshotter,
+        runtimes=runtimes,
+        cgroups=cgroups,
+        layout=layout,
+    )
+    logs = Logs(registry, layout, waits)
+    return Containers(registry, hubs, supervisor, lifecycle, remover, execs, logs, recovery)
+
+
+def _creator(
+    config: Config,
+    storage: Storage,
+    cgroups: Cgroups,
+    events: Events,
+    networks: Networks,
+    registry: Registry,
+    volumes: Volumes,
+    runtimes: Runtimes,
+) -> Creator:
+    cgroupns = "private" if cgroups.version == 2 else "host"
+    return Creator(
+        registry=registry,
+        images=storage.images,
+        snapshotter=storage.snapshotter,
+        volumes=volumes,
+        runtimes=runtimes,
+        networks={network.name for network in networks.all()}.__contains__,
+        layout=storage.layout,
+        events=events,
+        defaults=Defaults(config.log_driver, dict(config.log_opts), cgroupns),
+    )
 
 
 async def _storage(config: Config) -> Storage:

@@ -18,6 +18,7 @@ from havre.image.manifest import Platform, parse_platform
 from havre.image.snapshots import Snapshotter
 from havre.image.store import Image
 from havre.lib import ids, names
+from havre.logs.drivers import ALL as LOG_DRIVERS
 from havre.runtime import capabilities
 from havre.runtime.runtimes.probe import Runtimes
 from havre.runtime.spec import MASKED_PATHS, READONLY_PATHS
@@ -152,6 +153,7 @@ class Creator:
         log = host.log_config
         if not log.type:
             log = LogConfig(type=self._defaults.log_driver, config={**self._defaults.log_options, **(log.config or {})})
+            LOG_DRIVERS[log.type].check(log.config or {})
         if host.privileged:
             masked: list[str] | None = None
             readonly: list[str] | None = None

@@ -6,6 +6,7 @@ The process itself is held by a conmon of its own, like a container's, and outli
 import asyncio
 import json
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from havre.store.layout import Layout
 from havre.wire import stdcopy
 from havre.wire.containers import ExecConfig, ExecStart
 
+# Seconds an ended exec can still be inspected.
+_KEPT = 300.0
+
 
 @dataclass(slots=True)
 class Exec:
@@ -43,6 +47,7 @@ class Exec:
     pid: int = 0
     exit_code: int | None = None
     console_size: tuple[int, int] | None = None
+    ended_at: float = 0.0
 
 
 class Execs:
@@ -73,6 +78,7 @@ class Execs:
 
     async def create(self, reference: str, config: ExecConfig) -> str:
         """Register an exec in a running container; its id."""
+        self._drop_old()
         container = self._running(reference)
         if not config.cmd:
             raise InvalidParameter("No exec command specified")
@@ -146,6 +152,12 @@ class Execs:
         pending = await self._launch(session.exec, attached=False)
         self._tasks.start(self._finish(session.exec, pending), f"exec {exec_id[:12]}")
 
+    def _drop_old(self) -> None:
+        """Forget execs that ended a while ago: a container may see very many."""
+        limit = time.monotonic() - _KEPT
+        for one in [one for one in self._execs.values() if one.ended_at and one.ended_at < limit]:
+            del self._execs[one.id]
+
     def _find(self, exec_id: str) -> Exec:
         try:
             return self._execs[exec_id]
@@ -209,7 +221,7 @@ class Execs:
             one.exit_code = 137
         finally:
             pending.close()
-        one.running = False
+        one.running, one.ended_at = False, time.monotonic()
         self._publish("exec_die", one, exitCode=str(one.exit_code))
         await asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
 

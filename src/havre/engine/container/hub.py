@@ -83,11 +83,6 @@ class Hub:
         if self._socket is not None and not self._ended:
             self._socket.end_input()
 
-    async def drained(self) -> None:
-        """Wait until all output has been handed out (the process having ended)."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
-
     async def _pump(self, socket: StdioSocket) -> None:
         try:
             while packets := await socket.read():
@@ -168,11 +163,9 @@ class Hubs:
         for _, future in self._waiting.pop(key, []):
             future.cancel()
 
-    async def ended(self, key: str) -> None:
-        """The process has ended: wait until its output is handed out, and forget it."""
-        hub = self._hubs.pop(key, None)
-        if hub is not None:
-            await hub.drained()
+    def ended(self, key: str) -> None:
+        """The process has ended, or will not run: nobody new joins it. Who listens gets the rest at its own pace."""
+        self._hubs.pop(key, None)
 
     async def close(self) -> None:
         await self._tasks.close()

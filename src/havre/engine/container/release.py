@@ -38,6 +38,8 @@ class Releaser:
         for name, result in zip(steps, results, strict=True):
             if isinstance(result, HavreError | OSError):
                 log.error("container %s: %s not released: %s", container.short_id, name, result)
+            elif isinstance(result, Exception):
+                log.error("container %s: %s not released", container.short_id, name, exc_info=result)
             elif isinstance(result, BaseException):
                 raise result
         await asyncio.to_thread(_forget, self._layout.bundle(container.id))

@@ -7,7 +7,7 @@ either whole or gone.
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,7 +44,8 @@ class Remover:
     waits: Waits
     events: EventSink
     layout: Layout
-    forget: Callable[[str], None]
+    # Whoever keeps something about containers beside their records.
+    forget: Sequence[Callable[[str], None]]
     _removing: set[str] = field(default_factory=set)
 
     async def remove(self, reference: str, force: bool = False, volumes: bool = False, link: bool = False) -> None:
@@ -56,11 +57,11 @@ class Remover:
             raise Conflict(f"removal of container {reference} is already in progress")
         self._removing.add(container.id)
         try:
-            if container.state.running or container.state.status == "restarting":
+            while not await self._delete(container.id, volumes):
+                # It runs, or was started while we waited for its lock.
                 if not force:
-                    _refuse(container)
-                await self.lifecycle.end_for_removal(container)
-            await self._delete(container.id, volumes)
+                    _refuse(self.registry.current(container.id))
+                await self.lifecycle.end_for_removal(self.registry.current(container.id))
         finally:
             self._removing.discard(container.id)
 
@@ -74,12 +75,14 @@ class Remover:
         finally:
             self._removing.discard(container_id)
 
-    async def _delete(self, container_id: str, volumes: bool) -> None:
+    async def _delete(self, container_id: str, volumes: bool) -> bool:
+        """Delete it, unless it runs or is about to: False then."""
         async with self.registry.lock(container_id):
             container = self.registry.current(container_id)
-            if container.state.running:
-                raise Conflict(f"container {container.short_id} was started meanwhile")
-            self.forget(container_id)
+            if container.state.running or container.state.status == "restarting":
+                return False
+            for forget in self.forget:
+                forget(container_id)
             await self.registry.delete(container_id)
         self.hubs.give_up(container_id)
         await self.snapshotter.unmount(self.layout.rootfs(container_id))
@@ -91,6 +94,7 @@ class Remover:
                     await self._discard(mount.point.name)
         self.events.publish("container", "destroy", container_id, container.event_attributes())
         self.waits.removed(container_id, ExitStatus(container.state.exit_code))
+        return True
 
     async def _discard(self, volume: str) -> None:
         try:

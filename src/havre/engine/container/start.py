@@ -148,6 +148,7 @@ class Starter:
         )
 
     async def _note_failure(self, container: Container, error: HavreError | OSError) -> None:
+        self.hubs.ended(container.id)
         self.hubs.give_up(container.id)
         code = error.exit_code if isinstance(error, StartFailed) else 128
         status = container.state.status if container.state.status != RUNNING else CREATED

@@ -66,8 +66,12 @@ class Supervisor:
         self._tasks.start(self._watch(container), f"watch {container.short_id}")
 
     async def adopt(self, container: Container) -> None:
-        """Watch a container that ran under the last daemon; one that ended meanwhile is seen to end before this returns."""
+        """Watch a container that ran under the last daemon; one that ended meanwhile is seen to end before this
+        returns.
+        """
         if pidfd.start_time(container.state.conmon_pid) == container.state.conmon_start:
+            # The last daemon's connection is gone, and with it a stdin that was to be read once: ours may come and go.
+            self._hubs.started(container.id, self._layout.bundle(container.id), keep_open=False)
             self.watch(container)
         else:
             await self._watch(container)
@@ -75,6 +79,12 @@ class Supervisor:
     def expect_end(self, container_id: str) -> None:
         """The end that comes now is the user's will: no restart."""
         self._expected.add(container_id)
+
+    def forget(self, container_id: str) -> None:
+        """The container is gone."""
+        self.cancel_restart(container_id)
+        self._delays.pop(container_id, None)
+        self._expected.discard(container_id)
 
     def cancel_restart(self, container_id: str) -> None:
         """Do not restart a container that waits to be."""
@@ -112,7 +122,7 @@ class Supervisor:
             await asyncio.to_thread(self._cgroups.kill, container.cgroup)
             code = 137
         oom = (bundle / "oom").exists() or self._cgroups.oom_kills(container.cgroup) > 0
-        await self._hubs.ended(container_id)
+        self._hubs.ended(container_id)
         await self._releaser.release(container)
         expected = container_id in self._expected
         self._expected.discard(container_id)

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from havre.errors import InvalidParameter, Unsupported
+from havre.logs.drivers import ALL as DRIVERS
 from havre.wire.containers import ContainerConfig, HostConfig, LogConfig
 
 _NAME = re.compile(r"^/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$")
 _MINIMUM_MEMORY = 6 * 1024 * 1024
-LOG_DRIVERS = ("local", "none")
-_LOG_OPTIONS = {"local": {"max-size", "max-file", "compress"}, "none": set[str]()}
 
 
 def name(text: str) -> str:
@@ -125,13 +124,11 @@ def _restart(host: HostConfig) -> None:
 def _log(log: LogConfig) -> None:
     if not log.type:
         return
-    if log.type not in LOG_DRIVERS:
-        raise Unsupported(
-            f"havre does not implement the log driver {log.type!r} yet: use one of {', '.join(LOG_DRIVERS)}"
-        )
-    for option in log.config or {}:
-        if option not in _LOG_OPTIONS[log.type]:
-            raise InvalidParameter(f"unknown log opt '{option}' for {log.type} log driver")
+    driver = DRIVERS.get(log.type)
+    if driver is None:
+        known = ", ".join(sorted(DRIVERS))
+        raise Unsupported(f"havre does not implement the log driver {log.type!r} yet: use one of {known}")
+    driver.check(log.config or {})
 
 
 def security_option(option: str) -> tuple[str, str]:
