@@ -44,11 +44,13 @@ class Fuse:
 
     def arm(self, *_: object) -> None:
         """The signal handler."""
-        if self.left == 0:
+        counted, self.left = self.left == 0, None
+        if counted:
             self.file.with_suffix(".count").write_text(str(self.count))
-        self.count = 0
-        self.left = int(self.file.read_text())
+        wanted = int(self.file.read_text())
         self.file.unlink()
+        # Last, or this would burn it.
+        self.count, self.left = 0, wanted
 
     def effect(self) -> None:
         """One effect is about to be."""
