@@ -169,7 +169,8 @@ class FakeRegistry:
                 return web.json_response({})
             case [repository, "manifests", name] if (repository, name) in self.manifests:
                 body, media_type = self.manifests[repository, name]
-                return web.Response(body=body, headers={"Content-Type": media_type})
+                headers = {"Content-Type": media_type, "Docker-Content-Digest": digest(body)}
+                return web.Response(body=body, headers=headers)
             case [_, "manifests", _]:
                 return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
             case [_, "blobs", name] if name in self.blobs:
@@ -403,8 +404,11 @@ def slow(piece: int, seconds: float) -> Fault:
     return fault
 
 
-def hold(release: asyncio.Event, after: int = 0) -> Fault:
-    """Send ``after`` bytes, then nothing until ``release`` is set, then the rest."""
+def hold(release: asyncio.Event, after: int = 0, left: list[str] | None = None) -> Fault:
+    """Send ``after`` bytes, then nothing until ``release`` is set, then the rest.
+
+    The paths of those who hang up meanwhile are put into ``left``.
+    """
 
     async def fault(request: web.Request, answer: Answer) -> web.StreamResponse:
         honest = await answer()
@@ -412,7 +416,12 @@ def hold(release: asyncio.Event, after: int = 0) -> Fault:
         response = web.StreamResponse(status=honest.status, headers=honest.headers)
         await response.prepare(request)
         await response.write(honest.body[:after])
-        await release.wait()
+        while not release.is_set():
+            if request.transport is None or request.transport.is_closing():
+                if left is not None:
+                    left.append(request.path)
+                return response
+            await asyncio.sleep(0.01)
         await response.write(honest.body[after:])
         return response
 

@@ -26,7 +26,7 @@ async def test_a_password_that_is_right(login: Login, registry: FakeRegistry, fo
 
 async def test_a_password_that_is_wrong(login: Login, registry: FakeRegistry) -> None:
     registry.credentials = ("me", "secret")
-    with pytest.raises(Unauthorized, match="unauthorized: authentication required"):
+    with pytest.raises(Unauthorized, match="failed with status: 401 Unauthorized"):
         await login.check_auth(Auth("me", "wrong", server_address=registry.host))
     with pytest.raises(Unauthorized, match="no basic auth credentials"):
         await login.check_auth(Auth("me", "", server_address=registry.host))

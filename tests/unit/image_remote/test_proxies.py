@@ -61,6 +61,7 @@ def test_no_proxy(entry: str, host: str, port: int, direct: bool) -> None:
     assert (found is None) == direct
 
 
-def test_a_socks_proxy_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="socks5://proxy: only HTTP proxies"):
-        Proxies.from_environ({"HTTP_PROXY": "socks5://proxy:1080"})
+@pytest.mark.parametrize(("text", "usable"), [("socks5://proxy:1080", False), ("https://proxy", True), ("p:1", True)])
+def test_only_http_proxies_are_usable(text: str, usable: bool) -> None:
+    proxy = Proxies.from_environ({"HTTP_PROXY": text}).http
+    assert proxy is not None and proxy.usable == usable

@@ -77,6 +77,41 @@ async def test_a_second_pull_finds_it_up_to_date(remote: Remote, registry: FakeR
         f"Status: Image is up to date for {registry.host}/app:latest",
     ]
     assert len(registry.asked("/blobs/")) == 2
+    # Registries count manifests that are fetched, not those that are asked about.
+    assert [seen.method for seen in registry.asked("/manifests/")] == ["GET", "HEAD"]
+
+
+async def test_a_registry_that_tells_no_digests(remote: Remote, registry: FakeRegistry) -> None:
+    registry.add_image("app", "latest", BASE)
+    await pull(remote, f"{registry.host}/app")
+    for fault in (fake.status(405), fake.status(200), fake.status(200, Docker_Content_Digest="nonsense")):
+        registry.fail("/manifests/", fault)
+        assert words(await pull(remote, f"{registry.host}/app"))[-1].startswith("Status: Image is up to date")
+
+
+async def test_another_tag_of_an_image_that_is_here(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", "1", BASE)
+    registry.manifests["app", "2"] = registry.manifests["app", "1"]
+    await pull(remote, f"{registry.host}/app:1")
+    said = words(await pull(remote, f"{registry.host}/app:2"))
+    assert said == [
+        "2: Pulling from app",
+        f"Digest: {image.manifest}",
+        f"Status: Downloaded newer image for {registry.host}/app:2",
+    ]
+    assert remote.images.resolve(f"{registry.host}/app:2").repo_tags == (
+        f"{registry.host}/app:1",
+        f"{registry.host}/app:2",
+    )
+
+
+async def test_a_digest_that_is_here_is_not_fetched(remote: Remote, registry: FakeRegistry) -> None:
+    image = registry.add_image("app", None, BASE)
+    name = f"{registry.host}/app@{image.manifest}"
+    await pull(remote, name)
+    registry.requests.clear()
+    assert words(await pull(remote, name))[-1] == f"Status: Image is up to date for {name}"
+    assert registry.requests == []
 
 
 async def test_layers_that_are_here_already_exist(remote: Remote, registry: FakeRegistry) -> None:
@@ -165,8 +200,8 @@ async def test_an_image_for_another_platform_comes_with_a_warning(remote: Remote
     registry.add_image("app", "latest", BASE)
     said = words(await pull(remote, f"{registry.host}/app", platform=ARM))
     assert said[-1] == (
-        f"WARNING: image with reference {registry.host}/app:latest was found but does not match the specified "
-        "platform: wanted linux/arm64/v8, actual: linux/amd64"
+        f"WARNING: image with reference {registry.host}/app:latest was found but its platform (linux/amd64) "
+        "does not match the specified platform (linux/arm64/v8)"
     )
 
 
@@ -295,6 +330,12 @@ async def test_nobody_there(remote: Remote) -> None:
 
 async def test_scratch_is_no_image(remote: Remote) -> None:
     assert (await failing(remote, "scratch")).message == "'scratch' is a reserved name"
+
+
+async def test_more_layers_than_can_be_mounted(remote: Remote, registry: FakeRegistry) -> None:
+    registry.add_image("app", "latest", *[BASE] * 128)
+    assert (await failing(remote, f"{registry.host}/app")).message == "max depth exceeded"
+    assert registry.asked("/blobs/") == []
 
 
 @pytest.mark.parametrize("kind", ["prettyjws", "json"])

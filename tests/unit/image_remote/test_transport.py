@@ -102,6 +102,12 @@ async def test_a_proxy_that_is_not_there(session: aiohttp.ClientSession) -> None
         await status(Transport(session, proxies), Endpoint("https://registry.test"))
 
 
+async def test_a_proxy_of_another_kind(session: aiohttp.ClientSession) -> None:
+    proxies = Proxies(https=Proxy("socks5://proxy.test:1080"))
+    with pytest.raises(RemoteFailure, match=r"cannot use the proxy socks5://proxy\.test:1080: only HTTP proxies"):
+        await status(Transport(session, proxies), Endpoint("https://registry.test"))
+
+
 async def test_a_proxy_that_refuses(session: aiohttp.ClientSession, registry: FakeRegistry) -> None:
     proxies = Proxies(https=Proxy(f"http://{registry.host}"))
     with pytest.raises(RemoteFailure, match="the proxy answered 404 Not Found") as caught:

@@ -107,17 +107,17 @@ class Downloads:
 
     async def _attempt(self, source: BlobSource, partial: Partial, blob: Descriptor, transfer: "_Transfer") -> None:
         if partial.offset > blob.size:
-            partial.truncate()
+            await asyncio.to_thread(partial.truncate)
         resumed = partial.offset > 0
         if partial.offset < blob.size:
             try:
                 async with source.blob(blob.digest, partial.offset) as response:
-                    resumed = _position(response, partial, blob)
+                    resumed = await _position(response, partial, blob)
                     await self._receive(response, partial, blob, transfer)
             except RemoteFailure as failure:
                 if failure.status != 416:
                     raise
-                partial.truncate()
+                await asyncio.to_thread(partial.truncate)
                 raise RemoteFailure(failure.text, transient=True) from None
         if partial.offset < blob.size:
             raise RemoteFailure(
@@ -209,16 +209,17 @@ class _Transfer:
             show(row)
 
 
-def _position(response: aiohttp.ClientResponse, partial: Partial, blob: Descriptor) -> bool:
+async def _position(response: aiohttp.ClientResponse, partial: Partial, blob: Descriptor) -> bool:
     """Make ``partial`` end where the body of ``response`` begins; tells whether earlier bytes remain in it."""
     if response.status == 206:
         found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if found is None or int(found[1]) != partial.offset or found[2] not in ("*", str(blob.size)):
-            partial.truncate()
+            await asyncio.to_thread(partial.truncate)
             raise RemoteFailure(f"{response.url.host} sends another range than was asked for", transient=True)
         return partial.offset > 0
     if partial.offset:
-        partial.truncate()  # this server knows no ranges: what follows is the blob from its first byte
+        # This server knows no ranges: what follows is the blob from its first byte.
+        await asyncio.to_thread(partial.truncate)
     if response.content_length not in (None, blob.size):
         raise RemoteFailure(
             f"{blob.digest} has {response.content_length} bytes at {response.url.host}, {blob.size} in its manifest"

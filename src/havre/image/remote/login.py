@@ -8,7 +8,7 @@ from havre.image.remote.config import INDEX_HOST, Endpoint, Place
 from havre.image.remote.failures import RemoteFailure, login_refused
 from havre.image.remote.repository import Registries
 from havre.image.remote.tokens import Tokens
-from havre.image.remote.transport import Transport, failure_of
+from havre.image.remote.transport import Transport
 
 
 class Login:
@@ -36,8 +36,6 @@ class Login:
         headers, refresh = await self._answer(endpoint, challenges, auth)
         url = f"{endpoint.url}/v2/"
         async with self._transport.request("GET", url, endpoint, headers) as response:
-            if response.status == 401:
-                raise await failure_of(response)
             if response.status != 200:
                 raise RemoteFailure(
                     f"login attempt to {url} failed with status: {response.status} {response.reason}",

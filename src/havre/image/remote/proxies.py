@@ -18,6 +18,11 @@ class Proxy:
     url: str
     authorization: str = field(default="", repr=False)
 
+    @property
+    def usable(self) -> bool:
+        """Whether it is an HTTP proxy: others (SOCKS) are not supported."""
+        return self.url.startswith(("http://", "https://"))
+
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
@@ -29,7 +34,7 @@ class Proxies:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Proxies":
-        """Read the variables, in upper case first. Raises ``ValueError`` for a proxy that is no HTTP URL."""
+        """Read the variables, in upper case first."""
 
         def variable(name: str) -> str:
             return (environ.get(name.upper()) or environ.get(name.lower()) or "").strip()
@@ -85,9 +90,7 @@ def _proxy(text: str) -> Proxy | None:
     if not text:
         return None
     parts = urlsplit(text if "://" in text else f"http://{text}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"unsupported proxy {parts.scheme}://{parts.hostname or ''}: only HTTP proxies are supported")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
     credentials = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
     authorization = "Basic " + base64.b64encode(credentials).decode() if parts.username else ""

@@ -5,7 +5,7 @@ The engine comes in here for pulls, and container creation for images that are m
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from havre.errors import Forbidden, HavreError, InvalidParameter, SystemFault
 from havre.image import config as configs
@@ -13,14 +13,14 @@ from havre.image.blobs import BlobStore
 from havre.image.config import ImageConfig
 from havre.image.digest import chain_ids
 from havre.image.layers import LayerStore
-from havre.image.manifest import Descriptor, Manifest, Platform
+from havre.image.manifest import Descriptor, Manifest, Platform, host_platform
 from havre.image.remote import resolve
 from havre.image.remote.auth import Auth
 from havre.image.remote.download import Downloads
 from havre.image.remote.failures import RemoteFailure, translated
 from havre.image.remote.progress import Channel, Message, Row
 from havre.image.remote.repository import Registries
-from havre.image.store import ImageStore
+from havre.image.store import Image, ImageStore
 from havre.lib.references import Reference
 from havre.lib.tasks import TaskOwner
 
@@ -103,9 +103,17 @@ class Puller:
         self, channel: Channel, source: resolve.Source, reference: Reference, platform: Platform | None
     ) -> bool:
         """Pull one tag or digest; tells whether it stands for another image than before."""
+        begin = {
+            "status": f"Pulling from {reference.path}",
+            "id": reference.canonical() if reference.digest else reference.tag,
+        }
+        if (known := await self._known(source, reference, platform)) is not None:
+            digest, image = known
+            channel.post(begin)
+            channel.post({"status": f"Digest: {digest}"})
+            return await self._enter(reference, digest, image.id, image.layers)
         found, source = await source.find(reference)
-        shown = reference.canonical() if reference.digest else reference.tag
-        channel.post({"status": f"Pulling from {reference.path}", "id": shown})
+        channel.post(begin)
         chosen = await source.choose(reference, found, platform)
         manifest, image_id = chosen.manifest, chosen.manifest.config.digest
         layers = manifest.layers
@@ -113,17 +121,50 @@ class Puller:
             config = await self._config(manifest, source)
             layers = await self._fill(channel, source, manifest, config)
         channel.post({"status": f"Digest: {found.digest}"})
-        names = [reference.with_digest(found.digest)]
-        if reference.tag is not None and reference.digest is None:
-            names.append(reference)
-        before = self._images.named(names[-1])
         descriptor = None
         # A manifest that lists other blobs than those kept would be of no use to whoever saves the image.
         if all(self._blobs.exists(layer.digest) for layer in manifest.layers):
             descriptor = chosen.descriptor
             await self._blobs.add(chosen.body, descriptor.digest)
-        await self._images.add(image_id, layers, descriptor, names)
-        return before is None or before.id != image_id
+        return await self._enter(reference, found.digest, image_id, layers, descriptor)
+
+    async def _known(
+        self, source: resolve.Source, reference: Reference, platform: Platform | None
+    ) -> tuple[str, Image] | None:
+        """What ``reference`` stands for, if that was pulled before: then its manifest need not be fetched again.
+
+        Registries count manifests as pulls, and let each client have so many a day.
+        """
+        digest = reference.digest
+        if digest is None:
+            here = (name for image in self._images.all() for name in image.names)
+            if not any(name.repository == reference.repository for name in here):
+                return None
+            digest = await source.digest_of(reference.tag or "")
+        try:
+            image = self._images.named(reference.with_digest(digest or ""))
+        except ValueError:
+            return None
+        if digest is None or image is None or not (platform or host_platform()).runs(image.config.platform):
+            return None
+        return digest, image
+
+    async def _enter(
+        self,
+        reference: Reference,
+        digest: str,
+        image_id: str,
+        layers: Sequence[Descriptor],
+        manifest: Descriptor | None = None,
+    ) -> bool:
+        """Make the image known under ``reference`` and its ``digest``; tells whether it was not before."""
+        names = [reference.with_digest(digest)]
+        if reference.tag is not None and reference.digest is None:
+            names.append(reference)
+        before = [self._images.named(name) for name in names]
+        if any(image is None or image.id != image_id for image in before):
+            await self._images.add(image_id, layers, manifest, names)
+        return before[-1] is None or before[-1].id != image_id
 
     async def _config(self, manifest: Manifest, source: resolve.Source) -> ImageConfig:
         described = manifest.config
@@ -199,8 +240,8 @@ class Puller:
         if image is not None and not platform.runs(image.config.platform):
             channel.post(
                 {
-                    "status": f"WARNING: image with reference {reference.familiar()} was found but does not match the "
-                    f"specified platform: wanted {platform}, actual: {image.config.platform}"
+                    "status": f"WARNING: image with reference {reference.familiar()} was found but its platform "
+                    f"({image.config.platform}) does not match the specified platform ({platform})"
                 }
             )
 

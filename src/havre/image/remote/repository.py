@@ -64,6 +64,18 @@ class Repository:
         """A manifest or index, byte for byte, with its media type; what was asked by digest has that digest."""
         return await persistently(self._policy, lambda: self._manifest(tag_or_digest))
 
+    async def digest_of(self, tag: str) -> str | None:
+        """The digest ``tag`` stands for now, by a request that registries do not count as a pull.
+
+        None when it cannot be had so: asking for the manifest will tell why.
+        """
+        try:
+            async with self._get(self._url(f"manifests/{tag}"), {"Accept": ACCEPT}, method="HEAD") as response:
+                return response.headers.get("Docker-Content-Digest")
+        except RemoteFailure as failure:
+            log.debug("no digest of %s:%s: %s", self._path, tag, failure)
+            return None
+
     async def content(self, digest: str, limit: int) -> bytes:
         """A small blob of at most ``limit`` bytes, as sent: the caller verifies it when storing it."""
         return await persistently(self._policy, lambda: self._content(digest, limit))
@@ -119,12 +131,12 @@ class Repository:
 
     @asynccontextmanager
     async def _get(
-        self, url: str, headers: Mapping[str, str], accepted: tuple[int, ...] = (200,)
+        self, url: str, headers: Mapping[str, str], accepted: tuple[int, ...] = (200,), method: str = "GET"
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         authorization = await self._authorization()
         for last in (False, True):
             sent = {**headers, "Authorization": authorization} if authorization else headers
-            async with self._transport.request("GET", url, self.endpoint, sent) as response:
+            async with self._transport.request(method, url, self.endpoint, sent) as response:
                 if response.status in accepted:
                     yield response
                     return

@@ -18,6 +18,7 @@ from havre.lib.references import Reference
 log = logging.getLogger(__name__)
 
 _DEEPEST = 4
+_MOST_LAYERS = 127  # more cannot be mounted; refused before any is fetched
 _CONFIGS = ("application/vnd.oci.image.", "application/vnd.docker.")
 _OLD_CONFIGS = frozenset({"application/octet-stream", "application/json", "text/html", ""})
 _SCHEMA1_GONE = (
@@ -91,6 +92,13 @@ class Source:
             return _read(reference, body, media_type), self._from(repository)
         raise failure or RemoteFailure(f"no endpoints found for {reference.familiar()}")
 
+    async def digest_of(self, tag: str) -> str | None:
+        """The digest ``tag`` stands for now; None when no place tells without sending the manifest."""
+        async for repository in self.repositories():
+            if digest := await repository.digest_of(tag):
+                return digest
+        return None
+
     async def tags(self) -> list[str]:
         """All tags of the repository."""
         failure: RemoteFailure | None = None
@@ -156,6 +164,8 @@ def _read(reference: Reference, body: bytes, media_type: str) -> Found:
 
 def _check(reference: Reference, manifest: Manifest) -> None:
     """Refuse what is no image (a chart, a model, a signature) and layers that are kept elsewhere."""
+    if len(manifest.layers) > _MOST_LAYERS:
+        raise InvalidParameter("max depth exceeded")
     kind = manifest.config.media_type.lower()
     if kind not in _OLD_CONFIGS and not kind.startswith(_CONFIGS):
         raise InvalidParameter(f"unsupported media type {manifest.config.media_type}")

@@ -22,7 +22,7 @@ CHUNK = 1 << 20
 LARGEST_ERROR = 64 << 10
 _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_CONNECT_SECONDS, _SILENCE_SECONDS = 30, 60
+_CONNECT_SECONDS, _SILENCE_SECONDS, _SMALL_SECONDS = 30, 60, 300
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})  # X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT and its neighbours
 _PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 
@@ -85,6 +85,8 @@ class Transport:
         self, method: str, url: URL, endpoint: Endpoint, headers: dict[str, str], form: Mapping[str, str] | None
     ) -> aiohttp.ClientResponse:
         proxy = self._proxies.choose(url.scheme, url.host or "", url.port or 0)
+        if proxy and not proxy.usable:
+            raise RemoteFailure(f"cannot use the proxy {proxy.url}: only HTTP proxies are supported")
         login = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
         with _explained(method, url):
             return await self._session.request(
@@ -116,12 +118,14 @@ async def failure_of(response: aiohttp.ClientResponse) -> RemoteFailure:
 async def read_limited(response: aiohttp.ClientResponse, limit: int, what: str, *, cut: bool = False) -> bytes:
     """The whole body, if it has no more than ``limit`` bytes; of a longer one the beginning, if ``cut``."""
     body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            if cut:
-                return bytes(body[:limit])
-            raise RemoteFailure(f"{what} of {response.url.host} is larger than {limit} bytes")
+    # Bytes that trickle in would never count as silence.
+    async with asyncio.timeout(_SMALL_SECONDS):
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                if cut:
+                    return bytes(body[:limit])
+                raise RemoteFailure(f"{what} of {response.url.host} is larger than {limit} bytes")
     return bytes(body)
 
 
