@@ -22,7 +22,7 @@ from havre.kernel.unpack import Limits
 from havre.store.db import Database
 from havre.store.layout import Layout
 from havre.store.schema import images as schema
-from tests.system.test_image_unpack import Member, directory, file, hard, link, special, tar
+from tests.system.layers import Member, directory, file, hard, link, special, tar
 
 pytestmark = pytest.mark.system
 
@@ -83,7 +83,7 @@ def up(depth: int = 12) -> str:
     return "../" * depth
 
 
-def corpus(canary: str) -> dict[str, list[Member]]:
+def ways_out(canary: str) -> dict[str, list[Member]]:
     """Archives by what they try. ``canary`` is the absolute path of the directory to get at."""
     inside = canary.lstrip("/")
     return {
@@ -122,6 +122,13 @@ def corpus(canary: str) -> dict[str, list[Member]]:
             file("disk", b"overwritten"),
         ],
         "a pipe that would hang": [special("p", tarfile.FIFOTYPE), file("p", b"x"), hard("q", "p")],
+    }
+
+
+def corpus(canary: str) -> dict[str, list[Member]]:
+    """``ways_out``, and what is impossible, without end, or means nothing."""
+    return {
+        **ways_out(canary),
         "a whiteout that climbs": [file("../.wh.canary")],
         "a whiteout through a link": [link("out", canary), file("out/.wh.secret")],
         "an opaque mark through a link": [link("out", canary), file("out/.wh..wh..opq")],

@@ -4,7 +4,6 @@ import asyncio
 import bz2
 import gzip
 import hashlib
-import io
 import lzma
 import os
 import stat
@@ -13,98 +12,16 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from havre.errors import InvalidParameter
-from havre.kernel.unpack import Limits, Unpacked, unpack
+from havre.kernel.unpack import Limits, unpack
+from tests.system.layers import BASE, Layers, directory, file, hard, layers, link, mode, owner, special, tar
+
+__all__ = ["layers"]
 
 pytestmark = pytest.mark.system
-
-Member = dict[str, Any]
-
-
-def file(name: str, data: bytes = b"", **fields: Any) -> Member:
-    return {"name": name, "type": tarfile.REGTYPE, "data": data, "mode": 0o644, **fields}
-
-
-def directory(name: str, **fields: Any) -> Member:
-    return {"name": name, "type": tarfile.DIRTYPE, "mode": 0o755, **fields}
-
-
-def link(name: str, target: str, **fields: Any) -> Member:
-    return {"name": name, "type": tarfile.SYMTYPE, "linkname": target, **fields}
-
-
-def hard(name: str, target: str, **fields: Any) -> Member:
-    return {"name": name, "type": tarfile.LNKTYPE, "linkname": target, **fields}
-
-
-def special(name: str, kind: bytes, major: int = 0, minor: int = 0, **fields: Any) -> Member:
-    return {"name": name, "type": kind, "devmajor": major, "devminor": minor, "mode": 0o600, **fields}
-
-
-def tar(*members: Member, format: int = tarfile.PAX_FORMAT) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=format) as archive:
-        for member in members:
-            info = tarfile.TarInfo(member["name"])
-            for key, value in member.items():
-                if key == "xattrs":
-                    info.pax_headers = {f"SCHILY.xattr.{name}": text for name, text in value.items()}
-                elif key != "data":
-                    setattr(info, key, value)
-            info.size = len(member.get("data", b""))
-            archive.addfile(info, io.BytesIO(member.get("data", b"")))
-    return buffer.getvalue()
-
-
-class Layers:
-    """Directories of one test; each ``unpack`` makes the next layer on those before."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.below: list[Path] = []
-
-    async def unpack(self, data: bytes, limits: Limits = Limits(), keep: bool = True) -> Path:  # noqa: B008
-        self.last, self.target = await self.attempt(data, limits)
-        if keep:
-            self.below.insert(0, self.target)
-        return self.target
-
-    async def attempt(self, data: bytes, limits: Limits = Limits()) -> tuple[Unpacked, Path]:  # noqa: B008
-        target = self._root / str(len(list(self._root.iterdir()))) / "fs"
-        target.mkdir(parents=True)
-        archive = self._root.parent / "archive"
-        archive.write_bytes(data)
-        with archive.open("rb") as blob:
-            return await unpack(blob, target, self.below, limits), target
-
-
-@pytest.fixture
-def layers(tmp_path: Path) -> Layers:
-    root = tmp_path / "layers"
-    root.mkdir()
-    return Layers(root)
-
-
-def owner(path: Path) -> tuple[int, int]:
-    status = path.lstat()
-    return status.st_uid, status.st_gid
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.lstat().st_mode)
-
-
-def is_whiteout(path: Path) -> bool:
-    status = path.lstat()
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
-def is_opaque(path: Path) -> bool:
-    return "trusted.overlay.opaque" in os.listxattr(path) and os.getxattr(path, "trusted.overlay.opaque") == b"y"
 
 
 EVERYTHING = [
@@ -279,105 +196,6 @@ async def test_links_within_a_layer_are_followed_as_directories(layers: Layers) 
     assert (root / "usr/bin/sh").read_bytes() == b"1"
     assert (root / "usr/x").read_bytes() == b"2"
     assert (root / "bin").is_symlink()
-
-
-# -- over other layers ------------------------------------------------------------------------------------------------
-
-
-BASE = [
-    directory("etc", mode=0o750, uid=3, gid=4, mtime=99),
-    file("etc/passwd", b"root", mode=0o600, uid=3, mtime=9),
-    directory("usr"),
-    directory("usr/bin", mode=0o711),
-    link("bin", "usr/bin"),
-    directory("old"),
-    file("old/file", b"o"),
-]
-
-
-async def test_whiteouts(layers: Layers) -> None:
-    await layers.unpack(tar(*BASE))
-    root = await layers.unpack(tar(file(".wh.old"), directory("etc"), file("etc/.wh.passwd"), file("usr/.wh..wh..opq")))
-    assert is_whiteout(root / "old") and is_whiteout(root / "etc/passwd")
-    assert is_opaque(root / "usr") and os.listdir(root / "usr") == []
-    assert not is_opaque(root / "etc")
-
-
-async def test_whiteouts_touch_only_what_is_below(layers: Layers) -> None:
-    await layers.unpack(tar(*BASE))
-    root = await layers.unpack(
-        tar(
-            directory("old"), file("old/new", b"n"), file(".wh.old"),
-            file(".wh.etc"), directory("etc"), file("etc/mine", b"m"),
-            file("usr/x", b"x"), file("usr/.wh..wh..opq"), file("usr/y", b"y"),
-            file("f", b"f"), file(".wh.f"),
-            file(".wh.g"), file("g", b"g"),
-            file(".wh.bin"), file("bin/deep/file", b"d"),
-        )
-    )  # fmt: skip
-    assert is_opaque(root / "old") and (root / "old/new").read_bytes() == b"n"
-    assert is_opaque(root / "etc") and os.listdir(root / "etc") == ["mine"]
-    assert is_opaque(root / "usr") and sorted(os.listdir(root / "usr")) == ["x", "y"]
-    assert (root / "f").read_bytes() == b"f" and (root / "g").read_bytes() == b"g"
-    assert is_opaque(root / "bin") and (root / "bin/deep/file").read_bytes() == b"d"
-
-
-async def test_whiteouts_of_a_lowest_layer_mean_nothing(layers: Layers) -> None:
-    root = await layers.unpack(tar(file(".wh.a"), directory("d"), file("d/.wh..wh..opq"), file("d/b", b"b")))
-    assert os.listdir(root) == ["d"] and not is_opaque(root / "d")
-
-
-async def test_an_opaque_root(layers: Layers) -> None:
-    await layers.unpack(tar(*BASE))
-    root = await layers.unpack(tar(file(".wh..wh..opq"), file("etc/new", b"x")))
-    assert is_opaque(root)
-    assert mode(root / "etc") == 0o755  # what was below is gone, so its mode does not count
-
-
-async def test_marks_of_aufs_are_passed_over(layers: Layers) -> None:
-    await layers.unpack(tar(*BASE))
-    root = await layers.unpack(
-        tar(
-            file(".wh..wh.aufs", b"x"),
-            directory(".wh..wh.orph"),
-            directory(".wh..wh.plnk"),
-            file(".wh..wh.plnk/1.2", b"y"),
-            file("a", b"a"),
-        )
-    )
-    assert os.listdir(root) == ["a"]
-
-
-async def test_directories_an_archive_leaves_out_are_those_below(layers: Layers) -> None:
-    await layers.unpack(tar(*BASE))
-    await layers.unpack(tar(file("unrelated")))
-    root = await layers.unpack(tar(file("etc/new", b"1"), file("bin/tool", b"2"), file("brand/new/dir/file", b"3")))
-    assert (mode(root / "etc"), owner(root / "etc"), (root / "etc").stat().st_mtime) == (0o750, (3, 4), 99)
-    assert not (root / "bin").exists()
-    assert (root / "usr/bin/tool").read_bytes() == b"2" and mode(root / "usr/bin") == 0o711
-    assert (mode(root / "brand/new/dir"), owner(root / "brand")) == (0o755, (0, 0))
-
-
-async def test_directories_that_were_deleted_do_not_count(layers: Layers) -> None:
-    await layers.unpack(tar(*BASE))
-    await layers.unpack(tar(file(".wh.etc")))
-    root = await layers.unpack(tar(file("etc/new", b"1")))
-    assert (mode(root / "etc"), owner(root / "etc")) == (0o755, (0, 0))
-
-
-async def test_a_hard_link_to_a_file_below(layers: Layers) -> None:
-    await layers.unpack(tar(*BASE, file("cap", b"c", xattrs={"user.a": "1"})))
-    root = await layers.unpack(tar(hard("etc/again", "etc/passwd"), hard("cap2", "cap"), hard("b2", "bin")))
-    assert (root / "etc/passwd").read_bytes() == b"root"
-    assert (root / "etc/again").stat().st_ino == (root / "etc/passwd").stat().st_ino
-    assert (mode(root / "etc/again"), owner(root / "etc/again"), (root / "etc/again").stat().st_mtime) == (
-        0o600,
-        (3, 0),
-        9,
-    )
-    assert mode(root / "etc") == 0o750
-    assert os.getxattr(root / "cap2", "user.a") == b"1"
-    assert os.readlink(root / "b2") == "usr/bin"
 
 
 # -- the child --------------------------------------------------------------------------------------------------------

@@ -1,3 +1,5 @@
+"""The content store: verified, resumed, shared, cleared away."""
+
 import asyncio
 import os
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Image configurations, from complete to nearly empty."""
+
 import json
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Digests and chain ids."""
+
 import hashlib
 
 import pytest

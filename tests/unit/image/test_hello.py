@@ -1,3 +1,5 @@
+"""The embedded image."""
+
 from pathlib import Path
 
 import pytest

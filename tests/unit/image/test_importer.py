@@ -1,3 +1,5 @@
+"""``docker import``."""
+
 import bz2
 import gzip
 import lzma

@@ -1,3 +1,5 @@
+"""Manifests, indexes and the choice of a platform."""
+
 import json
 from typing import Any
 
