@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.fakes.daemon import FakeDaemon
 
 DOCKER = shutil.which("docker")

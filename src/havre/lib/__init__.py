@@ -1,0 +1,1 @@
+"""Pure things without I/O, which every other room uses: ids, sizes, times, names, templates, owned tasks."""

@@ -138,9 +138,7 @@ def test_endless_recursion_ends() -> None:
         Template("{{" + "(" * 50_000 + "1" + ")" * 50_000 + "}}").execute(1)
 
 
-SYNTAX = (
-    "{{ }} {{- -}} . .a .b.c $ $x := = , | ( ) if else end range with define block template break nil true"
-)
+SYNTAX = "{{ }} {{- -}} . .a .b.c $ $x := = , | ( ) if else end range with define block template break nil true"
 LITERALS = ['"s"', "`r`", "'c'", "1", "1.5", "-2", "0x1f", "x", "/*", "*/", '"%v %d %5.2f %q %x %[1]*d"', "é", "\\"]
 WORDS = st.sampled_from([*SYNTAX.split(), *LITERALS, " ", "\n", "\ud800", *FUNCTIONS])
 VALUES = st.recursive(

@@ -21,6 +21,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """A file and standard input travel with the request; a URL is the daemon's to fetch."""
     from havre.cli.progress import follow
     from havre.cli.upload import open_file, pieces
 

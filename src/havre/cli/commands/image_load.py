@@ -22,6 +22,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Send the archive, then print what the daemon says of each image in it."""
     from havre.cli.platformflag import as_query
     from havre.cli.progress import follow
     from havre.cli.upload import open_file, pieces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from havre.cli.errors import CommandError
+from havre.cli.names import remote_image
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,24 +25,13 @@ def configure(parser: Parser) -> None:
 def run(args: Args, ctx: Context) -> int:
     from havre.cli.progress import follow
     from havre.client.auth import header_for
-    from havre.lib.references import DEFAULT_TAG, parse
 
     if not args.disable_content_trust:
         raise CommandError("content trust is not supported")
-    try:
-        reference = parse(args.args[0], default_tag=None)
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-    if args.all_tags and (reference.tag or reference.digest):
-        raise CommandError("tag can't be used with --all-tags/-a")
-    if not args.all_tags and not (reference.tag or reference.digest):
-        reference = reference.with_tag(DEFAULT_TAG)
-        if not args.quiet:
-            ctx.out.write(f"Using default tag: {DEFAULT_TAG}\n")
-            ctx.out.flush()
+    reference = remote_image(ctx, args.args[0], every_tag=args.all_tags, quiet=args.quiet)
     query = {
         "fromImage": reference.repository,
-        "tag": None if args.all_tags else reference.digest or reference.tag,
+        "tag": reference.digest or reference.tag,
         "platform": args.platform.lower() or None,
     }
     response = ctx.client.post("/images/create", query, headers=header_for(ctx.config, reference.domain))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from havre.cli.errors import CommandError
-from havre.client.query import quote
+from havre.cli.names import part, remote_image
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,29 +30,18 @@ def run(args: Args, ctx: Context) -> int:
     from havre.cli.platformflag import as_query
     from havre.cli.progress import follow
     from havre.client.auth import credentials, encode
-    from havre.lib.references import DEFAULT_TAG, parse
 
     if not args.disable_content_trust:
         raise CommandError("content trust is not supported")
     platform = as_query(args.platform)
-    try:
-        reference = parse(args.args[0], default_tag=None)
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-    if args.all_tags and (reference.tag or reference.digest):
-        raise CommandError("tag can't be used with --all-tags/-a")
-    if not args.all_tags and not (reference.tag or reference.digest):
-        reference = reference.with_tag(DEFAULT_TAG)
-        if not args.quiet:
-            ctx.out.write(f"Using default tag: {DEFAULT_TAG}\n")
-            ctx.out.flush()
+    reference = remote_image(ctx, args.args[0], every_tag=args.all_tags, quiet=args.quiet)
     if reference.digest:
         raise CommandError("cannot push a digest reference")
-    query = {"tag": reference.tag, "platform": platform}
     # The daemon wants the header even where there are no credentials.
     headers = {"X-Registry-Auth": encode(credentials(ctx.config, reference.domain))}
-    path = f"/images/{quote(reference.repository, '/:')}/push"
-    follow(ctx.client.post(path, query, headers=headers), None if args.quiet else ctx.out)
+    path = f"/images/{part('image', reference.repository)}/push"
+    response = ctx.client.post(path, {"tag": reference.tag, "platform": platform}, headers=headers)
+    follow(response, None if args.quiet else ctx.out)
     if args.quiet:
         ctx.out.write(f"{reference.canonical()}\n")
     return 0

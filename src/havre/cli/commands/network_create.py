@@ -39,6 +39,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Flags that stand at their defaults travel too, but for those whose default is the daemon's to choose."""
     body: dict[str, Any] = {
         "Name": args.args[0],
         "Driver": args.driver,
