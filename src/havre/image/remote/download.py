@@ -37,10 +37,12 @@ class Downloads:
         self._policy = policy
         self._running: dict[str, _Transfer] = {}
         self._tasks = TaskOwner("downloads")
+        self._commits = TaskOwner("commits")
 
     async def close(self) -> None:
         """Break off what is under way; the bytes on disk stay for the next daemon."""
         await self._tasks.close()
+        await self._commits.drain()
 
     async def fetch(self, blob: Descriptor, sources: Sources, slots: asyncio.Semaphore, row: Row) -> None:
         """Bring ``blob`` into the blob store, verified and durable. Nothing happens when it is there.
@@ -125,7 +127,7 @@ class Downloads:
             )
         transfer.say("Verifying Checksum")
         # What was left by an earlier attempt may be damaged (by a power loss, say): one clean attempt more.
-        verdict = await _settled(self._tasks.start(self._commit(partial, blob, again=resumed), "commit"))
+        verdict = await _settled(self._commits.start(self._commit(partial, blob, again=resumed), "commit"))
         if verdict is not None:
             raise verdict
 

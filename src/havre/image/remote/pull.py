@@ -72,7 +72,7 @@ class Puller:
         except asyncio.CancelledError:
             channel.end(SystemFault(f"pull of {reference.familiar()} was cancelled"))
             raise
-        except BaseException as raised:
+        except Exception as raised:
             error = _first(raised)
             if isinstance(error, RemoteFailure):
                 error = translated(error, reference)

@@ -146,7 +146,7 @@ class Repository:
                 self._challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
             refused, authorization = authorization, await self._authorization(authorization)
             if authorization is None and any(challenge.scheme == "basic" for challenge in self._challenges):
-                raise RemoteFailure(f'Get "{url}": no basic auth credentials', status=401)
+                raise RemoteFailure(f'{method.title()} "{url}": no basic auth credentials', status=401)
             if authorization in (None, refused):
                 raise failure
 

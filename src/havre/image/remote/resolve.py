@@ -81,7 +81,10 @@ class Source:
             yield self._opened[place]
 
     async def find(self, reference: Reference) -> tuple[Found, "Source"]:
-        """The manifest or index ``reference`` names, and the source of what it lists: from the place that had it on."""
+        """The manifest or index ``reference`` names, and where to get what it lists.
+
+        That is this source without the places that did not have the manifest.
+        """
         failure: RemoteFailure | None = None
         async for repository in self.repositories():
             try:
