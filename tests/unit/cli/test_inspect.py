@@ -55,3 +55,16 @@ def test_names_travel_quoted(havre: Havre, daemon: FakeDaemon) -> None:
     assert havre("image", "inspect", "-f", "{{.Id}}", "localhost:5000/a/b:c").out == "x\n"
     assert havre("inspect", "--type", "container", "a/../b?x").code == 1
     assert daemon.requests[-1].path == "/containers/a%2F..%2Fb%3Fx/json"
+
+
+@pytest.mark.parametrize("argument", ["1", ".", ".Server", "nil", ".Client.Version", '"x"'])
+def test_the_function_of_version_takes_components_only(havre: Havre, daemon: FakeDaemon, argument: str) -> None:
+    daemon.on("GET", "/version", json={"Version": "1", "Components": []})
+    done = havre("version", "-f", f"{{{{getDetailsOrder {argument}}}}}")
+    assert done.code == 1
+    assert done.err.endswith("error calling getDetailsOrder: expected a component\n")
+
+
+def test_the_context_is_named(havre: Havre, daemon: FakeDaemon) -> None:
+    daemon.on("GET", "/version", json={"Version": "1", "Components": []})
+    assert havre("version", "-f", "{{.Client.Context}}").out == "default\n"

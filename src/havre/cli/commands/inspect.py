@@ -34,7 +34,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
-    """Each name is tried as every kind of object, or as ``--type`` alone; Docker's kinds we have none of are refused."""
+    """Each name is tried as every kind of object, or as ``--type`` alone; kinds havre has none of are refused."""
     from havre.cli.format_inspect import inspect
 
     known = '", "'.join(sorted([*KINDS, *_ABSENT]))

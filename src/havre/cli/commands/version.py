@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from havre.cli.errors import CommandError
 from havre.cli.format import INSPECT_FORMAT_HELP
+from havre.errors import HavreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """What the client knows is printed also when the daemon cannot be asked; then the failure follows."""
     template = _template(args.format) if args.format else None
     server, failure = None, None
     try:
         server = ctx.client.get("/version").json()
-    except Exception as error:
+    except HavreError as error:
         failure = error
     versions = {"Client": client_version(ctx), "Server": _completed(server) if server else None}
     if template is None:
@@ -64,7 +66,7 @@ def client_version(ctx: Context) -> dict[str, str]:
         "PythonVersion": python_version(),
         "Os": system,
         "Arch": architecture,
-        "Context": "default",
+        "Context": ctx.options.context or ctx.environ.get("DOCKER_CONTEXT", "") or "default",
     }
 
 
@@ -81,12 +83,21 @@ def _template(source: str) -> Any:
     from havre.lib.templates import Template, TemplateError
     from havre.lib.templates.functions import FUNCTIONS, Function
 
-    order = Function(lambda component: sorted(component.get("Details")), ("any",))
     try:
         text = "{{json .}}" if source == "json" else source
-        return Template(text, "version", {**FUNCTIONS, "getDetailsOrder": order})
+        return Template(text, "version", {**FUNCTIONS, "getDetailsOrder": Function(_details_order, ("any",))})
     except TemplateError as error:
         raise CommandError(f"template parsing error: {error}", _WRONG_FORMAT) from error
+
+
+def _details_order(component: object) -> list[str]:
+    """The keys of a component's details in the order they are shown, for templates."""
+    from havre.cli.format_typed import Struct
+
+    if not isinstance(component, Struct) or component.type_name != "types.ComponentVersion":
+        raise ValueError("expected a component")
+    details = component.get("Details")
+    return sorted(details) if isinstance(details, dict) else []
 
 
 def _completed(server: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ _CLUSTER = (
 
 
 def configure(parser: Parser) -> None:
+    """Docker's flags; those of cluster volumes are known here only to be refused by name."""
     flag = parser.flag
     flag("availability", "", "string", 'Cluster Volume availability ("active", "pause", "drain")', default="active")
     flag("driver", "d", "string", "Specify volume driver name", default="local")
