@@ -121,6 +121,8 @@ def local_source(path: str, follow: bool) -> Place:
             resolved = f"{os.path.realpath(head or '/', strict=True).rstrip('/')}/{tail}"
             rename = base(path) if path.endswith("/") and base(path) != base(resolved) else ""
         found = os.lstat(resolved)
+    except NotADirectoryError:
+        raise CommandError("not a directory") from None
     except OSError as error:
         raise CommandError(f"lstat {error.filename or path}: {(error.strerror or '').lower()}") from error
     return Place(resolved, True, stat.S_ISDIR(found.st_mode), rename)
@@ -154,8 +156,10 @@ def check_output(path: str) -> None:
         raise CommandError(f'invalid output path: directory "{parent}" does not exist')
     try:
         mode = os.stat(path).st_mode
-    except OSError:
+    except FileNotFoundError:
         return
+    except OSError as error:
+        raise CommandError(f"stat {path}: {(error.strerror or '').lower()}") from error
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
         kind = "device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "special file"
         raise CommandError(f'invalid output path: "{path}" must be a directory or a regular file: got a {kind}')

@@ -44,7 +44,7 @@ def create(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> str:
         try:
             answer = _post(args, ctx, body, trace)
         except ApiError as error:
-            if not (error.status == 404 and args.pull == "missing" and "such image" in error.message.lower()):
+            if args.pull != "missing" or not _lacks_image(error):
                 raise
             if not args.quiet:
                 ctx.err.write(f"Unable to find image '{_familiar(image)}' locally\n")
@@ -61,10 +61,20 @@ def create(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> str:
 def _post(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> dict[str, Any]:
     query = {"name": args.name or None, "platform": _platform(args.platform)}
     with trace.step("create") as step:
-        response = ctx.client.post("/containers/create", query, body)
+        try:
+            response = ctx.client.post("/containers/create", query, body)
+        except ApiError as error:
+            if _lacks_image(error):
+                step.rename("image check")
+            raise
         answer: dict[str, Any] = response.json()
         step.inside(response.headers)
     return answer
+
+
+def _lacks_image(error: ApiError) -> bool:
+    """Whether it was the image that is not there, and not a network or a container the request names."""
+    return error.status == 404 and "such image" in error.message.lower()
 
 
 def _platform(text: str) -> str | None:

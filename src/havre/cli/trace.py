@@ -81,6 +81,10 @@ class _Timed:
     def __exit__(self, *_: object) -> None:
         self._step.duration = round(self._trace.now() - self._step.start, 3)
 
+    def rename(self, name: str) -> None:
+        """Call the step what it turned out to be."""
+        self._step.name = name
+
     def inside(self, headers: Mapping[str, str]) -> None:
         """Take the daemon's steps from an answer's headers; what is not understood is left out."""
         try:
@@ -96,6 +100,7 @@ class _Timed:
             inner = Step(name, round(self._step.start + entry[1], 3))
             inner.duration = round(float(entry[2]), 3)
             self._step.inner.append(inner)
+        self._step.inner.sort(key=lambda inner: inner.start)
 
 
 def _bar(step: Step, total: float) -> str:

@@ -308,7 +308,7 @@ def test_trace_as_json(havre: Havre, daemon: FakeDaemon, container: Container) -
     assert [step["name"] for step in trace["steps"]] == [
         "client",
         "api",
-        "create",
+        "image check",
         "pull",
         "create",
         "attach",
