@@ -8,7 +8,7 @@ from typing import Any
 
 from havre.engine.container.record import RUNNING, Container
 from havre.engine.container.registry import Registry
-from havre.engine.container.wait import NEXT_EXIT, ExitStatus, Waits
+from havre.engine.container.wait import NEXT_EXIT, Waiter, Waits
 from havre.engine.options import LogOptions
 from havre.errors import HavreError
 from havre.kernel import inotify
@@ -66,7 +66,7 @@ class Logs:
             prefix=b" " if options.details else b"",
         )
         driver = driver_of(container)
-        follow = _Watcher(self, container) if options.follow and container.state.running else None
+        follow = self.watch(container) if options.follow and container.state.running else None
         chunks = driver.read(self._layout.container(container.id), selection, follow)
         return LogStream(container.config.tty, _closing(chunks, follow))
 
@@ -83,34 +83,34 @@ class Logs:
                 except (OSError, HavreError) as error:
                     log.warning("cannot rotate the log of %s: %s", container.short_id, error)
 
-    def watch(self, container: Container) -> tuple[inotify.Watch, "asyncio.Future[ExitStatus]"]:
+    def watch(self, container: Container) -> "_Watcher":
         """Be told of changes of a container's log, and of its end."""
-        watch = inotify.Watch(self._layout.container(container.id), inotify.MODIFY | inotify.CREATE | inotify.MOVED)
-        waiter = self._waits.register(container, NEXT_EXIT)
-        return watch, asyncio.ensure_future(waiter.result())
+        mask = inotify.MODIFY | inotify.CREATE | inotify.MOVED
+        watch = inotify.Watch(self._layout.container(container.id), mask)
+        return _Watcher(watch, self._waits.register(container, NEXT_EXIT))
 
 
 class _Watcher:
     """A ``Follow`` over inotify; the container's end ends it."""
 
-    def __init__(self, logs: Logs, container: Container) -> None:
-        self._watch, self._ended = logs.watch(container)
+    def __init__(self, watch: inotify.Watch, waiter: Waiter) -> None:
+        self._watch = watch
+        self._waiter = waiter
+        self._tasks = TaskOwner("follow")
 
     async def more(self) -> bool:
-        if self._ended.done():
+        if self._waiter.done:
             return False
-        changed = asyncio.ensure_future(self._watch.changed())
-        events: list[asyncio.Future[Any]] = [changed, self._ended]
+        changed = self._tasks.start(self._watch.changed(), "log")
+        events: list[asyncio.Future[Any]] = [changed, self._waiter.future]
         try:
             await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if not changed.done():
-                changed.cancel()
-                await asyncio.gather(changed, return_exceptions=True)
-        return not self._ended.done()
+            await self._tasks.close()
+        return not self._waiter.done
 
     def close(self) -> None:
-        self._ended.cancel()
+        self._waiter.cancel()
         self._watch.close()
 
 

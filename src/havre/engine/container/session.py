@@ -9,6 +9,7 @@ from collections.abc import Callable
 from havre.engine.container.detach import Detector
 from havre.engine.container.hub import Hub, Listener
 from havre.engine.streams import Duplex
+from havre.lib.tasks import TaskOwner
 
 
 async def converse(
@@ -23,8 +24,9 @@ async def converse(
 
     The client's half-close calls ``on_input_end``. The stream is left open.
     """
-    reading = asyncio.ensure_future(_read(stream, hub, stdin, detector, on_input_end))
-    ending = asyncio.ensure_future(listener.ended.wait())
+    tasks = TaskOwner("session")
+    reading = tasks.start(_read(stream, hub, stdin, detector, on_input_end), "input")
+    ending = tasks.start(listener.ended.wait(), "output")
     try:
         await asyncio.wait([reading, ending], return_when=asyncio.FIRST_COMPLETED)
         if reading.done() and not ending.done():
@@ -34,9 +36,7 @@ async def converse(
             await ending
         return False
     finally:
-        for task in (reading, ending):
-            task.cancel()
-        await asyncio.gather(reading, ending, return_exceptions=True)
+        await tasks.close()
         hub.leave(listener)
 
 
