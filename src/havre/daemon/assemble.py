@@ -201,7 +201,7 @@ def _containers(
     hubs, waits = Hubs(), Waits()
     specs = SpecWriter(cgroups, find_init())
     conmon = Conmon(_conmon())
-    releaser = Releaser(networks, snapshotter, runtimes, layout)
+    releaser = Releaser(networks, snapshotter, runtimes, layout, events)
     supervisor = Supervisor(registry, releaser, hubs, waits, events, cgroups, layout)
     etc = EtcFiles(layout, config.dns, config.dns_search, config.dns_opts)
     starter = Starter(
@@ -214,6 +214,7 @@ def _containers(
         etc=etc,
         hubs=hubs,
         releaser=releaser,
+        events=events,
         layout=layout,
         watch=supervisor.watch,
     )
@@ -234,6 +235,7 @@ def _containers(
         runtimes=runtimes,
         cgroups=cgroups,
         layout=layout,
+        volumes=volumes,
     )
     logs = Logs(registry, layout, waits)
     return Containers(registry, hubs, supervisor, lifecycle, remover, execs, logs, recovery)

@@ -4,9 +4,11 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, Protocol
+
+import msgspec
 
 from havre.engine.container.mounts import WantedVolume
 from havre.errors import Conflict, NotFound
@@ -69,16 +71,11 @@ class Volumes:
         record = await self._ensure(name, driver, opts, labels)
         return self._describe(record)
 
-    async def ensure(
-        self, name: str | None, driver: str = "", labels: Mapping[str, str] | None = None, anonymous: bool = False
-    ) -> VolumeRecord:
-        """The record of the volume, made if need be; ``anonymous`` marks it for removal with its container."""
-        marks = {ANONYMOUS: ""} if anonymous else {}
-        return await self._ensure(name, driver, {}, {**(labels or {}), **marks})
-
     async def for_container(self, wanted: WantedVolume) -> tuple[str, str, Path]:
         """Find or make a volume a container asks for: its name, its driver, its directory."""
-        record = await self.ensure(wanted.name, wanted.driver, wanted.labels, anonymous=wanted.name is None)
+        labels = {**wanted.labels, ANONYMOUS: ""} if wanted.name is None else wanted.labels
+        owner = wanted.container if wanted.name is None else ""
+        record = await self._ensure(wanted.name, wanted.driver, {}, labels, owner)
         return record.name, record.driver, self._drivers[record.driver].path(record.name)
 
     async def list(self, filters: Filters) -> Json:
@@ -107,6 +104,31 @@ class Volumes:
         """Remove the anonymous volume of a container that is gone, unless another container has it too."""
         if self._store.get(name) is not None:
             await self.remove(name, force=True)
+
+    async def keep(self, name: str) -> None:
+        """Let an anonymous volume outlive the container it was made for."""
+        async with self._locks[name]:
+            record = self._store.get(name)
+            if record is not None and record.container:
+                await self._store.save(msgspec.structs.replace(record, container=""))
+
+    async def discard_made_for(self, container_id: str) -> None:
+        """Remove the anonymous volumes that were made for a container that could not be."""
+        for record in self._store.all():
+            if record.container == container_id:
+                await self.discard(record.name)
+
+    async def drop_orphans(self, known: Container[str]) -> None:
+        """Remove the anonymous volumes of containers that are not among ``known``: a create or a remove was cut short.
+
+        One that another container has as well stays.
+        """
+        for record in self._store.all():
+            if record.container and record.container not in known:
+                try:
+                    await self.discard(record.name)
+                except Conflict:
+                    await self.keep(record.name)
 
     async def prune(self, filters: Filters) -> Json:
         """Remove what no container has: anonymous volumes, or with ``all`` any."""
@@ -150,7 +172,12 @@ class Volumes:
         ]
 
     async def _ensure(
-        self, name: str | None, driver: str, options: Mapping[str, str], labels: Mapping[str, str]
+        self,
+        name: str | None,
+        driver: str,
+        options: Mapping[str, str],
+        labels: Mapping[str, str],
+        container: str = "",
     ) -> VolumeRecord:
         if name is None:
             name = ids.new_id()
@@ -167,11 +194,11 @@ class Volumes:
             implementation = self._driver(name, driver or "local")
             implementation.check(options)
             record = VolumeRecord(
-                name, implementation.name, time.time_ns(), dict(labels) or None, dict(options) or None
+                name, implementation.name, time.time_ns(), dict(labels) or None, dict(options) or None, container
             )
             # The directory first: a record without one would be a volume that has lost its files.
             await asyncio.to_thread(implementation.create, name)
-            await self._store.add(record)
+            await self._store.save(record)
         self._events.publish("volume", "create", name, {"driver": record.driver})
         return record
 

@@ -18,7 +18,7 @@ from havre.image import digest as digests
 from havre.image.digest import DigestMismatch, Hasher
 from havre.kernel.mounts import start_writing_out
 from havre.lib.ids import new_id
-from havre.store.files import sync_directory, write_atomic
+from havre.store.files import sync_directory
 from havre.store.layout import Layout
 
 _READ = 1 << 20
@@ -249,8 +249,13 @@ class BlobStore:
                 del self._turns[digest]
 
     def _write_small(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(exist_ok=True, mode=0o711)
-        write_atomic(path, data, 0o600)
+        # By way of the ingest directory, which the next start empties should this be the end.
+        partial = self.stage()
+        try:
+            partial.write(data)
+            self._publish(partial, path)
+        finally:
+            partial.discard()
 
     def _publish(self, partial: Partial, final: Path) -> None:
         partial.sync()

@@ -14,13 +14,17 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 
 class VolumeRecord(msgspec.Struct, frozen=True):
-    """A volume. ``created`` is nanoseconds since 1970; ``labels`` and ``options`` are None when none were given."""
+    """A volume. ``created`` is nanoseconds since 1970; ``labels`` and ``options`` are None when none were given.
+
+    ``container`` is the id of the one container that an anonymous volume was made for and goes with.
+    """
 
     name: str
     driver: str
     created: int
     labels: dict[str, str] | None = None
     options: dict[str, str] | None = None
+    container: str = ""
 
     @property
     def anonymous(self) -> bool:
@@ -49,12 +53,12 @@ class VolumeStore:
         """By name."""
         return sorted(self._records.values(), key=lambda record: record.name)
 
-    async def add(self, record: VolumeRecord) -> None:
-        """Write a new record; it is visible once it is durable."""
+    async def save(self, record: VolumeRecord) -> None:
+        """Write a new or changed record; it is visible once it is durable."""
         body = msgspec.json.encode(record)
 
         def insert(db: Connection) -> None:
-            db.execute("INSERT INTO volumes (name, body) VALUES (?, ?)", (record.name, body))
+            db.execute("INSERT OR REPLACE INTO volumes (name, body) VALUES (?, ?)", (record.name, body))
 
         await self._database.write(insert)
         self._records[record.name] = record

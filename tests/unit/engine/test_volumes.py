@@ -213,3 +213,36 @@ async def test_a_removal_cut_short(world: World, step: str, survives: bool) -> N
         assert (world.driver.path("data") / "file").read_text() == "kept"
     else:
         assert list((world.path / "volumes").iterdir()) == []
+
+
+async def made_for(world: World, container: str) -> str:
+    name, _, _ = await world.volumes.for_container(WantedVolume(None, "local", {}, container))
+    return name
+
+
+async def test_a_container_that_could_not_be_takes_its_volumes_along(world: World) -> None:
+    await made_for(world, "c1")
+    other = await made_for(world, "c2")
+    await world.volumes.discard_made_for("c1")
+    assert await names(world) == [other]
+
+
+async def test_volumes_of_a_container_that_a_crash_swallowed(world: World) -> None:
+    await create(world, "named")
+    lost, known, kept = await made_for(world, "lost"), await made_for(world, "known"), await made_for(world, "removed")
+    await world.volumes.keep(kept)
+    again = world.make()
+    await again.start()
+    await again.drop_orphans({"known"})
+    left = [volume["Name"] for volume in (await again.list(NONE))["Volumes"]]
+    assert left == sorted(["named", known, kept]) and lost not in left
+    await again.close()
+
+
+async def test_a_lost_containers_volume_that_another_has_stays(world: World) -> None:
+    shared = await made_for(world, "lost")
+    world.users.of[shared] = ["other"]
+    await world.volumes.drop_orphans({"other"})
+    world.users.of.clear()
+    await world.volumes.drop_orphans({"other"})
+    assert await names(world) == [shared]

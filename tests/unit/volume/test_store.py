@@ -16,8 +16,8 @@ async def test_records_outlive_the_daemon(tmp_path: Path) -> None:
     store = VolumeStore(database)
     store.load()
     assert store.all() == []
-    await store.add(record)
-    await store.add(VolumeRecord("cache", "local", 124))
+    await store.save(record)
+    await store.save(VolumeRecord("cache", "local", 124))
     await store.delete("cache")
     database.close()
 

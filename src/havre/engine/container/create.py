@@ -135,10 +135,8 @@ class Creator:
         self._registry.reserve(container.name, container.id)
         async with AsyncExitStack() as undo:
             undo.callback(self._registry.release, container.name)
-            planned = await mounts.plan(container.config, container.host, self._volumes)
-            for mount in planned:
-                if mount.anonymous:
-                    undo.push_async_callback(self._volumes.discard, mount.point.name)
+            undo.push_async_callback(self._volumes.discard_made_for, container.id)
+            planned = await mounts.plan(container.config, container.host, self._volumes, container.id)
             await self._snapshotter.prepare(container.id, image.chain_id)
             undo.push_async_callback(self._snapshotter.remove, container.id)
             directory = self._layout.container(container.id)

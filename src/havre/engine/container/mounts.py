@@ -24,11 +24,12 @@ _VOLUME_NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$")
 
 @dataclass(frozen=True, slots=True)
 class WantedVolume:
-    """A volume to be found or made: ``name`` is None for an anonymous one."""
+    """A volume to be found or made: ``name`` is None for an anonymous one, which belongs to ``container``."""
 
     name: str | None
     driver: str
     labels: dict[str, str]
+    container: str = ""
 
 
 class VolumeSource(Protocol):
@@ -37,8 +38,8 @@ class VolumeSource(Protocol):
     async def for_container(self, wanted: WantedVolume) -> tuple[str, str, Path]:
         """Find or make the volume: its name, its driver and the directory it is at."""
 
-    async def discard(self, name: str) -> None:
-        """Remove an anonymous volume that was made for a container that could not be."""
+    async def discard_made_for(self, container_id: str) -> None:
+        """Remove the anonymous volumes that were made for a container that could not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,9 @@ class _Wanted:
     hidden: bool = False
 
 
-async def plan(config: ContainerConfig, host: HostConfig, volumes: VolumeSource) -> tuple[MountRecord, ...]:
+async def plan(
+    config: ContainerConfig, host: HostConfig, volumes: VolumeSource, container_id: str = ""
+) -> tuple[MountRecord, ...]:
     """Decide all mounts and make the volumes that are missing. ``InvalidParameter`` with Docker's texts."""
     wanted: dict[str, _Wanted] = {}
     for one in [*map(_from_bind, host.binds or ()), *map(_from_mount, host.mounts or ())]:
@@ -72,7 +75,7 @@ async def plan(config: ContainerConfig, host: HostConfig, volumes: VolumeSource)
         if path not in wanted:
             wanted[path] = _Wanted("volume", path, copy_up=True)
     ordered = sorted(wanted.values(), key=lambda one: (len(PurePosixPath(one.target).parts), one.target))
-    return tuple([await _decide(one, volumes) for one in ordered])
+    return tuple([await _decide(one, volumes, container_id) for one in ordered])
 
 
 def to_oci(mounts: Sequence[MountRecord]) -> list[dict[str, Any]]:
@@ -220,7 +223,7 @@ def _tmpfs_option_words(options: TmpfsOptions) -> tuple[str, ...]:
     return tuple(words)
 
 
-async def _decide(one: _Wanted, volumes: VolumeSource) -> MountRecord:
+async def _decide(one: _Wanted, volumes: VolumeSource, container_id: str) -> MountRecord:
     if one.kind == "tmpfs":
         point = MountPoint(type="tmpfs", destination=one.target, rw=not one.readonly)
         return MountRecord(point, one.options, hidden=one.hidden)
@@ -236,7 +239,8 @@ async def _decide(one: _Wanted, volumes: VolumeSource) -> MountRecord:
             propagation=one.propagation,
         )
         return MountRecord(point, (*one.options, one.propagation))
-    name, driver, path = await volumes.for_container(WantedVolume(one.source or None, one.driver, dict(one.labels)))
+    wanted = WantedVolume(one.source or None, one.driver, dict(one.labels), container_id)
+    name, driver, path = await volumes.for_container(wanted)
     point = MountPoint(
         type="volume",
         name=name,

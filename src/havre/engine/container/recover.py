@@ -8,8 +8,10 @@ import asyncio
 import json
 import logging
 import shutil
+from collections.abc import Container as Ids
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from havre.engine.container import network
 from havre.engine.container.lifecycle import Lifecycle
@@ -29,6 +31,13 @@ from havre.store.layout import Layout
 log = logging.getLogger(__name__)
 
 
+class VolumeOwners(Protocol):
+    """Knows which anonymous volumes belong to which container."""
+
+    async def drop_orphans(self, known: Ids[str]) -> None:
+        """Remove those whose container is not among ``known``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """Runs once, after the records are loaded and before the door opens."""
@@ -43,6 +52,7 @@ class Recovery:
     runtimes: Runtimes
     cgroups: Cgroups
     layout: Layout
+    volumes: VolumeOwners
 
     async def run(self) -> None:
         """Reconcile everything; a container that resists is logged and does not keep the others from it."""
@@ -93,8 +103,9 @@ class Recovery:
             await self.registry.save(undone)
 
     async def _drop_orphans(self) -> None:
-        """Bundles, directories and snapshots without a record: a create or a remove was cut short."""
+        """What has no record: bundles, directories, snapshots, anonymous volumes. A create or a remove was cut short."""
         known = {container.id for container in self.registry}
+        await self.volumes.drop_orphans(known)
         for bundle in self.layout.bundles.iterdir():
             if bundle.name not in known:
                 await self._drop_bundle(bundle)

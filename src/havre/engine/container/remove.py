@@ -27,9 +27,13 @@ log = logging.getLogger(__name__)
 
 
 class VolumeRemover(Protocol):
-    """Takes anonymous volumes away."""
+    """What becomes of a container's anonymous volumes."""
 
-    async def discard(self, name: str) -> None: ...
+    async def discard(self, name: str) -> None:
+        """Remove one, its container being gone."""
+
+    async def keep(self, name: str) -> None:
+        """Let one outlive its container, which is about to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,10 @@ class Remover:
                 return False
             for forget in self.forget:
                 forget(container_id)
+            if not volumes:
+                for mount in container.mounts:
+                    if mount.anonymous:
+                        await self.volumes.keep(mount.point.name)
             await self.registry.delete(container_id)
         self.hubs.give_up(container_id)
         await self.snapshotter.unmount(self.layout.rootfs(container_id))

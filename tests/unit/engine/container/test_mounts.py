@@ -22,7 +22,7 @@ class Volumes:
         name = wanted.name or "anonymous"
         return name, wanted.driver, Path("/volumes") / name
 
-    async def discard(self, name: str) -> None: ...
+    async def discard_made_for(self, container_id: str) -> None: ...
 
 
 async def planned(config: ContainerConfig | None = None, **host: Any) -> tuple[MountRecord, ...]:
