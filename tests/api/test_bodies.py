@@ -161,6 +161,18 @@ async def test_chunked_bodies(client: Client, engine: FakeEngine) -> None:
     await wire.close()
 
 
+async def test_a_body_that_waits_to_be_asked_for(client: Client) -> None:
+    """curl does that from 1 MB on."""
+    wire = await Wire.open(client.path)
+    body = b'{"Image":"busybox"}'
+    headers = {"Content-Type": "application/json", "Expect": "100-continue", "Content-Length": str(len(body))}
+    wire.request("POST", CREATE, headers)
+    assert (await wire.head())[:2] == (100, "Continue")
+    wire.send(body)
+    assert (await wire.answer()).status == 201
+    await wire.close()
+
+
 async def test_bodies_have_a_limit(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("havre.api.call.MAX_JSON", 1000)
     answer = await client.post(CREATE, {"Image": "x" * 2000})

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from havre.daemon import listeners
+from havre.daemon.config import Config
+from havre.daemon.serve import ApiServer
 from havre.engine.container.wait import ExitStatus
 from havre.errors import NotFound, SystemFault, Unauthorized, Unavailable
 from tests.api.talk import Client, Wire
@@ -162,6 +165,25 @@ async def test_events(socket: Path, engine: FakeEngine) -> None:
     async with asyncio.timeout(10):
         while engine.events.listeners:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_streams_end_with_the_server(tmp_path: Path, engine: FakeEngine) -> None:
+    """Not when the client leaves: a daemon that is told to end does not wait for that."""
+    config = Config(hosts=(f"unix://{tmp_path}/s",), exec_root=tmp_path)
+    server = ApiServer(engine, listeners.open_all(config))  # type: ignore[arg-type]
+    await server.start()
+    engine.answer("lifecycle.wait", Waiter())
+    wires = []
+    for method, path in (("GET", "/events"), ("POST", "/containers/x/wait")):
+        wire = await Wire.open(tmp_path / "s")
+        wire.request(method, path)
+        await wire.head()
+        wires.append(wire)
+    await server.stop_accepting()
+    async with asyncio.timeout(1.5):
+        await server.close()
+    for wire in wires:
+        assert await wire.rest() == b""
 
 
 async def test_past_events_end_by_themselves(client: Client, engine: FakeEngine) -> None:

@@ -59,6 +59,12 @@ class Door(Server):
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
 
+    def end_streams(self) -> None:
+        """Cancel what only serves its client: events, logs, waits would else go on for as long as the client stays."""
+        for connection in self.connections:
+            if isinstance(connection, Connection):
+                connection.end_stream()
+
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Request:
         return Request(message, payload, protocol, writer, task, self._loop)
 
@@ -86,6 +92,10 @@ class Door(Server):
         call = Call(request, self._engine, check_version(version, route), names)
         if route.client_only and isinstance(request.protocol, Connection):
             request.protocol.serves_client_only = True
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            # The client holds its body back until it is asked for.
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
         return await route.handler(call)
 
 

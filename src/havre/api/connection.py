@@ -55,6 +55,11 @@ class Connection(RequestHandler):
         if self.serves_client_only and handler is not None:
             handler.cancel()
 
+    def end_stream(self) -> None:
+        """Cancel the handler if it only serves its client."""
+        if self.serves_client_only and self._task_handler is not None:
+            self._task_handler.cancel()
+
     def leave_http(self) -> tuple[bytes, bool]:
         """What the client sent behind its request, and whether it has closed its half since; HTTP ends here."""
         early, self._held = bytes(self._held or b""), None

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FORCE_AFTER = 3
+# A container takes about ten. Not the most there is: programs in containers inherit it, and some close them all.
+_DESCRIPTORS = 65_536
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("havred needs to be started with root privileges", file=sys.stderr)
             return 1
         log.configure(config.level)
+        _settle_limits()
         return asyncio.run(_run(flags, config))
     except asyncio.CancelledError:
         logger.info("ended by a signal while starting up")
@@ -45,9 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HavreError as error:
         print(f"havred: {error.message}", file=sys.stderr)
         return 1
-    except OSError as error:
-        logger.error("failed to start or run the daemon", exc_info=error)
+    except Exception:
+        logger.critical("the daemon has failed", exc_info=True)
         return 1
+
+
+def _settle_limits() -> None:
+    """Make what we inherited fit a daemon: files that others may read, descriptors for many containers."""
+    os.umask(0o022)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _run(flags: Flags, config: Config) -> int:

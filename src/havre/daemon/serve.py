@@ -41,6 +41,7 @@ class ApiServer:
             listener.close()
 
     async def close(self) -> None:
-        """End what is left of the open connections."""
+        """End what is left of the open connections: streams at once, changes when they are made."""
+        self._door.end_streams()
         self._door.pre_shutdown()
         await self._door.shutdown(_DRAIN_SECONDS)
