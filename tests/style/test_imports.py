@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.fakes.daemon import FakeDaemon
 
-HEAVY = ["asyncio", "aiohttp", "msgspec", "http.client", "email", "pyroute2", "sqlite3", "ssl"]
+HEAVY = ["asyncio", "aiohttp", "msgspec", "http.client", "email", "sqlite3", "ssl"]
 SCRIPT = """
 import sys
 from havre.cli.main import main
@@ -57,7 +57,6 @@ def test_a_command_imports_only_itself(tmp_path: Path) -> None:
 
 WHO_MAY = {
     "ctypes": ["kernel"],
-    "pyroute2": ["kernel"],
     "sqlite3": ["store"],
     "aiohttp": ["api", "daemon", "image/remote", "client/aio"],
     "msgspec": ["api", "daemon", "engine", "image", "network", "runtime", "volume", "logs", "store", "kernel", "wire"],

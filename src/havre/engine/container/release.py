@@ -8,6 +8,7 @@ import logging
 import shutil
 from pathlib import Path
 
+from havre.engine.container.create import EventSink
 from havre.engine.container.record import Container
 from havre.errors import HavreError
 from havre.image.snapshots import Snapshotter
@@ -21,8 +22,11 @@ log = logging.getLogger(__name__)
 class Releaser:
     """Gives back network, root file system, cgroup, runtime state and bundle."""
 
-    def __init__(self, networks: Networks, snapshotter: Snapshotter, runtimes: Runtimes, layout: Layout) -> None:
+    def __init__(
+        self, networks: Networks, snapshotter: Snapshotter, runtimes: Runtimes, layout: Layout, events: EventSink
+    ) -> None:
         self._networks = networks
+        self._events = events
         self._snapshotter = snapshotter
         self._runtimes = runtimes
         self._layout = layout
@@ -46,8 +50,11 @@ class Releaser:
 
     async def _network(self, container: Container) -> None:
         if container.host.network_mode == "bridge":
-            await self._networks.disconnect(container.id, "bridge")
+            connected = self._networks.endpoints_of(container.id)
             await self._networks.sandbox_remove(container.id)
+            for endpoint in connected:
+                attributes = {"container": container.id, "name": endpoint.network_name, "type": "bridge"}
+                self._events.publish("network", "disconnect", endpoint.network_id, attributes)
 
 
 def _forget(bundle: Path) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from havre.engine.container import network
+from havre.engine.container.create import EventSink
 from havre.engine.container.etc import EtcFiles
 from havre.engine.container.hub import Hubs
 from havre.engine.container.logs import driver_of
@@ -47,6 +48,7 @@ class Starter:
     etc: EtcFiles
     hubs: Hubs
     releaser: Releaser
+    events: EventSink
     layout: Layout
     watch: Callable[[Container], None]
 
@@ -124,7 +126,10 @@ class Starter:
         if container.host.network_mode != "bridge":
             return None
         with trace.step("network"):
-            return await self.networks.connect(container.id, "bridge", network.request(container))
+            endpoint = await self.networks.connect(container.id, "bridge", network.request(container))
+        attributes = {"container": container.id, "name": endpoint.network_name, "type": "bridge"}
+        self.events.publish("network", "connect", endpoint.network_id, attributes)
+        return endpoint
 
     async def _fill_volumes(self, container: Container, rootfs: Path) -> None:
         for mount in container.mounts:
