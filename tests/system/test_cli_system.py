@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.system.harness import Engine
+from tests.system.harness import Engine, wait_until
 from tests.system.programs import Program
 
 
@@ -20,8 +20,9 @@ def test_df(cli: Program) -> None:
         "busybox",
         "sh",
         "-c",
-        "head -c 3000000 /dev/zero > /d/x; sleep 1000",
+        "head -c 3000000 /dev/zero > /d/x; echo written; sleep 1000",
     )
+    wait_until(lambda: "written" in cli("logs", "big").out, "the volume to be written to")
     rows = {row["TYPE"]: row for row in cli("system", "df").table()}
     assert list(rows) == ["Images", "Containers", "Local Volumes", "Build Cache"]
     assert (rows["Containers"]["TOTAL"], rows["Containers"]["ACTIVE"]) == ("1", "1")
