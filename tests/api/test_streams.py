@@ -321,6 +321,20 @@ async def test_load_reads_the_body_as_it_comes(socket: Path, engine: FakeEngine)
     await wire.close()
 
 
+async def test_options_that_are_not_there_are_named(client: Client) -> None:
+    platform = json.dumps({"os": "linux", "architecture": "arm64"})
+    for method, path, option in (
+        ("POST", "/images/load", "platform option of image load"),
+        ("GET", "/images/x/json", "platform option of image inspect"),
+        ("GET", "/images/x/history", "platform option of image history"),
+    ):
+        answer = await client.call(method, path, platform=platform)
+        assert (answer.status, answer.message()) == (501, f"havre does not implement the {option} yet (linux/arm64)")
+    for value in ("nonsense", '{"os":"linux"}', "[]"):
+        assert (await client.post("/images/load", platform=value)).status == 400
+    assert (await client.post("/images/load?platform=a&platform=b")).status == 400
+
+
 async def test_load_tells_its_errors_in_band(client: Client, engine: FakeEngine) -> None:
     engine.answer("images.load", [SystemFault("no tar")])
     answer = await client.call("POST", "/images/load", body=b"junk", headers={"Content-Type": "application/x-tar"})

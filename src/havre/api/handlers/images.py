@@ -34,10 +34,10 @@ async def create(call: Call) -> StreamResponse:
 
 
 async def load(call: Call) -> StreamResponse:
-    _platform(call)
-    return await respond.messages(
-        call, call.engine.images.load(call.chunks(), call.flag("quiet", default=True)), in_band=True
-    )
+    if platform := _platform(call):
+        raise Unsupported(f"havre does not implement the platform option of image load yet ({platform})")
+    messages = call.engine.images.load(call.chunks(), call.flag("quiet", default=True))
+    return await respond.messages(call, messages, in_band=True)
 
 
 async def save(call: Call) -> StreamResponse:
