@@ -190,12 +190,8 @@ def nginx() -> BuiltImage:
 
 def bench() -> BuiltImage:
     """217 MB in four layers: busybox, 12,000 small files, 100 MB that do not compress, and English-like text."""
-    layers = (
-        _layer("busybox", _busybox),
-        _layer("bench-small", _small_files),
-        _layer("bench-random", _random_files),
-        _layer("bench-text", _text_files),
-    )
+    big = {"bench-small": _small_files, "bench-random": _random_files, "bench-text": _text_files}
+    layers = tuple(_layer(name, recipe) for name, recipe in {"busybox": _busybox, **big}.items())
     return BuiltImage("bench", layers, {"Cmd": ["sh"], "Env": [PATH]})
 
 

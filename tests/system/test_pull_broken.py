@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import registry as fake
+from tests.fakes import registry_faults as faults
 from tests.fakes.registry import FakeImage, FakeRegistry, layer_tar, serving_aside
 from tests.system.conftest import NewDaemon, docker_for
 from tests.system.harness import Engine, Havred, wait_until
@@ -47,7 +47,7 @@ def arrived(daemon: Havred, digest: str) -> int:
 def hold_big_layer(faulty: FakeRegistry, image: FakeImage) -> list[str]:
     """Let the next download of the big layer stop half way, for ever. Returns who hangs up."""
     left: list[str] = []
-    faulty.fail(image.layers[1], fake.hold(asyncio.Event(), HALF, left))
+    faulty.fail(image.layers[1], faults.hold(asyncio.Event(), HALF, left))
     return left
 
 
@@ -121,7 +121,7 @@ def test_one_of_two_clients_leaves(own: Havred, faulty: FakeRegistry, image: Fak
     docker = docker_for(own, tmp_path)
     name = f"{faulty.host}/app:latest"
     release, left = asyncio.Event(), []
-    faulty.fail(image.layers[1], fake.hold(release, HALF, left))
+    faulty.fail(image.layers[1], faults.hold(release, HALF, left))
     first, second = docker.start("pull", name), docker.start("pull", name)
     wait_until(lambda: arrived(own, image.layers[1]) >= HALF * 0.8, "half of the layer")
     wait_until(lambda: len(faulty.asked("/manifests/")) == 2, "both pulls to be under way")
@@ -137,8 +137,8 @@ def test_one_of_two_clients_leaves(own: Havred, faulty: FakeRegistry, image: Fak
 def test_a_line_that_is_cut_is_mended_without_the_user_s_help(
     own: Havred, faulty: FakeRegistry, image: FakeImage, tmp_path: Path
 ) -> None:
-    faulty.fail(image.layers[1], fake.cut(HALF))
-    faulty.fail(image.layers[1], fake.status(503))
+    faulty.fail(image.layers[1], faults.cut(HALF))
+    faulty.fail(image.layers[1], faults.status(503))
     done = docker_for(own, tmp_path)("pull", f"{faulty.host}/app:latest")
     assert f"Status: Downloaded newer image for {faulty.host}/app:latest" in done.lines
     assert 0 < resumed_at(faulty, image) <= HALF
@@ -149,7 +149,7 @@ def test_bytes_that_were_changed_are_refused(
     own: Havred, faulty: FakeRegistry, image: FakeImage, tmp_path: Path
 ) -> None:
     docker = docker_for(own, tmp_path)
-    faulty.fail(image.layers[1], fake.corrupt())
+    faulty.fail(image.layers[1], faults.corrupt())
     done = docker("pull", f"{faulty.host}/app:latest", code=1)
     assert f"filesystem layer verification failed for digest {image.layers[1]}" in done.err
     assert docker("images", "-q").out == ""
@@ -167,7 +167,7 @@ def test_a_token_s_credentials_stay_with_the_registry(own: Havred, faulty: FakeR
         storage.blobs = faulty.blobs
         assert "unauthorized: incorrect username" in docker("pull", f"{faulty.host}/app", code=1).err
         docker("login", "-u", "me", "--password-stdin", faulty.host, stdin="secret")
-        faulty.fail("/blobs/", fake.redirect(f"http://{storage.host}{{path}}?signature=x"), times=9)
+        faulty.fail("/blobs/", faults.redirect(f"http://{storage.host}{{path}}?signature=x"), times=9)
         docker("pull", f"{faulty.host}/app")
         assert len(storage.requests) == 2
         assert not any("Authorization" in seen.headers for seen in storage.requests)

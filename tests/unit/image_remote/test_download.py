@@ -13,6 +13,7 @@ from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.progress import Channel, Row
 from havre.image.remote.repository import Repository
 from tests.fakes import registry as fake
+from tests.fakes import registry_faults as faults
 from tests.fakes.registry import FakeRegistry
 from tests.unit.image_remote.conftest import QUICK, Remote
 
@@ -87,8 +88,8 @@ async def test_no_place_to_fetch_from(remote: Remote) -> None:
 
 
 async def test_a_cut_line_is_resumed(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.cut(1_000_000))
-    registry.fail("/blobs/", fake.cut(500_000))
+    registry.fail("/blobs/", faults.cut(1_000_000))
+    registry.fail("/blobs/", faults.cut(500_000))
     await fetch.run()
     assert stored(fetch) == DATA
     first, second, third = ranges(registry)
@@ -101,46 +102,46 @@ async def test_many_cuts_are_survived_as_long_as_bytes_come(fetch: Fetch, regist
     big = DATA * 4
     fetch = Fetch(fetch.remote, registry, data=big)
     registry.add_blob(big)
-    registry.fail("/blobs/", fake.cut(1_500_000), times=7)
+    registry.fail("/blobs/", faults.cut(1_500_000), times=7)
     await fetch.run()
     assert stored(fetch) == big
     assert len(ranges(registry)) == 8 > QUICK.attempts
 
 
 async def test_a_body_that_ends_early_is_resumed(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.end_early(1_000_000))
+    registry.fail("/blobs/", faults.end_early(1_000_000))
     await fetch.run()
     assert stored(fetch) == DATA
     assert ranges(registry) == [None, "bytes=1000000-"]
 
 
 async def test_a_server_without_ranges_starts_over(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.end_early(1_000_000))
-    registry.fail("/blobs/", fake.ignore_range())
+    registry.fail("/blobs/", faults.end_early(1_000_000))
+    registry.fail("/blobs/", faults.ignore_range())
     await fetch.run()
     assert stored(fetch) == DATA
     assert ranges(registry) == [None, "bytes=1000000-"]
 
 
 async def test_a_server_with_other_ranges_starts_over(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.end_early(1_000_000))
-    registry.fail("/blobs/", fake.wrong_range(7))
+    registry.fail("/blobs/", faults.end_early(1_000_000))
+    registry.fail("/blobs/", faults.wrong_range(7))
     await fetch.run()
     assert stored(fetch) == DATA
     assert ranges(registry) == [None, "bytes=1000000-", None]
 
 
 async def test_a_range_beyond_the_blob_starts_over(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.end_early(1_000_000))
-    registry.fail("/blobs/", fake.status(416))
+    registry.fail("/blobs/", faults.end_early(1_000_000))
+    registry.fail("/blobs/", faults.status(416))
     await fetch.run()
     assert stored(fetch) == DATA
     assert ranges(registry) == [None, "bytes=1000000-", None]
 
 
 async def test_a_daemon_that_starts_again_resumes(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.end_early(1_000_000), times=1)
-    registry.fail("/blobs/", fake.status(404))
+    registry.fail("/blobs/", faults.end_early(1_000_000), times=1)
+    registry.fail("/blobs/", faults.status(404))
     with pytest.raises(RemoteFailure):
         await fetch.run()
     again = Fetch(await fetch.remote.restart(), registry)
@@ -175,7 +176,7 @@ async def test_more_bytes_than_the_blob_has_from_before(fetch: Fetch, registry: 
 
 
 async def test_a_wrong_digest_is_refused_and_nothing_stays(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.corrupt())
+    registry.fail("/blobs/", faults.corrupt())
     with pytest.raises(RemoteFailure, match=f"filesystem layer verification failed for digest {fetch.blob.digest}"):
         await fetch.run()
     assert not fetch.remote.blobs.exists(fetch.blob.digest)
@@ -186,7 +187,7 @@ async def test_a_wrong_digest_is_refused_and_nothing_stays(fetch: Fetch, registr
 
 @pytest.mark.parametrize("announced", [None, len(DATA) + 10, len(DATA) - 10])
 async def test_another_size_is_refused(fetch: Fetch, registry: FakeRegistry, announced: int | None) -> None:
-    registry.fail("/blobs/", fake.replace_body(lambda body: body + b"0123456789", announced=announced), times=9)
+    registry.fail("/blobs/", faults.replace_body(lambda body: body + b"0123456789", announced=announced), times=9)
     with pytest.raises(RemoteFailure, match=r"bytes at 127\.0\.0\.1"):
         await fetch.run()
     assert not fetch.remote.blobs.exists(fetch.blob.digest)
@@ -209,7 +210,7 @@ async def test_a_body_without_end_is_left(fetch: Fetch, registry: FakeRegistry) 
 
 
 async def test_a_server_that_fails_is_asked_again_then_left(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.status(503), times=QUICK.attempts)
+    registry.fail("/blobs/", faults.status(503), times=QUICK.attempts)
     with pytest.raises(RemoteFailure, match="503"):
         await fetch.run()
     assert len(ranges(registry)) == QUICK.attempts
@@ -218,7 +219,7 @@ async def test_a_server_that_fails_is_asked_again_then_left(fetch: Fetch, regist
 
 
 async def test_a_refusal_is_final(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.refuse(403, "DENIED", "not you"), times=9)
+    registry.fail("/blobs/", faults.refuse(403, "DENIED", "not you"), times=9)
     with pytest.raises(RemoteFailure, match="denied: not you"):
         await fetch.run()
     assert len(ranges(registry)) == 1
@@ -229,8 +230,8 @@ async def test_the_next_place_goes_on_where_the_first_broke_off(
 ) -> None:
     registry.add_blob(DATA)
     other.add_blob(DATA)
-    registry.fail("/blobs/", fake.end_early(1_000_000))
-    registry.fail("/blobs/", fake.status(404))
+    registry.fail("/blobs/", faults.end_early(1_000_000))
+    registry.fail("/blobs/", faults.status(404))
     fetch = Fetch(remote, registry, other)
     await fetch.run()
     assert stored(fetch) == DATA
@@ -242,7 +243,7 @@ async def test_the_next_place_goes_on_where_the_first_broke_off(
 
 async def test_two_share_one_download(fetch: Fetch, registry: FakeRegistry) -> None:
     release = asyncio.Event()
-    registry.fail("/blobs/", fake.hold(release, 1_000_000))
+    registry.fail("/blobs/", faults.hold(release, 1_000_000))
     second = Fetch(fetch.remote, registry)
     async with asyncio.TaskGroup() as group:
         group.create_task(fetch.run())
@@ -256,7 +257,7 @@ async def test_two_share_one_download(fetch: Fetch, registry: FakeRegistry) -> N
 
 async def test_one_who_leaves_does_not_take_the_download_along(fetch: Fetch, registry: FakeRegistry) -> None:
     release = asyncio.Event()
-    registry.fail("/blobs/", fake.hold(release, 1_000_000))
+    registry.fail("/blobs/", faults.hold(release, 1_000_000))
     first = asyncio.ensure_future(fetch.run())
     await until(lambda: bool(registry.asked("/blobs/")))
     second = asyncio.ensure_future(Fetch(fetch.remote, registry).run())
@@ -270,7 +271,7 @@ async def test_one_who_leaves_does_not_take_the_download_along(fetch: Fetch, reg
 
 
 async def test_the_last_who_leaves_stops_it_and_the_bytes_stay(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.hold(asyncio.Event(), 1_500_000))
+    registry.fail("/blobs/", faults.hold(asyncio.Event(), 1_500_000))
     task = asyncio.ensure_future(fetch.run())
     partial = fetch.remote.layout.ingest / fetch.blob.digest.replace(":", "-")
     await until(lambda: partial.exists() and partial.stat().st_size >= 1 << 20)
@@ -283,7 +284,7 @@ async def test_the_last_who_leaves_stops_it_and_the_bytes_stay(fetch: Fetch, reg
 
 
 async def test_a_newcomer_while_it_is_being_stopped_starts_anew(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.hold(asyncio.Event(), 1_500_000))
+    registry.fail("/blobs/", faults.hold(asyncio.Event(), 1_500_000))
     task = asyncio.ensure_future(fetch.run())
     await until(lambda: bool(registry.asked("/blobs/")))
     task.cancel()
@@ -297,7 +298,7 @@ async def test_one_whose_own_place_is_better_goes_on_alone(
 ) -> None:
     other.add_blob(DATA)
     release = asyncio.Event()
-    registry.fail("/blobs/", fake.hold(release))
+    registry.fail("/blobs/", faults.hold(release))
     poor, rich = Fetch(remote, registry), Fetch(remote, other)
     first = asyncio.ensure_future(poor.run())
     await until(lambda: bool(registry.asked("/blobs/")))
@@ -313,7 +314,7 @@ async def test_one_whose_own_place_is_better_goes_on_alone(
 async def test_only_so_many_at_a_time(remote: Remote, registry: FakeRegistry) -> None:
     blobs = [bytes([number]) * 100_000 for number in range(5)]
     release = asyncio.Event()
-    registry.fail("/blobs/", fake.hold(release), times=5)
+    registry.fail("/blobs/", faults.hold(release), times=5)
     slots, channel = asyncio.Semaphore(2), Channel()
     async with asyncio.TaskGroup() as group:
         for number, data in enumerate(blobs):
@@ -331,7 +332,7 @@ async def test_only_so_many_at_a_time(remote: Remote, registry: FakeRegistry) ->
 
 
 async def test_a_daemon_that_ends_says_so_to_those_who_wait(fetch: Fetch, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.hold(asyncio.Event(), 1000))
+    registry.fail("/blobs/", faults.hold(asyncio.Event(), 1000))
     downloads = Downloads(fetch.remote.blobs, QUICK)
     fetch.downloads = downloads
     task = asyncio.ensure_future(fetch.run())

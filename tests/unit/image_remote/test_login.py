@@ -5,7 +5,7 @@ import pytest
 from havre.errors import InvalidParameter, Unauthorized, Unavailable
 from havre.image.remote.auth import Auth
 from havre.image.remote.login import Login
-from tests.fakes import registry as fake
+from tests.fakes import registry_faults as faults
 from tests.fakes.registry import FakeRegistry
 from tests.unit.image_remote.conftest import Remote
 
@@ -61,7 +61,7 @@ async def test_a_registry_token(login: Login, registry: FakeRegistry) -> None:
 
 
 async def test_a_server_that_is_no_registry(login: Login, registry: FakeRegistry) -> None:
-    registry.fail("/v2/", fake.status(404), times=2)
+    registry.fail("/v2/", faults.status(404), times=2)
     with pytest.raises(
         Exception, match=f"login attempt to http://{registry.host}/v2/ failed with status: 404 Not Found"
     ):

@@ -1,48 +1,21 @@
-"""Whole pulls: which messages come, what is stored, what goes wrong and in which words."""
+"""Whole pulls: which messages come and what is stored, from the registry and from mirrors."""
 
-import asyncio
 import gzip
 import json
-from typing import Any
 
 import pytest
 
-from havre.errors import Forbidden, HavreError, InvalidParameter, NotFound, SystemFault, Unavailable, Unsupported
+from havre.errors import NotFound
 from havre.image.manifest import Platform, host_platform
 from havre.image.remote.auth import Auth
 from havre.image.remote.config import Endpoint, Place, RegistryConfig
-from havre.lib.references import parse
 from tests.fakes import registry as fake
+from tests.fakes import registry_faults as faults
 from tests.fakes.registry import FakeRegistry, layer_tar
 from tests.unit.image_remote.conftest import Remote
+from tests.unit.image_remote.pulling import BASE, TOP, failing, pull, short, words
 
-BASE = layer_tar(("base", b"1" * 1000))
-TOP = layer_tar(("top", b"2" * 1000))
 ARM = Platform(os="linux", architecture="arm64", variant="v8")
-
-
-async def pull(remote: Remote, text: str, **options: Any) -> list[dict[str, Any]]:
-    reference = parse(text, None if options.get("all_tags") else "latest")
-    return [message async for message in remote.puller.pull(reference, **options)]
-
-
-def words(messages: list[dict[str, Any]]) -> list[str]:
-    """``id: status`` of each message but the bars."""
-    return [
-        f"{message['id']}: {message['status']}" if "id" in message else message["status"]
-        for message in messages
-        if "progress" not in message
-    ]
-
-
-def short(digest: str) -> str:
-    return digest.removeprefix("sha256:")[:12]
-
-
-async def failing(remote: Remote, text: str, **options: Any) -> HavreError:
-    with pytest.raises(HavreError) as caught:
-        await pull(remote, text, **options)
-    return caught.value
 
 
 async def test_messages_and_result(remote: Remote, registry: FakeRegistry) -> None:
@@ -84,7 +57,7 @@ async def test_a_second_pull_finds_it_up_to_date(remote: Remote, registry: FakeR
 async def test_a_registry_that_tells_no_digests(remote: Remote, registry: FakeRegistry) -> None:
     registry.add_image("app", "latest", BASE)
     await pull(remote, f"{registry.host}/app")
-    for fault in (fake.status(405), fake.status(200), fake.status(200, Docker_Content_Digest="nonsense")):
+    for fault in (faults.status(405), faults.status(200), faults.status(200, Docker_Content_Digest="nonsense")):
         registry.fail("/manifests/", fault)
         assert words(await pull(remote, f"{registry.host}/app"))[-1].startswith("Status: Image is up to date")
 
@@ -279,7 +252,7 @@ async def test_a_mirror_that_fails_in_the_middle_is_replaced(
 ) -> None:
     for server in (registry, other):
         image = server.add_image("library/busybox", "latest", BASE, TOP)
-    other.fail(image.layers[1], fake.status(404), times=9)
+    other.fail(image.layers[1], faults.status(404), times=9)
     await pull(mirrored, "busybox")
     assert [seen.path for seen in registry.asked("/blobs/")] == [f"/v2/library/busybox/blobs/{image.layers[1]}"]
 
@@ -293,178 +266,6 @@ async def test_a_mirror_that_is_gone_is_passed_over(mirrored: Remote, registry: 
 
 
 async def test_the_registry_s_word_counts_when_both_fail(mirrored: Remote, other: FakeRegistry) -> None:
-    other.fail("/manifests/", fake.status(500), times=9)
+    other.fail("/manifests/", faults.status(500), times=9)
     error = await failing(mirrored, "busybox:none")
     assert error.message == "manifest for busybox:none not found: manifest unknown: manifest unknown"
-
-
-# -- what goes wrong --------------------------------------------------------------------------------------------------
-
-
-async def test_errors_of_finding_come_before_the_first_message(remote: Remote, registry: FakeRegistry) -> None:
-    iterator = remote.puller.pull(parse(f"{registry.host}/app:none"))
-    with pytest.raises(NotFound, match=f"manifest for {registry.host}/app:none not found: manifest unknown"):
-        await anext(aiter(iterator))
-
-
-async def test_access_denied(remote: Remote, registry: FakeRegistry) -> None:
-    registry.fail("/manifests/", fake.refuse(403, "DENIED", "requested access to the resource is denied"))
-    error = await failing(remote, f"{registry.host}/app")
-    assert isinstance(error, NotFound)
-    assert error.message == (
-        f"pull access denied for {registry.host}/app, repository does not exist or may require 'docker login': "
-        "denied: requested access to the resource is denied"
-    )
-
-
-async def test_no_credentials(remote: Remote, registry: FakeRegistry) -> None:
-    registry.credentials = ("me", "secret")
-    error = await failing(remote, f"{registry.host}/app")
-    assert isinstance(error, Forbidden) and "no basic auth credentials" in error.message
-
-
-async def test_nobody_there(remote: Remote) -> None:
-    error = await failing(remote, "127.0.0.1:1/app")
-    assert isinstance(error, Unavailable) and "connection refused" in error.message
-
-
-async def test_scratch_is_no_image(remote: Remote) -> None:
-    assert (await failing(remote, "scratch")).message == "'scratch' is a reserved name"
-
-
-async def test_more_layers_than_can_be_mounted(remote: Remote, registry: FakeRegistry) -> None:
-    registry.add_image("app", "latest", *[BASE] * 128)
-    assert (await failing(remote, f"{registry.host}/app")).message == "max depth exceeded"
-    assert registry.asked("/blobs/") == []
-
-
-@pytest.mark.parametrize("kind", ["prettyjws", "json"])
-async def test_schema_1(remote: Remote, registry: FakeRegistry, kind: str) -> None:
-    body = {"schemaVersion": 1, "name": "app", "fsLayers": [], "history": []}
-    registry.add_manifest("app", "latest", body, f"application/vnd.docker.distribution.manifest.v1+{kind}")
-    error = await failing(remote, f"{registry.host}/app")
-    assert isinstance(error, InvalidParameter)
-    assert "schema 1 support has been removed" in error.message and f"{registry.host}/app:latest" in error.message
-
-
-async def test_foreign_layers(remote: Remote, registry: FakeRegistry) -> None:
-    layer = {
-        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-        "digest": fake.digest(b"x"),
-        "size": 1,
-        "urls": [f"http://{registry.host}/elsewhere"],
-    }
-    registry.add_image("app", "latest", BASE, manifest={"layers": [layer]})
-    error = await failing(remote, f"{registry.host}/app")
-    assert isinstance(error, Unsupported) and "is a foreign layer" in error.message
-    assert registry.asked("/elsewhere") == []
-
-
-@pytest.mark.parametrize(
-    ("manifest", "text"),
-    [
-        (
-            {
-                "config": {
-                    "mediaType": "application/vnd.cncf.helm.config.v1+json",
-                    "digest": fake.digest(b""),
-                    "size": 0,
-                }
-            },
-            "unsupported media type application/vnd.cncf.helm.config.v1+json",
-        ),
-        (
-            {"layers": [{"mediaType": "text/plain", "digest": fake.digest(b""), "size": 0}]},
-            "unsupported media type text/plain",
-        ),
-        ({"layers": [{"mediaType": fake.OCI_LAYER, "digest": "sha256:../../etc", "size": 0}]}, "invalid digest"),
-        ({"layers": [{"mediaType": fake.OCI_LAYER, "digest": fake.digest(b""), "size": -1}]}, "negative size"),
-        ({"layers": []}, "layers from manifest don't match image configuration"),
-        ({"layers": 7}, "invalid manifest"),
-    ],
-)
-async def test_manifests_that_are_no_images(
-    remote: Remote, registry: FakeRegistry, manifest: dict[str, Any], text: str
-) -> None:
-    registry.add_image("app", "latest", BASE, manifest=manifest)
-    error = await failing(remote, f"{registry.host}/app")
-    assert isinstance(error, InvalidParameter) and text in error.message
-
-
-async def test_an_image_for_another_system(remote: Remote, registry: FakeRegistry) -> None:
-    registry.add_image("app", "latest", BASE, config={"os": "windows"})
-    error = await failing(remote, f"{registry.host}/app")
-    assert error.message == 'image operating system "windows" cannot be used on this platform'
-
-
-async def test_a_configuration_that_was_changed(remote: Remote, registry: FakeRegistry) -> None:
-    image = registry.add_image("app", "latest", BASE)
-    registry.fail(image.config, fake.corrupt(), times=9)
-    error = await failing(remote, f"{registry.host}/app")
-    assert error.message == (
-        f"error pulling image configuration: image config verification failed for digest {image.config}"
-    )
-
-
-async def test_a_layer_that_was_changed_is_never_unpacked(remote: Remote, registry: FakeRegistry) -> None:
-    image = registry.add_image("app", "latest", BASE, TOP)
-    registry.fail(image.layers[1], fake.corrupt(), times=9)
-    error = await failing(remote, f"{registry.host}/app")
-    assert isinstance(error, SystemFault)
-    assert error.message == f"filesystem layer verification failed for digest {image.layers[1]}"
-    assert remote.images.all() == [] and len(remote.layers.unpacked) <= 1
-
-
-async def test_a_layer_that_is_not_what_the_configuration_says(remote: Remote, registry: FakeRegistry) -> None:
-    registry.add_image("app", "latest", BASE, config={"rootfs": {"type": "layers", "diff_ids": [fake.digest(TOP)]}})
-    error = await failing(remote, f"{registry.host}/app")
-    assert "but the image names it" in error.message
-    assert remote.images.all() == []
-
-
-async def test_a_pull_that_failed_goes_on_from_what_is_here(remote: Remote, registry: FakeRegistry) -> None:
-    remote.config = RegistryConfig(certificates=(), downloads=1)
-    remote = await remote.restart()
-    image = registry.add_image("app", "latest", BASE, TOP)
-    registry.fail(image.layers[1], fake.status(404))
-    await failing(remote, f"{registry.host}/app")
-    registry.requests.clear()
-    await pull(await remote.restart(), f"{registry.host}/app")
-    assert registry.asked(image.layers[0]) == []
-
-
-# -- leaving ----------------------------------------------------------------------------------------------------------
-
-
-async def test_a_client_that_leaves_stops_the_pull(remote: Remote, registry: FakeRegistry) -> None:
-    image = registry.add_image("app", "latest", BASE)
-    release = asyncio.Event()
-    registry.fail(image.layers[0], fake.hold(release, 10))
-    messages = remote.puller.pull(parse(f"{registry.host}/app"))
-    async for message in messages:
-        if message["status"] == "Downloading":
-            break
-    await messages.aclose()  # type: ignore[attr-defined]
-    assert len(remote.puller._tasks) == 0
-    assert remote.images.all() == []
-    await pull(remote, f"{registry.host}/app")
-    assert remote.images.resolve(f"{registry.host}/app").id == image.config
-
-
-async def test_a_daemon_that_ends_tells_the_client(remote: Remote, registry: FakeRegistry) -> None:
-    image = registry.add_image("app", "latest", BASE)
-    registry.fail(image.layers[0], fake.hold(asyncio.Event(), 10))
-    messages = aiter(remote.puller.pull(parse(f"{registry.host}/app")))
-    await anext(messages)
-    await remote.puller.close()
-    with pytest.raises(SystemFault, match="was cancelled"):
-        while True:
-            await anext(messages)
-
-
-async def test_two_pulls_of_one_image_at_once(remote: Remote, registry: FakeRegistry) -> None:
-    image = registry.add_image("app", "latest", BASE, TOP)
-    registry.fail(image.layers[0], fake.slow(20, 0.01))
-    await asyncio.gather(*(pull(remote, f"{registry.host}/app") for _ in range(3)))
-    assert [len(registry.asked(layer)) for layer in image.layers] == [1, 1]
-    assert len(remote.images.all()) == 1

@@ -9,6 +9,7 @@ from havre.image.remote.config import Endpoint
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.repository import Repository
 from tests.fakes import registry as fake
+from tests.fakes import registry_faults as faults
 from tests.fakes.registry import FakeRegistry
 from tests.unit.image_remote.conftest import Remote
 
@@ -36,7 +37,7 @@ async def test_a_manifest_comes_as_it_is(remote: Remote, registry: FakeRegistry)
 
 async def test_a_manifest_by_digest_is_verified(remote: Remote, registry: FakeRegistry) -> None:
     digest = registry.add_manifest("a/b", None, b'{"schemaVersion": 2}')
-    registry.fail("/manifests/", fake.corrupt())
+    registry.fail("/manifests/", faults.corrupt())
     with pytest.raises(RemoteFailure, match=f"manifest verification failed for digest {digest}"):
         await (await opened(remote, registry)).manifest(digest)
 
@@ -54,7 +55,7 @@ async def test_what_is_missing_is_not_asked_for_twice(remote: Remote, registry: 
     assert len(registry.asked("/manifests/")) == 1
 
 
-@pytest.mark.parametrize("fault", [fake.status(500), fake.status(503), fake.cut(0), fake.status(429)])
+@pytest.mark.parametrize("fault", [faults.status(500), faults.status(503), faults.cut(0), faults.status(429)])
 async def test_what_may_pass_is_tried_again(remote: Remote, registry: FakeRegistry, fault: fake.Fault) -> None:
     registry.add_manifest("a/b", "latest", b"{}")
     registry.fail("/manifests/", fault, times=2)
@@ -65,9 +66,9 @@ async def test_what_may_pass_is_tried_again(remote: Remote, registry: FakeRegist
 async def test_a_registry_may_ask_for_patience_within_bounds(remote: Remote, registry: FakeRegistry) -> None:
     registry.add_manifest("a/b", "latest", b"{}")
     repository = await opened(remote, registry)
-    registry.fail("/manifests/", fake.status(429, Retry_After="0"))
+    registry.fail("/manifests/", faults.status(429, Retry_After="0"))
     assert (await repository.manifest("latest"))[0] == b"{}"
-    registry.fail("/manifests/", fake.refuse(429, "TOOMANYREQUESTS", "pull rate limit reached", Retry_After="86400"))
+    registry.fail("/manifests/", faults.refuse(429, "TOOMANYREQUESTS", "pull rate limit reached", Retry_After="86400"))
     with pytest.raises(RemoteFailure, match=r"^toomanyrequests: pull rate limit reached$"):
         await repository.manifest("latest")
     assert len(registry.asked("/manifests/")) == 3
@@ -135,7 +136,7 @@ async def test_a_token_that_is_refused_is_replaced_once(remote: Remote, registry
     await repository.manifest("latest")
     assert len(registry.asked("/token")) == 2
     challenge = f'Bearer realm="{registry.token_realm}"'
-    registry.fail("/manifests/", fake.refuse(401, "UNAUTHORIZED", "no", WWW_Authenticate=challenge), 9)
+    registry.fail("/manifests/", faults.refuse(401, "UNAUTHORIZED", "no", WWW_Authenticate=challenge), 9)
     with pytest.raises(RemoteFailure, match="unauthorized: no"):
         await repository.manifest("latest")
 
@@ -167,7 +168,7 @@ async def test_a_registry_token_is_used_as_it_is(remote: Remote, registry: FakeR
 async def test_a_scope_that_is_refused_is_docker_s_access_denied(remote: Remote, registry: FakeRegistry) -> None:
     registry.ask_for_token()
     challenge = f'Bearer realm="{registry.token_realm}",error="insufficient_scope"'
-    registry.fail("/manifests/", fake.refuse(401, "UNAUTHORIZED", "who are you", WWW_Authenticate=challenge), 9)
+    registry.fail("/manifests/", faults.refuse(401, "UNAUTHORIZED", "who are you", WWW_Authenticate=challenge), 9)
     with pytest.raises(RemoteFailure) as caught:
         await (await opened(remote, registry)).manifest("latest")
     assert caught.value.text == "denied: requested access to the resource is denied"
@@ -186,7 +187,7 @@ async def test_token_servers_may_answer_nonsense(
     remote: Remote, registry: FakeRegistry, answer: bytes, text: str
 ) -> None:
     registry.ask_for_token()
-    registry.fail("/token", fake.replace_body(lambda _: answer))
+    registry.fail("/token", faults.replace_body(lambda _: answer))
     with pytest.raises(RemoteFailure, match=text):
         await (await opened(remote, registry)).manifest("latest")
 
@@ -211,7 +212,7 @@ async def test_credentials_do_not_follow_to_another_host(
 ) -> None:
     registry.credentials = ("me", "secret")
     digest = other.add_blob(b"layer")
-    registry.fail("/blobs/", fake.redirect(f"http://{other.host}{{path}}?X-Signature=a%2Fb%3D"), times=2)
+    registry.fail("/blobs/", faults.redirect(f"http://{other.host}{{path}}?X-Signature=a%2Fb%3D"), times=2)
     repository = await opened(remote, registry, ME)
     assert await read(repository, digest) == (200, b"layer")
     assert await read(repository, digest, 2) == (206, b"yer")
@@ -225,7 +226,7 @@ async def test_credentials_do_not_follow_to_another_host(
 async def test_credentials_stay_within_the_host(remote: Remote, registry: FakeRegistry) -> None:
     registry.credentials = ("me", "secret")
     digest = registry.add_blob(b"layer")
-    registry.fail("/first/", fake.redirect(f"/v2/a/b/blobs/{digest}"))
+    registry.fail("/first/", faults.redirect(f"/v2/a/b/blobs/{digest}"))
     repository = await opened(remote, registry, ME, path="first")
     assert await read(repository, digest) == (200, b"layer")
 
@@ -233,21 +234,21 @@ async def test_credentials_stay_within_the_host(remote: Remote, registry: FakeRe
 async def test_credentials_do_not_come_back(remote: Remote, registry: FakeRegistry, other: FakeRegistry) -> None:
     registry.credentials = ("me", "secret")
     digest = registry.add_blob(b"layer")
-    registry.fail("/blobs/", fake.redirect(f"http://{other.host}{{path}}"))
-    other.fail("/blobs/", fake.redirect(f"http://{registry.host}{{path}}"))
+    registry.fail("/blobs/", faults.redirect(f"http://{other.host}{{path}}"))
+    other.fail("/blobs/", faults.redirect(f"http://{registry.host}{{path}}"))
     with pytest.raises(RemoteFailure, match="unauthorized"):
         await read(await opened(remote, registry, ME), digest)
 
 
 @pytest.mark.parametrize("location", ["", "ftp://x/y", "file:///etc/shadow", "http://[x"])
 async def test_a_redirect_must_lead_to_an_address(remote: Remote, registry: FakeRegistry, location: str) -> None:
-    registry.fail("/blobs/", fake.redirect(location))
+    registry.fail("/blobs/", faults.redirect(location))
     with pytest.raises(RemoteFailure, match="redirects to"):
         await read(await opened(remote, registry), fake.digest(b""))
 
 
 async def test_redirects_end(remote: Remote, registry: FakeRegistry) -> None:
-    registry.fail("/blobs/", fake.redirect("{path}"), times=99)
+    registry.fail("/blobs/", faults.redirect("{path}"), times=99)
     with pytest.raises(RemoteFailure, match="stopped after 10 redirects"):
         await read(await opened(remote, registry), fake.digest(b""))
     assert len(registry.asked("/blobs/")) == 11

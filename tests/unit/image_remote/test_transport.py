@@ -12,7 +12,7 @@ from havre.image.remote.config import Endpoint
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.proxies import Proxies, Proxy
 from havre.image.remote.transport import Transport, open_session
-from tests.fakes import registry as fake
+from tests.fakes import registry_faults as faults
 from tests.fakes.registry import FakeRegistry, serving
 
 
@@ -121,7 +121,7 @@ async def test_a_host_nobody_knows(session: aiohttp.ClientSession) -> None:
 
 
 async def test_silence_is_a_failure_that_may_pass(registry: FakeRegistry) -> None:
-    registry.fail("/v2/", fake.slow(1, 2.0))
+    registry.fail("/v2/", faults.slow(1, 2.0))
     timeout = aiohttp.ClientTimeout(total=None, sock_read=0.1)
     async with aiohttp.ClientSession(timeout=timeout) as impatient:
         transport = Transport(impatient)
@@ -136,14 +136,14 @@ async def test_silence_is_a_failure_that_may_pass(registry: FakeRegistry) -> Non
 async def test_signatures_in_addresses_stay_out_of_messages(
     session: aiohttp.ClientSession, registry: FakeRegistry
 ) -> None:
-    registry.fail("/v2/", fake.redirect("http://127.0.0.1:1/blob?X-Signature=secret"))
+    registry.fail("/v2/", faults.redirect("http://127.0.0.1:1/blob?X-Signature=secret"))
     with pytest.raises(RemoteFailure) as caught:
         await status(Transport(session), Endpoint(f"http://{registry.host}"))
     assert caught.value.text.startswith('Get "http://127.0.0.1:1/blob": dial tcp')
 
 
 async def test_no_cookies_are_kept(session: aiohttp.ClientSession, registry: FakeRegistry) -> None:
-    registry.fail("/v2/", fake.status(200, Set_Cookie="a=b; Path=/"))
+    registry.fail("/v2/", faults.status(200, Set_Cookie="a=b; Path=/"))
     for _ in range(2):
         assert await status(Transport(session), Endpoint(f"http://{registry.host}")) == 200
     assert not any("Cookie" in seen.headers for seen in registry.requests)
