@@ -127,6 +127,20 @@ def test_recovery_leaves_the_rest_alone(make: Callable[[], VolumeDriver]) -> Non
     assert (driver.path("data") / "file").read_text() == "kept"
 
 
+def test_recovery_takes_an_empty_one_without_a_record(make: Callable[[], VolumeDriver], tmp_path: Path) -> None:
+    make().create("cut-short")
+    make().recover(frozenset())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recovery_loses_no_files_without_a_record(make: Callable[[], VolumeDriver]) -> None:
+    driver = make()
+    driver.create("data")
+    (driver.path("data") / "file").write_text("somebody's")
+    make().recover(frozenset())
+    assert (driver.path("data") / "file").read_text() == "somebody's"
+
+
 def test_usage_counts_a_file_once(driver: VolumeDriver) -> None:
     driver.create("data")
     root = driver.path("data")

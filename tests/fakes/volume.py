@@ -43,6 +43,9 @@ class FakeVolumeDriver:
                 hidden.rename(self.path(name))
             else:
                 _delete(hidden)
+        for path in list(self._root.iterdir()):
+            if path.name not in names and not any(path.iterdir()):
+                path.rmdir()
         for name in names:
             self.create(name)
 

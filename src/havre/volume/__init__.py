@@ -39,7 +39,10 @@ class VolumeDriver(Protocol):
         """Delete what ``take_away`` has hidden under this name. Blocks, for long when there are many files."""
 
     def recover(self, names: frozenset[str]) -> None:
-        """Bring back what is hidden but still in ``names`` (the records), and delete what is hidden and not."""
+        """Bring back what is hidden but still in ``names`` (the records), and delete what is hidden and not.
+
+        An empty volume that no record names is deleted too: its making was cut short.
+        """
 
     def usage(self, name: str) -> int:
         """Bytes in the volume's files, each counted once however many links it has. Blocks."""

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from havre.errors import InvalidParameter, Unsupported
@@ -67,6 +68,13 @@ class LocalDriver:
                 log.info("volume %s: its removal was interrupted, it is back", name)
             else:
                 shutil.rmtree(hidden, ignore_errors=True)
+        for home in list(self._volumes.iterdir()):
+            if home.name not in names:
+                # Made for a record that was never written, unless somebody put files there: those are not ours to lose.
+                with suppress(OSError):
+                    (home / "_data").rmdir()
+                with suppress(OSError):
+                    home.rmdir()
         for name in names:
             self.create(name)
 
