@@ -249,13 +249,15 @@ class BlobStore:
                 del self._turns[digest]
 
     def _write_small(self, path: Path, data: bytes) -> None:
-        # By way of the ingest directory, which the next start empties should this be the end.
-        partial = self.stage()
-        try:
-            partial.write(data)
-            self._publish(partial, path)
-        finally:
-            partial.discard()
+        # Not beside its final place: what a killed daemon leaves half written is cleared away from the ingest
+        # directory.
+        with self.stage() as staged:
+            try:
+                staged.write(data)
+                self._publish(staged, path)
+            except BaseException:
+                staged.discard()
+                raise
 
     def _publish(self, partial: Partial, final: Path) -> None:
         partial.sync()
