@@ -28,6 +28,8 @@ MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 _READ_HIGH, _READ_LOW = 256 * 1024, 64 * 1024
 _WRITE_HIGH, _WRITE_LOW = 1024 * 1024, 256 * 1024
 _GATHER = 128 * 1024
+# Two writes closer than this belong to much output: then fewer, larger sends spare both ends work.
+_BUSY_SECONDS = 0.001
 # How long a client may go on sending after our end of the stream is out, before the connection is closed on it.
 _LINGER_SECONDS = 5.0
 
@@ -44,6 +46,7 @@ class RawStream(asyncio.Protocol):
         self._incoming_size = len(early)
         self._outgoing: list[bytes] = []
         self._outgoing_size = 0
+        self._flushed_at = 0.0
         self._ended = False
         self._lost = False
         self._closed = False
@@ -78,7 +81,7 @@ class RawStream(asyncio.Protocol):
         if self._lost or self._closed:
             raise ConnectionResetError("the connection is closed")
         if not self._outgoing:
-            self._loop.call_soon(self._flush)
+            self._flush_soon()
         self._outgoing.append(data)
         self._outgoing_size += len(data)
         if self._outgoing_size >= _GATHER:
@@ -167,8 +170,16 @@ class RawStream(asyncio.Protocol):
             self._hangup.register(sock.fileno(), 0)
             self._loop.add_reader(self._hangup.fileno(), self._transport.abort)
 
+    def _flush_soon(self) -> None:
+        """Send at the end of this turn of the loop; in the middle of much output, once a millisecond."""
+        if self._loop.time() - self._flushed_at < _BUSY_SECONDS:
+            self._loop.call_later(_BUSY_SECONDS, self._flush)
+        else:
+            self._loop.call_soon(self._flush)
+
     def _flush(self) -> None:
         if self._outgoing:
+            self._flushed_at = self._loop.time()
             data = self._outgoing[0] if len(self._outgoing) == 1 else b"".join(self._outgoing)
             self._outgoing.clear()
             self._outgoing_size = 0
