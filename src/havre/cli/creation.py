@@ -59,7 +59,7 @@ def create(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> str:
 
 
 def _post(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> dict[str, Any]:
-    query = {"name": args.name or None, "platform": _platform(args.platform)}
+    query = {"name": args.name or None, "platform": _platform(args, ctx)}
     with trace.step("create") as step:
         try:
             response = ctx.client.post("/containers/create", query, body)
@@ -77,7 +77,8 @@ def _lacks_image(error: ApiError) -> bool:
     return error.status == 404 and "such image" in error.message.lower()
 
 
-def _platform(text: str) -> str | None:
+def _platform(args: Args, ctx: Context) -> str | None:
+    text = args.platform or ctx.environ.get("DOCKER_DEFAULT_PLATFORM", "")
     if not text:
         return None
     from havre.cli.platformflag import as_query
@@ -90,7 +91,7 @@ def _pull(args: Args, ctx: Context, image: str, trace: Trace) -> None:
     from havre.cli.pulling import pull
 
     with trace.step("pull"):
-        pull(ctx, image, _platform(args.platform), args.quiet)
+        pull(ctx, image, _platform(args, ctx), args.quiet)
 
 
 def _familiar(image: str) -> str:

@@ -44,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command line (``sys.argv`` if none is given) → the exit code: the command's own; 125 wrong flags; 1 any
     other failure; 130 interrupted; 141 nobody reads our output.
     """
+    _open_streams()
     code: int
     try:
         code = _main(sys.argv[1:] if argv is None else argv)
@@ -59,6 +60,16 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = NOBODY_READS
     return code
+
+
+def _open_streams() -> None:
+    """A program may be started with its output closed (``>&-``); Python then has None for it, and nothing to
+    write to.
+    """
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def global_parser() -> Parser:

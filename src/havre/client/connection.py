@@ -63,6 +63,8 @@ def _connect_tcp(endpoint: Endpoint) -> Socket:
 
     stream = socket.create_connection((endpoint.name, endpoint.port), timeout=CONNECT_TIMEOUT)
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # An attached container may be silent for hours; a daemon that vanished shall be noticed nevertheless.
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if endpoint.tls is None:
         stream.settimeout(None)
         return stream

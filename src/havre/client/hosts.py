@@ -31,6 +31,13 @@ class Endpoint:
         self.port = port
         self.tls = tls
 
+    @property
+    def authority(self) -> str:
+        """What an HTTP request says of the host it is for."""
+        if self.path:
+            return "localhost"
+        return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
+
 
 def parse_host(text: str, tls: TlsFiles | None = None) -> Endpoint:
     """``unix:///path``, ``tcp://name[:port]``, ``http://``, ``https://``, or ``name:port``.

@@ -198,7 +198,7 @@ class Client:
         extra: Mapping[str, str],
     ) -> bytes:
         headers = {
-            "Host": self.endpoint.name or "localhost",
+            "Host": self.endpoint.authority,
             "User-Agent": f"havre/{__version__} ({sys.platform})",
             **self._headers,
         }

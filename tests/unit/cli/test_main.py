@@ -159,6 +159,13 @@ def test_interrupted(havre: Havre, daemon: FakeDaemon) -> None:
     assert (process.returncode, out, err) == (130, b"", b"")
 
 
+def test_closed_streams_are_no_accident(havre: Havre) -> None:
+    program = f"{sys.executable} -m havre.cli.main --version"
+    for redirection in (">&-", "2>&-", ">&- 2>&- <&-"):
+        done = subprocess.run(["sh", "-c", f"{program} {redirection}"], env=havre.environment(), capture_output=True)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_lines_are_wrapped_like_pflags(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("havre.cli.help._columns", lambda: 80)
     text = 'Set the logging level ("debug", "info", "warn", "error", "fatal")'

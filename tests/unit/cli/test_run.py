@@ -179,6 +179,11 @@ def test_a_missing_image_is_pulled(havre: Havre, daemon: FakeDaemon, container: 
     assert len(daemon.asked("POST", "/containers/create")) == 2
 
 
+def test_the_default_platform_of_the_environment(havre: Havre, daemon: FakeDaemon, container: Container) -> None:
+    assert havre("run", "busybox", env={"DOCKER_DEFAULT_PLATFORM": "linux/aarch64"}).code == 0
+    assert daemon.requests[0].one("platform") == "linux/arm64"
+
+
 def test_quiet_pulls_say_nothing(havre: Havre, daemon: FakeDaemon, container: Container) -> None:
     missing(daemon)
     daemon.on("POST", "/images/create", chunks=[b'{"status": "Pulling"}'])

@@ -33,6 +33,12 @@ def test_tcp(text: str, name: str, port: int) -> None:
     assert (endpoint.name, endpoint.port, endpoint.path) == (name, port, "")
 
 
+def test_what_a_request_says_of_its_host() -> None:
+    assert parse_host("unix:///x").authority == "localhost"
+    assert parse_host("tcp://host:1").authority == "host:1"
+    assert parse_host("tcp://[::1]:1").authority == "[::1]:1"
+
+
 def test_tls_has_a_port_of_its_own_and_https_implies_it() -> None:
     assert parse_host("tcp://host", TlsFiles()).port == 2376
     assert parse_host("https://host").tls is not None
