@@ -1,6 +1,7 @@
 """Atomic, durable files: a reader sees the old content or the new, never a part, also after power loss."""
 
 import os
+import threading
 from pathlib import Path
 
 
@@ -8,7 +9,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, durable: bool = 
     """Replace ``path`` by ``data``: temporary file beside it, fsync (unless not ``durable``), rename, directory
     fsync.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(fd, "wb") as file:
