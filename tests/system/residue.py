@@ -39,7 +39,7 @@ def residue(daemon: Havred, living: frozenset[str] | set[str] = frozenset()) -> 
 def mounts(daemon: Havred) -> list[str]:
     """Mount points below the daemon's roots, as /proc/self/mountinfo has them."""
     points = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    roots = (str(daemon.data_root), str(daemon.exec_root))
+    roots = (f"{daemon.data_root}/", f"{daemon.exec_root}/")
     return [point for point in points if point.startswith(roots)]
 
 
