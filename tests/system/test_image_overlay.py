@@ -10,7 +10,7 @@ import pytest
 from havre.errors import Conflict, SystemFault
 from havre.image.snapshots import Usage
 from havre.image.snapshots.overlay import OverlaySnapshotter, measure
-from havre.kernel import mounts
+from havre.kernel import mounts, overlayfs
 from tests.contract.test_snapshotter import layer, overlay
 
 pytestmark = pytest.mark.system
@@ -98,6 +98,22 @@ async def test_the_root_directory_is_like_the_image_s(tmp_path: Path, target: Pa
         await snapshotter.unmount(target)
 
 
+async def test_mounted_again_at_once(tmp_path: Path, target: Path) -> None:
+    async with overlay(tmp_path) as snapshotter:
+        base = await layer(snapshotter, "base", None, a="1")
+        await snapshotter.prepare("container", base)
+        for number in range(20):
+            await snapshotter.mount("container", target)
+            (target / str(number)).write_text("x")
+            await snapshotter.unmount(target)
+            assert os.listdir(target) == []
+        await snapshotter.mount("container", target)
+        assert len(os.listdir(target)) == 21
+        await snapshotter.unmount(target)
+        await snapshotter.remove("container")
+    assert numbers(tmp_path) == {1}
+
+
 async def test_remembered_by_the_next_daemon(tmp_path: Path, target: Path) -> None:
     async with overlay(tmp_path) as snapshotter:
         base = await layer(snapshotter, "base", None, a="1")
@@ -122,7 +138,7 @@ async def test_what_a_killed_daemon_left(tmp_path: Path, monkeypatch: pytest.Mon
         await snapshotter.prepare("lost", base)
         number = snapshotter.all()["lost"].number
         # Killed after the record was dropped, before the files were deleted.
-        monkeypatch.setattr(OverlaySnapshotter, "_delete", lambda *_: None)
+        monkeypatch.setattr(OverlaySnapshotter, "_delete_later", lambda *_: None)
         await snapshotter.remove("lost")
         monkeypatch.undo()
         # Killed before the record was made.
@@ -139,6 +155,34 @@ async def test_what_a_killed_daemon_left(tmp_path: Path, monkeypatch: pytest.Mon
         assert (await snapshotter.prepare("new", base)).number == 78
         await snapshotter.remove("new")
     assert numbers(tmp_path) == {1}
+
+
+async def test_killed_while_it_was_probing(tmp_path: Path) -> None:
+    merged = tmp_path / "data/snapshots/probe/merged"
+    merged.mkdir(parents=True)
+    (tmp_path / "data/snapshots/probe/lower").mkdir()
+    for _ in range(2):
+        mounts.bind(tmp_path, merged)
+    async with overlay(tmp_path):
+        assert numbers(tmp_path) == set()
+    assert tmp_path.exists() and not mounts.is_mounted(merged)
+
+
+async def test_a_file_system_that_cannot(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    mounts.mount("proc", root, "ramfs")
+    try:
+        (root / "data/snapshots").mkdir(parents=True)
+        for name in ("lower", "upper", "work"):
+            (tmp_path / name).mkdir()
+        overlayfs.mount_stack(root / "data/snapshots", [tmp_path / "lower"], tmp_path / "upper", tmp_path / "work")
+        with pytest.raises(SystemFault, match="cannot hold overlay snapshots"):
+            async with overlay(root):
+                pass
+    finally:
+        mounts.unmount_all(root / "data/snapshots")
+        mounts.unmount(root, detach=True)
 
 
 async def test_removal_does_not_follow_what_a_container_made(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import msgspec
 
-from havre.errors import HavreError, InvalidParameter, NotFound
+from havre.errors import Conflict, HavreError, InvalidParameter, NotFound
 from havre.image import config as configs
 from havre.image import digest as digests
 from havre.image.blobs import BlobStore
@@ -249,19 +249,23 @@ class ImageStore:
         To be called when a container's snapshot has gone. Does nothing while an image is being put together: the next
         call sees to it.
         """
-        if self._holds:
-            return []
-        used = {chain_id for image in self._images.values() for chain_id in image.chain_ids}
         removed: list[str] = []
-        while True:
-            snapshots = self._snapshotter.all()
-            parents = {snapshot.parent for snapshot in snapshots.values()}
-            unused = [s.key for s in snapshots.values() if s.committed and s.key not in used and s.key not in parents]
-            if not unused:
-                return removed
-            for key in unused:
+        while (key := self._unused_layer()) is not None:
+            try:
                 await self._snapshotter.remove(key)
-            removed.extend(unused)
+            except (Conflict, NotFound):  # taken up, or taken away, by somebody else meanwhile
+                break
+            removed.append(key)
+        return removed
+
+    def _unused_layer(self) -> str | None:
+        """A layer that nothing needs now, none while an image is being put together."""
+        if self._holds:
+            return None
+        used = {chain_id for image in self._images.values() for chain_id in image.chain_ids}
+        snapshots = self._snapshotter.all().values()
+        parents = {snapshot.parent for snapshot in snapshots}
+        return next((s.key for s in snapshots if s.committed and s.key not in used and s.key not in parents), None)
 
     async def abandon(self, blobs: Iterable[str]) -> None:
         """Clear away after an image that came to nothing: layers without an image, and ``blobs`` no image has."""

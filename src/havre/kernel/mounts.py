@@ -142,6 +142,12 @@ def unmount(path: str | os.PathLike[str], detach: bool = False) -> None:
         raise _error(path)
 
 
+def unmount_all(path: str | os.PathLike[str]) -> None:
+    """Take away whatever is mounted at ``path``, however often; nothing happens when there is nothing."""
+    while is_mounted(path):
+        unmount(path, detach=True)
+
+
 def mountinfo() -> list[MountInfo]:
     """Every mount of this process's mount namespace, oldest first."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:

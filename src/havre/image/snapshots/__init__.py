@@ -61,7 +61,10 @@ class Snapshotter(Protocol):
         """
 
     async def unmount(self, target: Path) -> None:
-        """Take the mount at ``target`` away; nothing happens when there is none."""
+        """Take the mount at ``target`` away at once; nothing happens when there is none.
+
+        What was written in it goes to disk in the background, as at any other time.
+        """
 
     async def remove(self, key: str) -> None:
         """Forget the snapshot at once and delete its files in the background, surely, even if the daemon is killed."""

@@ -10,10 +10,11 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 
-from havre.errors import Conflict, NotFound
+from havre.errors import Conflict, NotFound, SystemFault
 from havre.image.snapshots import Snapshot, Usage
 from havre.kernel import mounts, overlayfs
 from havre.kernel.inodeflags import spread_subdirectories
@@ -35,11 +36,16 @@ class OverlaySnapshotter:
         self._snapshots: dict[str, Snapshot] = {}
         self._children: dict[str, int] = {}
         self._mounted: dict[str, set[Path]] = {}
+        self._going: dict[str, asyncio.Task[None]] = {}
         self._next = 1
         self._tasks = TaskOwner("snapshots")
+        # Deleting may take long: it keeps to one thread, and leaves those of the loop alone.
+        self._deleting = ThreadPoolExecutor(max_workers=1, thread_name_prefix="havre-delete")
+        self._unmounting = ThreadPoolExecutor(max_workers=4, thread_name_prefix="havre-unmount")
 
     async def start(self) -> None:
         spread_subdirectories(self._root)
+        await asyncio.to_thread(self._probe)
         for snapshot in await self._db.read(_load):
             self._add(snapshot)
         known = {snapshot.number for snapshot in self._snapshots.values()}
@@ -50,10 +56,12 @@ class OverlaySnapshotter:
             await self._forget(snapshot)
         self._learn_mounts()
         for number in found - known:
-            self._tasks.start(asyncio.to_thread(self._delete, number), f"delete {number}")
+            self._delete_later(number)
 
     async def close(self) -> None:
         await self._tasks.drain()
+        self._deleting.shutdown()
+        self._unmounting.shutdown()
 
     async def prepare(self, key: str, parent: str | None) -> Snapshot:
         if key in self._snapshots:
@@ -69,7 +77,7 @@ class OverlaySnapshotter:
             await self._db.write(lambda connection: _insert(connection, snapshot))
         except BaseException:
             self._drop(snapshot)
-            self._tasks.start(asyncio.to_thread(self._delete, snapshot.number), f"delete {snapshot.number}")
+            self._delete_later(snapshot.number)
             raise
         return snapshot
 
@@ -86,6 +94,9 @@ class OverlaySnapshotter:
         return committed
 
     async def mount(self, key: str, target: Path, readonly: bool = False) -> None:
+        # Two overlays must not work in one directory at the same time.
+        if (going := self._going.get(key)) is not None:
+            await asyncio.wait([going])
         snapshot = self._get(key)
         if snapshot.committed and not readonly:
             raise Conflict(f"snapshot {key} is committed and can only be mounted readonly")
@@ -101,15 +112,25 @@ class OverlaySnapshotter:
         self._mounted.setdefault(key, set()).add(target)
 
     async def unmount(self, target: Path) -> None:
-        try:
-            await asyncio.to_thread(mounts.unmount, target)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOENT):
-                raise
-        for key, targets in list(self._mounted.items()):
-            targets.discard(target)
-            if not targets:
+        keys = [key for key, targets in self._mounted.items() if target in targets]
+        for key in keys:
+            self._mounted[key].discard(target)
+            if not self._mounted[key]:
                 del self._mounted[key]
+        try:
+            fd = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            mounts.unmount(target, detach=True)
+        except OSError as error:
+            os.close(fd)
+            if error.errno != errno.EINVAL:  # nothing was mounted there
+                raise
+            return
+        # With the last reference the kernel writes out the whole file system below, which nobody here waits for.
+        task = self._tasks.start(self._let_go(fd, keys), f"unmount {target}")
+        self._going.update(dict.fromkeys(keys, task))
 
     async def remove(self, key: str) -> None:
         snapshot = self._get(key)
@@ -118,7 +139,7 @@ class OverlaySnapshotter:
         if self._mounted.get(key):
             raise Conflict(f"snapshot {key} is mounted")
         await self._forget(snapshot)
-        self._tasks.start(asyncio.to_thread(self._delete, snapshot.number), f"delete {snapshot.number}")
+        self._delete_later(snapshot.number)
 
     async def usage(self, key: str) -> Usage:
         snapshot = self._get(key)
@@ -161,6 +182,28 @@ class OverlaySnapshotter:
             os.chown(fs, below.st_uid, below.st_gid)
             os.chmod(fs, below.st_mode & 0o7777)
 
+    async def _let_go(self, fd: int, keys: list[str]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._unmounting, os.close, fd)
+        for key in keys:
+            self._going.pop(key, None)
+
+    def _probe(self) -> None:
+        """Make sure, before anything is stored, that this kernel mounts overlays on this file system."""
+        probe = self._root / "probe"
+        lower, upper, work, merged = (probe / name for name in ("lower", "upper", "work", "merged"))
+        if probe.exists():  # a daemon was killed in here
+            mounts.unmount_all(merged)
+        try:
+            for directory in (lower, upper, work, merged):
+                directory.mkdir(parents=True, exist_ok=True)
+            overlayfs.mount_stack(merged, [lower], upper, work)
+            mounts.unmount(merged)
+            os.setxattr(upper, overlayfs.OPAQUE, b"y")
+        except OSError as error:
+            raise SystemFault(f"the data root cannot hold overlay snapshots: {error}") from None
+        finally:
+            remove_tree(probe)
+
     def _learn_mounts(self) -> None:
         """Find the mounts an earlier daemon made: their upper directory (or root) lies below ours."""
         by_number = {str(snapshot.number): key for key, snapshot in self._snapshots.items()}
@@ -193,8 +236,11 @@ class OverlaySnapshotter:
             self._add(snapshot)
             raise
 
-    def _delete(self, number: int) -> None:
-        remove_tree(self._root / str(number))
+    def _delete_later(self, number: int) -> None:
+        self._tasks.start(self._delete(number), f"delete {number}")
+
+    async def _delete(self, number: int) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._deleting, remove_tree, self._root / str(number))
 
 
 def measure(directory: Path) -> Usage:
