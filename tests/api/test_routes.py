@@ -44,7 +44,11 @@ def test_routes_have_the_minimum_versions_of_dockerd(spec: Path) -> None:
                     assert route.since >= since, route
 
 
-@pytest.mark.parametrize("route", [route for route in routes.SWARM if route.handler is routes.NO_SWARM], ids=str)
+@pytest.mark.parametrize(
+    "route",
+    [route for route in routes.SWARM if route.handler is routes.NO_SWARM],
+    ids=lambda route: f"{route.method} {route.path}",
+)
 async def test_swarm_is_answered_as_outside_of_one(client: Client, route: object) -> None:
     method, path = route.method, route.path.replace("{name}", "x")  # type: ignore[attr-defined]
     answer = await client.call(method, path)
