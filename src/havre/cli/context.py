@@ -68,6 +68,8 @@ class Context:
 
         endpoint = resolve(self.options, self.config, self.environ)
         version = self.environ.get("DOCKER_API_VERSION", "").removeprefix("v") or None
+        if version is None and self._client is not None and self._client.settled:
+            version = self._client.version
         headers = {name: str(value) for name, value in self.config.table("HttpHeaders").items()}
         headers.pop("User-Agent", None)
         return Client(endpoint, version, headers)

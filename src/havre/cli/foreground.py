@@ -9,6 +9,7 @@ from havre.cli import terminal
 from havre.cli.signals import SignalRelay
 from havre.cli.stream import Attachment, Detached
 from havre.cli.waiting import Waiter, condition
+from havre.client.errors import ApiError
 from havre.client.query import quote
 
 TYPE_CHECKING = False
@@ -59,12 +60,10 @@ class Foreground:
             waiter = Waiter(ctx.client, self._container, condition(self._remove))
             try:
                 start()
-            except BaseException:
-                if not self._remove:
-                    waiter.close()
-                else:
+            except ApiError:
+                if self._remove:
                     # The daemon removes what it could not start; the name shall be free again when we return.
-                    waiter.result(ctx)
+                    waiter.removed()
                 raise
             signals.resize_now()
             join = Attachment(

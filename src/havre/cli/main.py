@@ -59,6 +59,9 @@ def main(argv: list[str] | None = None) -> int:
         # Whoever read our output is gone. Point stdout away so that the interpreter's last flush does not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = NOBODY_READS
+    except OSError as error:
+        # What is left is our own end: a full disk, a terminal that went away.
+        code = _fail(f"havre: {error}", 1)
     return code
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from havre.client.response import Response
 
 ENGINE_FAILURE = 125
+REMOVAL_PATIENCE = 10.0
 
 
 class Waiter:
@@ -27,13 +28,24 @@ class Waiter:
 
         try:
             answer = self._response.json()
-        except (ProtocolError, OSError) as error:
+        except ProtocolError as error:
             ctx.err.write(f"error waiting for container: {error}\n")
             return ENGINE_FAILURE
         if failure := answer.get("Error"):
             ctx.err.write(f"Error waiting for container: {failure.get('Message', '')}\n")
             return ENGINE_FAILURE
         return int(answer.get("StatusCode", 0))
+
+    def removed(self) -> None:
+        """After a start that failed: wait until the daemon has removed the container (``--rm``), within reason."""
+        from havre.client.errors import ProtocolError
+
+        self._response.limit(REMOVAL_PATIENCE)
+        try:
+            self._response.read()
+        except ProtocolError:
+            # It is not gone in time; what the user has to know is why the start failed.
+            pass
 
     def close(self) -> None:
         self._response.close()

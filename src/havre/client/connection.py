@@ -80,28 +80,27 @@ def _connect_tcp(endpoint: Endpoint) -> Socket:
 
 
 class Connection:
-    """A stream with a read buffer. Everything read here is bounded by the caller: the other end is not trusted."""
+    """A stream with a read buffer. Everything read here is bounded by the caller: the other end is not trusted.
+
+    A stream that breaks ends like one that was closed: the reader knows what is missing. ``whole`` is False when a
+    request was not sent to its end, so that no other can follow on this connection.
+    """
 
     def __init__(self, stream: Socket) -> None:
         self.stream = stream
         self.buffer = bytearray()
-        self.eof = False
+        self.whole = True
 
     def fill(self) -> bool:
         """Read once into the buffer; False at the end of the stream."""
-        data = self.stream.recv(_READ)
-        if not data:
-            self.eof = True
-            return False
+        data = self._receive(_READ)
         self.buffer += data
-        return True
+        return bool(data)
 
     def take(self, size: int) -> bytes:
         """Take up to ``size`` bytes, at least one; b"" only at the end of the stream."""
         if not self.buffer:
-            data = self.stream.recv(min(size, _READ))
-            self.eof = not data
-            return data
+            return self._receive(min(size, _READ))
         data = bytes(memoryview(self.buffer)[:size])
         del self.buffer[:size]
         return data
@@ -123,3 +122,9 @@ class Connection:
 
     def close(self) -> None:
         self.stream.close()
+
+    def _receive(self, size: int) -> bytes:
+        try:
+            return self.stream.recv(size)
+        except OSError:
+            return b""

@@ -31,7 +31,7 @@ class Client:
     """Talks to one daemon. Paths are without the version (``/containers/json``), their parts quoted by the caller
     (``havre.client.query.quote``); ``query`` is encoded as ``havre.client.query.encode`` says; ``body`` travels as
     JSON, ``stream`` as it is, in chunks. Answers of 400 and above raise ApiError, a daemon out of reach
-    DaemonUnreachable.
+    DaemonUnreachable. ``version`` is the API version in force, ``settled`` once the daemon is known to speak it.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Client:
     ) -> None:
         self.endpoint = endpoint
         self.version = version or versions.MAX
-        self._settled = version is not None
+        self.settled = version is not None
         self._headers = dict(headers or {})
         self._idle: Connection | None = None
 
@@ -103,7 +103,7 @@ class Client:
 
     def settle_version(self) -> str:
         """Agree on the API version now, at the cost of a ping if no request has done so; the version in force."""
-        if not self._settled:
+        if not self.settled:
             self._settle(self.ping().get("api-version", ""))
         return self.version
 
@@ -127,14 +127,14 @@ class Client:
         target = f"{path}?{encode(query)}" if query else path
         payload = None if body is None else dumps(body).encode()
         response = self._exchange(method, f"/v{self.version}{target}", payload, stream, headers or {})
-        if response.status == 400 and not self._settled:
+        if response.status == 400 and not self.settled:
             error = _api_error(response)
             if not self._too_new(error, response.headers):
                 raise error
             response = self._exchange(method, f"/v{self.version}{target}", payload, stream, headers or {})
         if response.status >= 400:
             raise _api_error(response)
-        self._settled = True
+        self.settled = True
         return response
 
     def _too_new(self, error: ApiError, headers: Mapping[str, str]) -> bool:
@@ -150,7 +150,7 @@ class Client:
         except ValueError:
             # A daemon that names no version is left to refuse what it does not know.
             pass
-        self._settled = True
+        self.settled = True
 
     def _exchange(
         self, method: str, target: str, payload: bytes | None, stream: Iterable[bytes] | None, extra: Mapping[str, str]
@@ -166,7 +166,7 @@ class Client:
                     send_chunked(connection, stream)
             except (BrokenPipeError, ConnectionResetError):
                 # The daemon may have answered and closed before reading everything: its answer says why.
-                pass
+                connection.whole = False
             return Response(connection, method, self._release)
         except OSError as error:
             connection.close()
@@ -217,7 +217,7 @@ class Client:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
     def _release(self, connection: Connection, reusable: bool) -> None:
-        if reusable and self._idle is None:
+        if reusable and connection.whole and self._idle is None:
             self._idle = connection
         else:
             connection.close()

@@ -75,6 +75,10 @@ class Response:
         self._release = None
         return self._connection
 
+    def limit(self, seconds: float) -> None:
+        """Let reading the body end, as if it were cut off, when nothing comes for so long."""
+        self._connection.stream.settimeout(seconds)
+
     def close(self) -> None:
         self._finish(False)
 

@@ -30,6 +30,7 @@ def send_chunked(connection: Connection, stream: Iterable[bytes]) -> None:
         stream_socket.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
         if poll.poll(0):
             if not connection.fill() or _refused(connection.buffer):
+                connection.whole = False
                 return
             if len(connection.buffer) > _READ_AHEAD:
                 raise ProtocolError(f"the daemon answered more than {_READ_AHEAD} bytes during an upload")

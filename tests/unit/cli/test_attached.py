@@ -1,5 +1,7 @@
 """``exec``, ``attach``, ``start -a`` and ``logs`` without a terminal."""
 
+from collections.abc import Iterator
+
 import pytest
 from tests.fakes.daemon import Answer, FakeDaemon
 from tests.unit.cli.conftest import CONTAINER, Container, Havre
@@ -134,6 +136,28 @@ def test_logs_of_a_daemon_that_does_not_say(havre: Havre, daemon: FakeDaemon, tt
     daemon.on("GET", "/containers/*/logs", chunks=[b"raw" if tty else frame(STDOUT, b"raw")])
     daemon.on("GET", "/containers/*/json", json={"Config": {"Tty": tty}})
     assert havre("logs", "c").out == "raw"
+
+
+def test_a_daemon_that_dies_while_we_read(havre: Havre, daemon: FakeDaemon) -> None:
+    def die() -> Iterator[bytes]:
+        yield b"some"
+        raise ConnectionResetError
+
+    daemon.on("GET", "/containers/*/logs", chunks=die, headers=RAW)
+    done = havre("logs", "c")
+    assert (done.code, done.out) == (1, "some")
+    assert done.err == "the daemon closed the connection before its chunk size was complete\n"
+
+
+def test_a_daemon_that_dies_while_we_wait(havre: Havre, daemon: FakeDaemon, container: Container) -> None:
+    def die() -> Iterator[bytes]:
+        yield b"\n"
+        raise ConnectionResetError
+
+    daemon.on("POST", "/containers/*/wait", chunks=die)
+    done = havre("run", "busybox")
+    assert done.code == 125
+    assert done.err.startswith("error waiting for container: ")
 
 
 def test_logs_refuses_a_bad_time(havre: Havre) -> None:

@@ -159,6 +159,17 @@ def test_interrupted(havre: Havre, daemon: FakeDaemon) -> None:
     assert (process.returncode, out, err) == (130, b"", b"")
 
 
+def test_a_full_disk_is_said_plainly(havre: Havre) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "havre.cli.main", "--version"],
+            env=havre.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    assert (done.returncode, done.stderr) == (1, b"havre: [Errno 28] No space left on device\n")
+
+
 def test_closed_streams_are_no_accident(havre: Havre) -> None:
     program = f"{sys.executable} -m havre.cli.main --version"
     for redirection in (">&-", "2>&-", ">&- 2>&- <&-"):

@@ -265,6 +265,26 @@ def test_signals_are_forwarded(havre: Havre, daemon: FakeDaemon, container: Cont
     assert daemon.asked("POST", "/containers/*/kill")[0].one("signal") == number.name.removeprefix("SIG")
 
 
+def test_signals_are_forwarded_while_nobody_reads_our_output(
+    havre: Havre, daemon: FakeDaemon, container: Container
+) -> None:
+    block = frame(STDOUT, bytes(65536))
+
+    def flood(stream: Stream) -> None:
+        while not container.ended.is_set():
+            stream.send(block)
+
+    daemon.on("POST", "/containers/*/kill", status=204, before=lambda _: container.ended.set())
+    container.serve(flood)
+    process = havre.start("run", "busybox", "yes")
+    attached(daemon)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    assert container.ended.wait(30)
+    process.communicate(timeout=30)
+    assert daemon.asked("POST", "/containers/*/kill")[0].one("signal") == "TERM"
+
+
 def test_signals_stay_here_without_the_proxy(havre: Havre, daemon: FakeDaemon, container: Container) -> None:
     container.serve(lambda s: s.read_all())
     process = havre.start("run", "-i", "--sig-proxy=false", "busybox")

@@ -107,6 +107,20 @@ def test_a_kept_connection_that_the_daemon_closed(daemon: FakeDaemon, client: Cl
     assert daemon.connections == 2
 
 
+def test_no_request_follows_an_upload_that_was_cut_short(daemon: FakeDaemon, client: Client) -> None:
+    daemon.on("PUT", "/x", json={})
+    daemon.on("GET", "/x", json={})
+
+    def broken() -> Iterator[bytes]:
+        yield b"a"
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError):
+        client.put("/x", stream=broken())
+    client.get("/x").read()
+    assert daemon.trail() == ["GET /x"]
+
+
 def test_nobody_there(tmp_path: Path) -> None:
     host = f"unix://{tmp_path}/none"
     with pytest.raises(DaemonUnreachable) as error:
@@ -188,8 +202,10 @@ def test_an_upload_stops_when_the_daemon_refuses_it(tmp_path: Path) -> None:
             sent += 65536
             yield bytes(65536)
 
+    client = Client(parse_host(f"unix://{tmp_path}/s"), version="1.51")
     with pytest.raises(ApiError, match="full"):
-        Client(parse_host(f"unix://{tmp_path}/s"), version="1.51").put("/x", stream=endless())
+        client.put("/x", stream=endless())
+    assert client._idle is None
     server.join()
     assert sent < 1 << 28
 
