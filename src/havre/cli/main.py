@@ -175,9 +175,9 @@ def _group(command: str, rest: list[str]) -> int:
     if command not in GROUPS:
         return _unknown(command)
     names = [word for word in rest if not word.startswith("-")]
-    if names:
+    if names and names != ["help"]:
         return _unknown(f"{command} {names[0]}")
-    if rest and rest[0] not in ("--help", "-h"):
+    if not names and rest and rest[0] not in ("--help", "-h"):
         return _wrong(FlagError(f"unknown flag: {rest[0].partition('=')[0]}"), "COMMAND", command)
     return _explain(command, Parser())
 

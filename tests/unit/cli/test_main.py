@@ -74,7 +74,7 @@ def test_help_under_the_name_it_was_called_by(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_help_of_a_group(capsys: pytest.CaptureFixture[str], group: str) -> None:
-    for argv in ([group], [group, "--help"], ["help", group]):
+    for argv in ([group], [group, "--help"], [group, "help"], ["help", group]):
         code, out, _ = run(capsys, *argv)
         assert code == 0
         assert out.startswith(f"Usage:  havre {group} COMMAND\n\n{GROUPS[group]}\n\nCommands:\n")
