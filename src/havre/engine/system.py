@@ -30,10 +30,14 @@ _PROXIES = {"HttpProxy": "HTTP_PROXY", "HttpsProxy": "HTTPS_PROXY", "NoProxy": "
 
 
 class ContainerListing(Protocol):
+    """Lists containers, as ``GET /containers/json`` does."""
+
     async def list(self, all: bool, limit: int | None, size: bool, filters: Filters) -> list[Json]: ...
 
 
 class ImageUsage(Protocol):
+    """Knows how many images there are and what they take."""
+
     def count(self) -> int:
         """How many images there are."""
 
@@ -42,6 +46,8 @@ class ImageUsage(Protocol):
 
 
 class VolumeUsage(Protocol):
+    """Knows what volumes take."""
+
     async def disk_usage(self) -> list[Json]: ...
 
 

@@ -35,6 +35,8 @@ class VolumeUsers(Protocol):
 
 
 class EventSink(Protocol):
+    """Who is told what happens."""
+
     def publish(self, type: str, action: str, actor_id: str, attributes: Mapping[str, str] | None = None) -> None: ...
 
 

@@ -103,7 +103,7 @@ class Recovery:
             await self.registry.save(undone)
 
     async def _drop_orphans(self) -> None:
-        """What has no record: bundles, directories, snapshots, anonymous volumes. A create or a remove was cut short."""
+        """What has no record (bundles, directories, snapshots, volumes): a create or a remove was cut short."""
         known = {container.id for container in self.registry}
         await self.volumes.drop_orphans(known)
         for bundle in self.layout.bundles.iterdir():
