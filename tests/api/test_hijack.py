@@ -1,6 +1,7 @@
 """Connections that leave HTTP: attach and exec, byte by byte."""
 
 import asyncio
+import random
 import socket as sockets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -107,6 +108,37 @@ async def test_stdin_cut_anywhere_is_not_lost(socket: Path, engine: FakeEngine) 
         assert (await wire.head())[0] == 101
         assert await wire.rest() == b"stdin<5>"
         await wire.close()
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_requests_cut_anywhere_are_answered_the_same(socket: Path, engine: FakeEngine, seed: int) -> None:
+    """Some may leave HTTP and are refused, some only look so, in their body or because they are not whole yet."""
+    engine.fail("attach.prepare", NotFound("No such container: x"))
+    engine.fail("volumes.create", Conflict("no"))
+    attach = "POST /v1.51/containers/x/attach HTTP/1.1\r\nHost: x\r\n"
+    lookalike = '{"Name":"\\r\\nPOST /containers/x/attach HTTP/1.1"}'
+    create = f"Content-Type: application/json\r\nContent-Length: {len(lookalike)}\r\n\r\n{lookalike}"
+    requests = [
+        ("GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+        (f"{attach}Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n", 404),
+        (f"{attach}\r\n", 404),
+        (f"{attach}Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello", 404),
+        ("POST /containers/attach HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 404),
+        (f"POST /volumes/create HTTP/1.1\r\nHost: x\r\n{create}", 409),
+        ("POST /exec/e/startle HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 404),
+    ]
+    chance = random.Random(seed)
+    chosen = chance.choices(requests, k=12)
+    data = "".join(text for text, _ in chosen).encode()
+    wire = await Wire.open(socket)
+    while data:
+        size = chance.choice((1, 3, 20, 100, 1000))
+        wire.send(data[:size])
+        data = data[size:]
+        await asyncio.sleep(chance.choice((0, 0, 0.001)))
+    async with asyncio.timeout(20):
+        assert [(await wire.answer()).status for _ in chosen] == [status for _, status in chosen]
+    await wire.close()
 
 
 async def test_a_request_that_is_refused_leaves_the_connection_usable(socket: Path, engine: FakeEngine) -> None:

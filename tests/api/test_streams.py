@@ -282,6 +282,36 @@ async def test_a_change_does_not_end_with_its_client(socket: Path, engine: FakeE
     await asyncio.wait_for(finished.wait(), 10)
 
 
+async def test_a_client_that_only_asks_gets_its_answer(socket: Path, engine: FakeEngine) -> None:
+    """``printf … | nc -N`` closes its half right behind the request."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def inspect() -> dict[str, Any]:
+        begun.set()
+        await go.wait()
+        return {"Id": "x"}
+
+    engine.answer("listing.inspect", lambda **_: inspect())
+    wire = await Wire.open(socket)
+    wire.request("GET", "/containers/x/json")
+    wire.writer.write_eof()
+    await asyncio.wait_for(begun.wait(), 10)
+    await asyncio.sleep(0.02)
+    go.set()
+    assert (await wire.answer()).json() == {"Id": "x"}
+    assert await wire.rest() == b""
+
+
+async def test_a_stream_ends_with_the_half_close_of_its_client(socket: Path, engine: FakeEngine) -> None:
+    source = Endless(b"one\n")
+    engine.answer("logs.open", Log(True, source.stream()))
+    wire = await Wire.open(socket)
+    wire.request("GET", "/containers/x/logs?stdout=1&follow=1")
+    await wire.head()
+    wire.writer.write_eof()
+    await asyncio.wait_for(source.closed.wait(), 10)
+
+
 async def test_import(client: Client, engine: FakeEngine) -> None:
     bodies = []
 
@@ -319,6 +349,47 @@ async def test_load_reads_the_body_as_it_comes(socket: Path, engine: FakeEngine)
     answer = await wire.answer()
     assert answer.body == b'{"stream":"8 False"}\r\n'
     await wire.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "verb"),
+    [("POST", "/images/load", "images.load"), ("PUT", "/containers/x/archive?path=/", "copy.put")],
+)
+async def test_an_upload_that_breaks_off_is_an_error_for_the_engine(
+    socket: Path, engine: FakeEngine, caplog: pytest.LogCaptureFixture, method: str, path: str, verb: str
+) -> None:
+    """Half an archive must not look like a whole one."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+    outcome: list[BaseException | None] = []
+
+    async def take(body: AsyncIterator[bytes]) -> None:
+        try:
+            async for _ in body:
+                begun.set()
+            outcome.append(None)
+        except BaseException as error:
+            outcome.append(error)
+            raise
+        finally:
+            ended.set()
+
+    async def load(chunks: AsyncIterator[bytes], quiet: bool) -> AsyncIterator[dict[str, Any]]:
+        await take(chunks)
+        yield {"stream": "done"}
+
+    async def put(**arguments: Any) -> None:
+        await take(next(value for value in arguments.values() if hasattr(value, "__aiter__")))
+
+    engine.answer(verb, load if verb == "images.load" else put)
+    wire = await Wire.open(socket)
+    wire.request(method, path, {"Content-Length": "1000000"})
+    wire.send(b"x" * 1000)
+    await asyncio.wait_for(begun.wait(), 10)
+    wire.writer.transport.abort()
+    await asyncio.wait_for(ended.wait(), 10)
+    assert isinstance(outcome[0], Exception)
+    await asyncio.sleep(0.05)
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
 
 
 async def test_options_that_are_not_there_are_named(client: Client) -> None:

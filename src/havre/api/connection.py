@@ -1,8 +1,10 @@
 """One HTTP connection of the door: aiohttp's protocol, with what Docker's clients need beyond HTTP.
 
-Three things are added. A request that may turn its connection into a raw stream (attach, exec start) is cut off exactly
-at its end, so that stdin a client sends behind it, even in the same packet, reaches the stream and not the HTTP parser.
-A half-close behind such a request is kept. And a handler that only serves its client ends when the client goes.
+The parser is given one request at a time, cut off exactly at its end. So stdin that a client sends behind a request
+which may turn its connection into a raw stream (attach, exec start), even in the same packet, reaches the stream and
+not the parser; whatever else comes early waits until the request before it is answered. A half-close behind such a
+request is kept, and one behind any other still gets its answer. A handler that only serves its client ends when the
+client goes.
 """
 
 import re
@@ -15,37 +17,49 @@ from aiohttp.web_response import StreamResponse
 from havre.api.errors import error_response
 
 _HIJACKABLE = re.compile(rb"POST (?:/v[0-9.]+)?/(?:containers/[^ ?]+/attach|exec/[^ ?]+/start)[ ?]")
-_LONGEST_START = 512
-_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
-_MAX_HEAD = 64 * 1024
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+# A head this long is the parser's to refuse.
+_MAX_HEAD = 256 * 1024
 _MAX_HELD = 256 * 1024
 
 
 class Connection(RequestHandler):
-    """aiohttp's protocol for one connection. ``held`` is what came behind a request that may become a raw stream."""
+    """aiohttp's protocol for one connection.
+
+    ``_held`` is what came behind the request under way, None between requests. A request whose body is chunked has no
+    end that can be seen from outside: from then on the connection is ``_unframed``, and all goes to the parser as it
+    comes.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.serves_client_only = False
         self._head = b""
-        self._in_head = False
-        self._body_left = 0
         self._held: bytearray | None = None
+        self._body_left = 0
+        self._answered = False
+        self._hijackable = False
         self._half_closed = False
+        self._unframed = False
 
     def data_received(self, data: bytes) -> None:
         if self._held is not None:
             self._hold(data)
-        elif self._head or (self._is_idle() and _may_begin_hijackable(data)):
-            self._collect(self._head + data)
-        else:
+        elif self._unframed or self._upgraded:
             super().data_received(data)
-            self._in_head = self._is_idle()
+        else:
+            self._begin(self._head + data if self._head else data)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        if self._held is not None:
-            self._half_closed = True
-            return True
+        if self._held is not None and not self._body_left:
+            if self._hijackable:
+                self._half_closed = True
+                return True
+            if not self.serves_client_only:
+                # What was asked for is done and answered; only then the connection is closed.
+                self.close()
+                return True
         super().eof_received()
         return None
 
@@ -68,16 +82,12 @@ class Connection(RequestHandler):
     async def finish_response(
         self, request: BaseRequest, resp: StreamResponse, start_time: float | None
     ) -> tuple[StreamResponse, bool]:
-        """As in aiohttp; then, if the connection stays HTTP, what was held goes to the parser after all."""
+        """As in aiohttp; then the next request may come."""
         self.serves_client_only = False
         result = await super().finish_response(request, resp, start_time)
-        if self._held is not None:
-            data, self._held = bytes(self._held), None
-            if self.transport is not None:
-                self.transport.resume_reading()
-                self.data_received(data)
-                if self._half_closed:
-                    self.close()
+        self._answered = True
+        if self._held is not None and not self._body_left:
+            self._next()
         return result
 
     def handle_error(
@@ -91,28 +101,29 @@ class Connection(RequestHandler):
         response.force_close()
         return response
 
-    def _is_idle(self) -> bool:
-        """Whether the server waits for a request, and no part of one has come."""
-        # With TLS the first request can be here before the server's task has begun to wait.
-        waits = self._waiter is not None or self._request_count == 0
-        return waits and not self._messages and not self._in_head
-
-    def _collect(self, data: bytes) -> None:
-        """Wait for the whole head of what may be hijackable, then feed the request and hold what is behind it."""
+    def _begin(self, data: bytes) -> None:
+        """Wait for the whole head of a request, then give the parser the request and hold what is behind it."""
         end = data.find(b"\r\n\r\n") + 4
         if end == 3 and len(data) <= _MAX_HEAD:
             self._head = data
             return
         self._head = b""
-        if end == 3 or not _HIJACKABLE.match(data):
+        if end == 3 or _CHUNKED.search(data, 0, end):
+            self._unframed = True
             super().data_received(data)
-            self._in_head = end == 3
             return
         length = _CONTENT_LENGTH.search(data, 0, end)
         self._body_left = int(length[1]) if length else 0
+        self._hijackable = _HIJACKABLE.match(data) is not None
+        self._answered = False
         self._held = bytearray()
         super().data_received(data[:end])
-        self._hold(data[end:])
+        if self._upgraded:
+            # A WebSocket: what follows is aiohttp's.
+            self._held = None
+            super().data_received(data[end:])
+        else:
+            self._hold(data[end:])
 
     def _hold(self, data: bytes) -> None:
         assert self._held is not None
@@ -124,11 +135,17 @@ class Connection(RequestHandler):
             self._held += data
             if len(self._held) >= _MAX_HELD and self.transport is not None:
                 self.transport.pause_reading()
+        if self._answered and not self._body_left:
+            self._next()
 
-
-def _may_begin_hijackable(data: bytes) -> bool:
-    """Whether ``data`` is the beginning of a hijackable request, or too short to tell."""
-    if not data.startswith(b"POST /"[: len(data)]):
-        return False
-    has_path = b" " in data[5:_LONGEST_START] or len(data) >= _LONGEST_START
-    return not has_path or _HIJACKABLE.match(data) is not None
+    def _next(self) -> None:
+        """Begin the next request, if some of it is here."""
+        data, self._held = bytes(self._held or b""), None
+        if self.transport is None:
+            return
+        if self._half_closed:
+            self.close()
+            return
+        self.transport.resume_reading()
+        if data:
+            self.data_received(data)
