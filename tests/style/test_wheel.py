@@ -25,4 +25,4 @@ def test_wheel(repository: Path, tmp_path: Path) -> None:
     assert source <= set(names)
     assert "havre/py.typed" in names
     assert any(name.endswith("LICENSE") for name in names)
-    assert "havre = havre.cli.main:main" in entry_points and "havred = havre.daemon.main:main" in entry_points
+    assert "havre = havre.cli.main:program" in entry_points and "havred = havre.daemon.main:main" in entry_points
