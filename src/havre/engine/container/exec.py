@@ -223,7 +223,9 @@ class Execs:
             pending.close()
         one.running, one.ended_at = False, time.monotonic()
         self._publish("exec_die", one, exitCode=str(one.exit_code))
-        await asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
+        # Nobody who waits for the end waits for this.
+        tidying = asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
+        self._tasks.start(tidying, f"tidy exec {one.id[:12]}")
 
     def _publish(self, action: str, one: Exec, **more: str) -> None:
         attributes = one.container.event_attributes(execID=one.id, **more)
