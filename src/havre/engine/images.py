@@ -135,7 +135,6 @@ class Images:
             return
         yield {"status": f"Making the embedded image from {hello.busybox()}", "id": hello.NAME.tag}
         image = await self._embedded.ensure()
-        yield {"status": f"Digest: {image.id}"}
         yield {"status": f"Status: Made new image for {shown}"}
         self._log("pull", image, shown)
 
