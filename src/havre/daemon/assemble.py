@@ -221,7 +221,7 @@ def _containers(
     lifecycle = Lifecycle(registry, starter, supervisor, waits, events, cgroups, layout)
     execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
     forget = (execs.forget, supervisor.forget)
-    remover = Remover(registry, lifecycle, snapshotter, volumes, hubs, waits, events, layout, forget)
+    remover = Remover(registry, lifecycle, snapshotter, storage.images, volumes, hubs, waits, events, layout, forget)
     # The supervisor acts through verbs that need it themselves: this knot is tied last.
     supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
     recovery = Recovery(

@@ -20,6 +20,7 @@ from havre.engine.container.select import prune_candidates
 from havre.engine.container.wait import ExitStatus, Waits
 from havre.errors import Conflict, HavreError, Unsupported
 from havre.image.snapshots import Snapshotter
+from havre.image.store import ImageStore
 from havre.store.layout import Layout
 from havre.wire.filters import Filters
 
@@ -43,6 +44,7 @@ class Remover:
     registry: Registry
     lifecycle: Lifecycle
     snapshotter: Snapshotter
+    images: ImageStore
     volumes: VolumeRemover
     hubs: Hubs
     waits: Waits
@@ -100,6 +102,9 @@ class Remover:
             for mount in container.mounts:
                 if mount.anonymous:
                     await self._discard(mount.point.name)
+        if self.images.get(container.image) is None:
+            # Its image was removed by force: the layers had stayed for this container alone.
+            await self.images.collect()
         self.events.publish("container", "destroy", container_id, container.event_attributes())
         self.waits.removed(container_id, ExitStatus(container.state.exit_code))
         return True
