@@ -1,0 +1,1 @@
+"""The only room that talks to Linux: mounts, namespaces, netlink, nftables, cgroups, pidfds, unpacking."""
