@@ -10,6 +10,7 @@ Each verb has the signature of the real one: a call that does not fit it is an e
 exist.
 """
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import fields
@@ -101,3 +102,19 @@ class FakeSession:
 
     async def run(self, stream: Duplex) -> None:
         await self._run(stream)
+
+
+class Endless:
+    """A stream that gives what it is told and notes that it was closed."""
+
+    def __init__(self, *first: Any) -> None:
+        self.items = list(first)
+        self.closed = asyncio.Event()
+
+    async def stream(self) -> AsyncIterator[Any]:
+        try:
+            for item in self.items:
+                yield item
+            await asyncio.sleep(3600)
+        finally:
+            self.closed.set()
