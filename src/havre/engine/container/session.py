@@ -54,7 +54,8 @@ async def _read(
                 await hub.send(data)
             if detached:
                 return True
-    except ConnectionError:
+    except OSError:
+        # The process has ended while we wrote to it, or the client is gone: no more input, but output may be left.
         pass
     if stdin:
         on_input_end()
