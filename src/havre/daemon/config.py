@@ -47,7 +47,7 @@ class Config:
     registry_mirrors: tuple[str, ...] = ()
     default_runtime: str = ""
     runtimes: Mapping[str, str] = field(default_factory=dict)
-    log_driver: str = "local"
+    log_driver: str = "json-file"
     log_opts: Mapping[str, str] = field(default_factory=dict)
     storage_driver: str = "overlay2"
     shutdown_timeout: int = 15

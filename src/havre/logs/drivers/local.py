@@ -19,9 +19,10 @@ MAX_SIZE, MAX_FILE = "10m", "3"
 
 
 class LocalDriver:
-    """``--log-driver local``."""
+    """``--log-driver local``, and the default under the name that clients look for, ``json-file``."""
 
-    name = "local"
+    def __init__(self, name: str = "local") -> None:
+        self.name = name
 
     def path(self, directory: Path) -> Path | None:
         return directory / "log"
@@ -29,10 +30,10 @@ class LocalDriver:
     def check(self, options: Mapping[str, str]) -> None:
         for option in options:
             if option not in _OPTIONS:
-                raise InvalidParameter(f"unknown log opt '{option}' for local log driver")
+                raise InvalidParameter(f"unknown log opt '{option}' for {self.name} log driver")
         _limits(options)
         if options.get("compress", "false") not in ("false", "0"):
-            raise InvalidParameter("the local log driver of havre does not compress: set compress=false")
+            raise InvalidParameter(f"the {self.name} log driver of havre does not compress: set compress=false")
 
     def rotate(self, directory: Path, options: Mapping[str, str]) -> bool:
         size, files = _limits(options)
