@@ -1,8 +1,8 @@
 """Streams of bytes between the event loop and a thread that works on them, the faster side held back by the slower.
 
 ``Outflow`` carries what a thread makes to whoever iterates in the loop; ``inflow`` carries what the loop receives to a
-thread. Each thread is its own and ends with its work: it may wait for a client for hours, and it may have changed
-things about itself (root directory, namespaces) that no later work must find.
+thread. Each thread is its own and ends with its work: it may wait for a client for hours, and the loop's few threads
+are for short work, such as what ``settled`` runs.
 """
 
 import asyncio
@@ -77,6 +77,23 @@ class Outflow(AsyncIterator[bytes]):
         except RuntimeError:  # the loop is closed: the daemon ends
             return False
         return True
+
+
+async def settled(work: Callable[[], T], discard: Callable[[T], object]) -> T:
+    """Run ``work`` in one of the loop's threads and return what it makes.
+
+    If this call is cancelled, the work is waited for all the same, and what it made is handed to ``discard``, in a
+    thread too: nothing gets lost that must be closed.
+    """
+    loop = asyncio.get_running_loop()
+    future = loop.run_in_executor(None, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future])
+        if future.exception() is None:
+            await loop.run_in_executor(None, discard, future.result())
+        raise
 
 
 async def inflow(chunks: AsyncIterator[bytes], work: Callable[[Iterator[bytes]], T], name: str) -> T:

@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,7 +184,8 @@ async def test_entries_are_named_by_the_path_as_given(world: World) -> None:
     assert list(await out(world, "box", "/dl/.")) == [".", "./f", "./l", "./sub"]
     assert (await out(world, "box", "/dl"))["dl"].linkname == "/d"
     assert "/d/f" in await out(world, "box", "/")
-    assert world.told.events == [("container", "archive-path", world.registry.find("box").id)] * 5
+    assert "/d/f" in await out(world, "box", "..")
+    assert world.told.events == [("container", "archive-path", world.registry.find("box").id)] * 6
 
 
 async def test_unpacking_and_its_owners(world: World) -> None:
@@ -280,6 +282,28 @@ async def test_nothing_stays_mounted_or_open(world: World) -> None:
     await world.copier.close()
     assert world.mounted() == []
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("verb", ["stat", "get", "put"])
+async def test_a_copy_cancelled_at_any_moment_leaves_nothing(world: World, verb: str) -> None:
+    await world.add("box")
+    before = len(os.listdir("/proc/self/fd"))
+    calls: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "stat": lambda: world.copier.stat("box", "/d"),
+        "get": lambda: world.copier.get("box", "/d"),
+        "put": lambda: into(world, "box", "/d"),
+    }
+    for turns in range(60):
+        task = asyncio.ensure_future(calls[verb]())
+        for _ in range(turns):
+            await asyncio.sleep(0.0005)
+        task.cancel()
+        (made,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(made, tuple):
+            await made[1].aclose()
+    async with asyncio.timeout(20):
+        while world.mounted() or len(os.listdir("/proc/self/fd")) > before:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
 
 
 async def test_copies_at_once_share_one_mount(world: World) -> None:

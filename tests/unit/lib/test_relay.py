@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from havre.lib.relay import BrokenOffError, Outflow, inflow
+from havre.lib.relay import BrokenOffError, Outflow, inflow, settled
 
 
 def _open(work: Callable[[Callable[[bytes], None]], None]) -> tuple[Outflow, asyncio.Event]:
@@ -77,6 +77,33 @@ async def test_a_reader_that_leaves_ends_the_writer(read: int) -> None:
     await stream.aclose()
     await asyncio.wait_for(ended.wait(), 10)
     assert told == [BrokenOffError]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_was_made_for_nobody_is_discarded(fails: bool) -> None:
+    going, discarded = threading.Event(), list[int]()
+
+    def work() -> int:
+        going.wait()
+        return 1 // 0 if fails else 7
+
+    task = asyncio.ensure_future(settled(work, discarded.append))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.sleep(0.01)
+    assert not task.done(), "it waits for the work"
+    going.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert discarded == ([] if fails else [7])
+
+
+async def test_what_was_made_for_somebody_is_his() -> None:
+    discarded: list[int] = []
+    assert await settled(lambda: 7, discarded.append) == 7
+    with pytest.raises(ZeroDivisionError):
+        await settled(lambda: 1 // 0, discarded.append)
+    assert discarded == []
 
 
 async def _chunks(count: int) -> AsyncIterator[bytes]:

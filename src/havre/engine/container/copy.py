@@ -19,7 +19,7 @@ from havre.image.snapshots import Snapshotter
 from havre.kernel import treetar
 from havre.kernel.treextract import Rules, extract
 from havre.kernel.views import TooManyLinksError, View, mount_id
-from havre.lib.relay import Outflow, inflow
+from havre.lib.relay import Outflow, inflow, settled
 from havre.store.layout import Layout
 
 _NAME = os.O_PATH | os.O_NOFOLLOW
@@ -56,8 +56,7 @@ class Copier:
         """
         async with self._sight(reference) as sight:
             with _looking(reference, path):
-                fd, found = await asyncio.to_thread(_look, sight.view, path)
-                os.close(fd)
+                found = await asyncio.to_thread(_stat, sight.view, path)
         return found
 
     async def get(self, reference: str, path: str) -> tuple[dict[str, Any], AsyncIterator[bytes]]:
@@ -69,15 +68,16 @@ class Copier:
         sight = await self._views.open(reference)
         try:
             with _looking(reference, path):
-                fd, found = await asyncio.to_thread(_look, sight.view, path)
+                # Named by its clean path: what a client unpacks must not begin with two dots.
+                name = pathstat.base(pathstat.absolute(path))
+                fd, found = await settled(lambda: _look(sight.view, path, name), lambda made: os.close(made[0]))
         except BaseException:
             await self._views.give_up(sight)
             raise
-        name = b"" if found["name"] == "/" else os.fsencode(found["name"])
 
         def work(write: Callable[[bytes], None]) -> None:
             try:
-                treetar.archive(fd, name, sight.view.hidden, write)
+                treetar.archive(fd, b"" if name == "/" else os.fsencode(name), sight.view.hidden, write)
             finally:
                 os.close(fd)
 
@@ -101,7 +101,7 @@ class Copier:
         """
         async with self._sight(reference) as sight:
             with _looking(reference, path):
-                target, shown = await asyncio.to_thread(_target, sight, path)
+                target, shown = await settled(lambda: _target(sight, path), lambda made: os.close(made[0]))
             try:
                 owner = await asyncio.to_thread(_owner, sight) if copy_uid_gid else None
                 rules = Rules(owner, no_overwrite_dir_non_dir, shown)
@@ -122,8 +122,14 @@ class Copier:
         self._events.publish("container", action, container.id, container.event_attributes())
 
 
-def _look(view: View, path: str) -> tuple[int, dict[str, Any]]:
-    """A descriptor of what ``path`` names, to be closed, and what is said of it."""
+def _stat(view: View, path: str) -> dict[str, Any]:
+    fd, found = _look(view, path, pathstat.base(path))
+    os.close(fd)
+    return found
+
+
+def _look(view: View, path: str, name: str) -> tuple[int, dict[str, Any]]:
+    """A descriptor of what ``path`` names, to be closed, and what is said of it under ``name``."""
     absolute = pathstat.absolute(path)
     fd = view.open(absolute, _NAME)
     try:
@@ -131,7 +137,7 @@ def _look(view: View, path: str) -> tuple[int, dict[str, Any]]:
         if not stat.S_ISDIR(status.st_mode) and mount_id(fd) in view.hidden:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         target = os.fsdecode(view.resolve(os.fsencode(absolute))) if stat.S_ISLNK(status.st_mode) else ""
-        return fd, pathstat.path_stat(pathstat.base(path), status, target)
+        return fd, pathstat.path_stat(name, status, target)
     except BaseException:
         os.close(fd)
         raise

@@ -18,6 +18,7 @@ from havre.errors import Conflict, NotFound
 from havre.image.snapshots import Snapshotter
 from havre.kernel import views
 from havre.kernel.views import Bind, View
+from havre.lib.relay import settled
 from havre.lib.tasks import TaskOwner
 from havre.store.layout import Layout
 from havre.volume.copyup import copy_up
@@ -81,11 +82,11 @@ class Views:
         state = container.state
         shown = frozenset(mount.point.destination for mount in container.mounts)
         try:
-            view = await asyncio.to_thread(views.of_process, state.pid, state.pid_start, shown)
+            view = await settled(lambda: views.of_process(state.pid, state.pid_start, shown), _close)
         except NotFound:
             view = None
         # Its process has just ended, or has gone over to the host's mounts: what it was given is still there.
-        return view or await self._build(container)
+        return view or await settled(lambda: self._build(container), View.close)
 
     async def _of_stopped(self, container: Container) -> View:
         rootfs = self._layout.rootfs(container.id)
@@ -95,7 +96,7 @@ class Views:
             for mount in container.mounts:
                 if mount.copy_up:
                     await asyncio.to_thread(copy_up, rootfs, mount.point.destination, Path(mount.point.source))
-            view = await self._build(container)
+            view = await settled(lambda: self._build(container), View.close)
         except BaseException:
             if not self._holds[container.id]:
                 await self._snapshotter.unmount(rootfs)
@@ -103,13 +104,13 @@ class Views:
         self._holds[container.id] += 1
         return view
 
-    async def _build(self, container: Container) -> View:
+    def _build(self, container: Container) -> View:
         binds = list(_binds(container, self._layout.container(container.id)))
         for bind in binds:
             if bind.source is not None and not bind.source.exists():
                 raise Conflict(f"bind source path does not exist: {bind.source}")
         rootfs = self._layout.rootfs(container.id)
-        return await asyncio.to_thread(views.of_tree, rootfs, binds, container.host.readonly_rootfs)
+        return views.of_tree(rootfs, binds, container.host.readonly_rootfs)
 
     async def _give_up(self, sight: Sight) -> None:
         try:
@@ -132,6 +133,11 @@ class Views:
                 return  # and its removal has unmounted it
             if not container.state.running:
                 await self._snapshotter.unmount(self._layout.rootfs(container_id))
+
+
+def _close(view: View | None) -> None:
+    if view is not None:
+        view.close()
 
 
 async def _finish(work: asyncio.Future[None]) -> None:
