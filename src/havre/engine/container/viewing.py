@@ -85,8 +85,10 @@ class Views:
             view = await settled(lambda: views.of_process(state.pid, state.pid_start, shown), _close)
         except NotFound:
             view = None
+        if view is not None:
+            return view
         # Its process has just ended, or has gone over to the host's mounts: what it was given is still there.
-        return view or await settled(lambda: self._build(container), View.close)
+        return await settled(lambda: self._build(container), View.close)
 
     async def _of_stopped(self, container: Container) -> View:
         rootfs = self._layout.rootfs(container.id)
