@@ -100,10 +100,13 @@ _AF_ALG, _AF_VSOCK = 38, 40
 _PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
 
 
-def profile(capabilities: Collection[str], architecture: str) -> dict[str, Any]:
+def profile(capabilities: Collection[str], architecture: str, missing: Collection[str] = frozenset()) -> dict[str, Any]:
     """The policy for a process with ``capabilities`` ("CAP_…") on ``architecture`` (Go's name), as
     ``linux.seccomp``.
+
+    ``missing`` names foreign conventions ("x86", "x32") the kernel does not run: compiling rules for them is wasted.
     """
+    absent = {f"SCMP_ARCH_{name.upper()}" for name in missing}
     names = [*ALWAYS, *BY_ARCHITECTURE.get(architecture, "").split()]
     for capability, calls in BY_CAPABILITY.items():
         if capability in capabilities:
@@ -124,7 +127,7 @@ def profile(capabilities: Collection[str], architecture: str) -> dict[str, Any]:
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": EPERM,
-        "architectures": _FAMILIES.get(architecture, []),
+        "architectures": [name for name in _FAMILIES.get(architecture, []) if name not in absent],
         "syscalls": rules,
     }
 

@@ -92,3 +92,9 @@ def test_a_broken_profile_is_the_clients_error(text: str) -> None:
 
 def test_no_specification_is_read_at_run_time() -> None:
     assert "shared" not in Path(seccomp.__file__).read_text()
+
+
+def test_conventions_the_kernel_lacks_get_no_rules() -> None:
+    assert seccomp.profile((), "amd64")["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]
+    assert seccomp.profile((), "amd64", {"x32"})["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
+    assert seccomp.profile((), "arm64", {"x32"})["architectures"] == ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]

@@ -11,6 +11,7 @@ import msgspec
 from havre.engine.container import merge, mounts, users, validate
 from havre.engine.container.record import Container
 from havre.errors import InvalidParameter
+from havre.kernel import abis
 from havre.kernel.cgroups import Cgroups
 from havre.runtime import capabilities, devices, resources, seccomp
 from havre.runtime.spec import Process, Sandbox, base_mounts, bind, build
@@ -52,6 +53,7 @@ class SpecWriter:
         self._init = init
         self._limit = capabilities.bounding()
         self._architecture = architecture()
+        self._missing = abis.missing()
 
     def container(self, container: Container, rootfs: Path, files: Path, netns: str | None) -> dict[str, Any]:
         """``config.json``. ``files`` holds hosts, hostname and resolv.conf; ``netns`` is a path, "" for a new one, None
@@ -153,7 +155,7 @@ class SpecWriter:
         if wanted == "unconfined" or (host.privileged and wanted is None):
             return None
         if wanted is None or wanted == "builtin":
-            return seccomp.profile(held, self._architecture)
+            return seccomp.profile(held, self._architecture, self._missing)
         return seccomp.custom(wanted, held, self._architecture)
 
 
