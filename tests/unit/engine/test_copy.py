@@ -16,7 +16,7 @@ import pytest
 from havre.engine.container.copy import Copier
 from havre.engine.container.record import EXITED, REMOVING, RUNNING, Container, MountRecord
 from havre.engine.container.registry import Registry
-from havre.errors import Conflict, Forbidden, InvalidParameter, NotFound
+from havre.errors import Conflict, Forbidden, InvalidParameter, NotFound, SystemFault
 from havre.image.snapshots import Usage
 from havre.image.snapshots.overlay import OverlaySnapshotter
 from havre.kernel import mounts, pidfd
@@ -267,6 +267,14 @@ async def test_files_of_the_network_are_seen(world: World) -> None:
 async def test_a_source_that_is_gone(world: World, tmp_path: Path) -> None:
     await world.add("box", None, "", volume(tmp_path / "gone", "/v"))
     with pytest.raises(Conflict, match="bind source path does not exist"):
+        await world.copier.stat("box", "/")
+    assert world.mounted() == []
+
+
+async def test_mounts_that_cannot_be_made(world: World, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    await world.add("box", None, "", volume(tmp_path / "file", "/etc"))
+    with pytest.raises(SystemFault, match="cannot show the files of container"):
         await world.copier.stat("box", "/")
     assert world.mounted() == []
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from havre.engine.container.record import DEAD, REMOVING, Container
 from havre.engine.container.registry import Registry
-from havre.errors import Conflict, NotFound
+from havre.errors import Conflict, NotFound, SystemFault
 from havre.image.snapshots import Snapshotter
 from havre.kernel import views
 from havre.kernel.views import Bind, View
@@ -53,7 +53,9 @@ class Views:
         self._closing = ThreadPoolExecutor(1, "havre-views")
 
     async def open(self, reference: str) -> Sight:
-        """A view of the container. ``NotFound`` without it, ``Conflict`` while it is being removed."""
+        """A view of the container. ``NotFound`` without it, ``Conflict`` while it is being removed, ``SystemFault`` if its
+        mounts cannot be made.
+        """
         container_id = self._registry.find(reference).id
         async with self._registry.lock(container_id):
             container = self._registry.current(container_id)
@@ -61,9 +63,12 @@ class Views:
                 raise Conflict(f"container {container_id} is being removed")
             if container.state.status == DEAD:
                 raise Conflict(f"container {container_id} is dead")
-            if container.state.running:
-                return Sight(container, await self._of_running(container), False)
-            return Sight(container, await self._of_stopped(container), True)
+            try:
+                if container.state.running:
+                    return Sight(container, await self._of_running(container), False)
+                return Sight(container, await self._of_stopped(container), True)
+            except OSError as error:
+                raise SystemFault(f"cannot show the files of container {container.short_id}: {error}") from error
 
     async def give_up(self, sight: Sight) -> None:
         """Take a view back. On return nothing shows on the host that it was; also if this call is cancelled, soon."""
