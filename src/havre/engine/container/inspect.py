@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from havre.engine.container.logs import driver_of
 from havre.engine.container.record import Container
 from havre.lib.times import rfc3339nano
 from havre.store.layout import Layout
@@ -25,7 +24,6 @@ class Inspector:
     def document(self, one: Container) -> dict[str, Any]:
         """The whole inspect document."""
         directory = self._layout.container(one.id)
-        log = driver_of(one).path(directory)
         config, host = msgspec.to_builtins(one.config), msgspec.to_builtins(one.host)
         if one.config.healthcheck is None:
             config.pop("Healthcheck", None)
@@ -47,7 +45,8 @@ class Inspector:
             "ResolvConfPath": str(directory / "resolv.conf"),
             "HostnamePath": str(directory / "hostname"),
             "HostsPath": str(directory / "hosts"),
-            "LogPath": str(log) if log else "",
+            # Whoever opens this file expects Docker's JSON lines, and ours holds conmon's: as with Docker's "local".
+            "LogPath": "",
             "Name": f"/{one.name}",
             "RestartCount": one.restart_count,
             "Driver": self._driver,
