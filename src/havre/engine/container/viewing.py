@@ -53,8 +53,9 @@ class Views:
         self._closing = ThreadPoolExecutor(1, "havre-views")
 
     async def open(self, reference: str) -> Sight:
-        """A view of the container. ``NotFound`` without it, ``Conflict`` while it is being removed, ``SystemFault`` if its
-        mounts cannot be made.
+        """A view of the container.
+
+        ``NotFound`` without it, ``Conflict`` while it is being removed, ``SystemFault`` if its mounts cannot be made.
         """
         container_id = self._registry.find(reference).id
         async with self._registry.lock(container_id):
