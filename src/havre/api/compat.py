@@ -201,7 +201,7 @@ def event_wanted(version: Version, event: Json) -> bool:
 def disk_usage(version: Version, found: Json) -> Json:
     usage = _adapt(found, version, _DISK_USAGE)
     if usage.get("Images"):
-        usage["Images"] = image_list(version, usage["Images"])
+        usage["Images"] = _each(usage["Images"], version, _IMAGE_USAGE)
     if usage.get("Containers"):
         usage["Containers"] = container_list(version, usage["Containers"])
     return usage
@@ -345,12 +345,12 @@ _CONTAINER: tuple[tuple[Version, Quirk], ...] = (
     ((1, 45), _short_id_among_aliases),
     ((1, 48), _no_manifest_descriptor),
 )
-_IMAGE_SUMMARY: tuple[tuple[Version, Quirk], ...] = (
+_IMAGE_USAGE: tuple[tuple[Version, Quirk], ...] = (
     ((1, 43), _none_for_untagged),
     ((1, 44), _virtual_size),
     ((1, 48), _no_descriptor),
-    ((1, 51), _containers_unknown),
 )
+_IMAGE_SUMMARY: tuple[tuple[Version, Quirk], ...] = (*_IMAGE_USAGE, ((1, 51), _containers_unknown))
 _IMAGE: tuple[tuple[Version, Quirk], ...] = (
     ((1, 44), _virtual_size),
     ((1, 44), _zero_creation_time),
