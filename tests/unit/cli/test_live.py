@@ -94,6 +94,14 @@ def test_a_stats_stream_that_breaks_shows_dashes(havre: Havre, daemon: FakeDaemo
     assert done.code == 1 and "Expecting value" in done.err
 
 
+def test_a_daemon_without_stats_is_no_table_of_dashes(havre: Havre, daemon: FakeDaemon) -> None:
+    daemon.on("GET", "/containers/json", json=[{"Id": "a" * 64}, {"Id": "b" * 64}])
+    daemon.on("GET", "/containers/*/stats", status=501, json={"message": "no stats yet"})
+    for argv in (["stats"], ["stats", "--no-stream"], ["stats", "--no-stream", "web", "db"]):
+        done = havre(*argv)
+        assert (done.code, done.out, done.err) == (1, "", "Error response from daemon: no stats yet\n")
+
+
 def test_an_interrupted_prompt_deletes_nothing(havre: Havre, daemon: FakeDaemon) -> None:
     fill(daemon)
     with havre.on_terminal("container", "prune") as terminal:

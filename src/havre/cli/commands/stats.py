@@ -22,6 +22,7 @@ USAGE = "havre stats [OPTIONS] [CONTAINER...]"
 _REDRAW_SECONDS = 0.5
 _STALE_SECONDS = 2.0
 _FIRST_SECONDS = 5.0
+_NOT_IMPLEMENTED = 501
 
 
 def configure(parser: Parser) -> None:
@@ -39,8 +40,7 @@ def run(args: Args, ctx: Context) -> int:
     names = args.args or _names(ctx, every=args.all)
     watch.add(names)
     watch.wait_first()
-    if args.args:
-        watch.raise_failures()
+    watch.raise_failures(named=bool(args.args))
     if args.no_stream:
         screen.draw(watch.meters)
         return 0
@@ -112,10 +112,13 @@ class _Watch:
         for meter in self.meters:
             meter.first.wait(_FIRST_SECONDS)
 
-    def raise_failures(self) -> None:
-        failures = [str(meter.failure) for meter in self.meters if meter.failure is not None]
+    def raise_failures(self, *, named: bool) -> None:
+        """Those nobody ``named`` come and go and may fail; but a daemon without stats must not look like dashes."""
+        failures = [meter.failure for meter in self.meters if meter.failure is not None]
+        if not named:
+            failures = [failure for failure in failures if getattr(failure, "status", None) == _NOT_IMPLEMENTED]
         if failures:
-            raise CommandError("\n".join(failures))
+            raise CommandError("\n".join(dict.fromkeys(map(str, failures))))
 
     def ended(self) -> bool:
         return all(meter.done for meter in self.meters)
