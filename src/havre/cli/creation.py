@@ -73,8 +73,9 @@ def _post(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> dict[
 
 
 def _lacks_image(error: ApiError) -> bool:
-    """Whether it was the image that is not there, and not a network or a container the request names."""
-    return error.status == 404 and "such image" in error.message.lower()
+    """Whether it was the image that is not there (for this platform), and not something else the request names."""
+    text = error.message.lower()
+    return error.status == 404 and ("such image" in text or "does not match the specified platform" in text)
 
 
 def _platform(args: Args, ctx: Context) -> str | None:

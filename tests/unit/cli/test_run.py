@@ -179,6 +179,15 @@ def test_a_missing_image_is_pulled(havre: Havre, daemon: FakeDaemon, container: 
     assert len(daemon.asked("POST", "/containers/create")) == 2
 
 
+def test_an_image_of_another_platform_is_pulled(havre: Havre, daemon: FakeDaemon, container: Container) -> None:
+    refusal = "image with reference b was found but its platform (x) does not match the specified platform (x)"
+    absent = Answer(404, json={"message": refusal})
+    daemon.on("POST", "/containers/create", absent, Answer(201, json={"Id": CONTAINER}))
+    daemon.on("POST", "/images/create", chunks=[b'{"status": "Pulling"}'])
+    assert havre("run", "--platform", "linux/arm64", "busybox").code == 0
+    assert daemon.asked("POST", "/images/create")[0].one("platform") == "linux/arm64"
+
+
 def test_the_default_platform_of_the_environment(havre: Havre, daemon: FakeDaemon, container: Container) -> None:
     assert havre("run", "busybox", env={"DOCKER_DEFAULT_PLATFORM": "linux/aarch64"}).code == 0
     assert daemon.requests[0].one("platform") == "linux/arm64"
