@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def write(ctx: Context, path: str, what: str, ask: Callable[[], Response]) -> None:
     """Ask the daemon and copy its answer to ``path``, or to standard output for "".
 
-    The file appears under its name only when it is whole. ``what`` begins the text of an error about the path.
+    The file appears under its name only when it is whole, and only its owner may read it: images can hold secrets.
+    ``what`` begins the text of an error about the path.
     """
     if not path:
         out = ctx.out.buffer
@@ -30,7 +31,7 @@ def write(ctx: Context, path: str, what: str, ask: Callable[[], Response]) -> No
     temporary = os.path.join(os.path.dirname(path) or ".", f".{os.path.basename(path)}.{os.getpid()}.tmp")
     answer = ask()
     try:
-        with answer, open(temporary, "wb") as file:
+        with answer, open(temporary, "wb", opener=_private) as file:
             for piece in answer.iter_chunks():
                 file.write(piece)
         os.replace(temporary, path)
@@ -39,6 +40,10 @@ def write(ctx: Context, path: str, what: str, ask: Callable[[], Response]) -> No
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _check(path: str, what: str) -> None:

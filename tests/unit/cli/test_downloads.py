@@ -18,6 +18,7 @@ def test_into_a_file(havre: Havre, daemon: FakeDaemon, tmp_path: Path) -> None:
     target.write_bytes(b"old")
     assert havre("export", "-o", str(target), "c").code == 0
     assert target.read_bytes() == b"onetwo"
+    assert target.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_relative_path(havre: Havre, daemon: FakeDaemon) -> None:
