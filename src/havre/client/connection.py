@@ -113,7 +113,7 @@ class Connection:
             if len(self.buffer) > limit:
                 raise ProtocolError(f"the daemon's {what} is longer than {limit} bytes")
             if not self.fill():
-                raise ProtocolError(f"the daemon closed the connection before its {what} was complete")
+                raise ProtocolError("the daemon closed the connection in the middle of an answer")
         if at > limit:
             raise ProtocolError(f"the daemon's {what} is longer than {limit} bytes")
         data = bytes(memoryview(self.buffer)[: at + len(mark)])

@@ -146,7 +146,7 @@ def test_a_daemon_that_dies_while_we_read(havre: Havre, daemon: FakeDaemon) -> N
     daemon.on("GET", "/containers/*/logs", chunks=die, headers=RAW)
     done = havre("logs", "c")
     assert (done.code, done.out) == (1, "some")
-    assert done.err == "the daemon closed the connection before its chunk size was complete\n"
+    assert done.err == "the daemon closed the connection in the middle of an answer\n"
 
 
 def test_a_daemon_that_dies_while_we_wait(havre: Havre, daemon: FakeDaemon, container: Container) -> None:
