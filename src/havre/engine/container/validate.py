@@ -9,6 +9,8 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from havre.errors import InvalidParameter, Unsupported
 from havre.logs.drivers import ALL as DRIVERS
 from havre.wire.containers import ContainerConfig, HostConfig, LogConfig
@@ -64,7 +66,8 @@ def create(config: ContainerConfig, host: HostConfig) -> list[str]:
         value = getattr(host, field)
         if value and not implemented(value):
             wire = _WIRE_NAMES.get(field) or "".join(part.capitalize() for part in field.split("_"))
-            raise Unsupported(f"havre does not implement HostConfig.{wire} = {value!r} yet")
+            shown = msgspec.json.encode(value).decode()
+            raise Unsupported(f"havre does not implement HostConfig.{wire} = {shown} yet")
     for option in host.security_opt or ():
         security_option(option)
     if config.healthcheck is not None and config.healthcheck.test not in (None, [], ["NONE"]):

@@ -7,7 +7,7 @@ import pytest
 
 from havre.engine.container import validate
 from havre.errors import InvalidParameter, Unsupported
-from havre.wire.containers import ContainerConfig, HostConfig, LogConfig, RestartPolicy
+from havre.wire.containers import ContainerConfig, DeviceRequest, HostConfig, LogConfig, RestartPolicy
 
 
 def create(**host: Any) -> None:
@@ -24,7 +24,7 @@ def create(**host: Any) -> None:
         ({"uts_mode": "x"}, "UTSMode"),
         ({"storage_opt": {"size": "1g"}}, "StorageOpt"),
         ({"cpu_realtime_runtime": 5}, "CpuRealtimeRuntime"),
-        ({"device_requests": [1]}, "DeviceRequests"),
+        ({"device_requests": [DeviceRequest(count=-1)]}, r'DeviceRequests = \[{"Driver":"","Count":-1,'),
         ({"log_config": LogConfig(type="syslog")}, "syslog"),
         ({"security_opt": ["apparmor=x"]}, "apparmor"),
     ],
