@@ -225,3 +225,9 @@ def test_the_hosts_other_tables_are_left_alone(cli: Program, havred: Havred) -> 
         assert subprocess.run(listed, check=True, capture_output=True).stdout == before
     finally:
         subprocess.run(["nft", "delete", "table", "inet", table], check=True)
+
+
+def test_a_network_that_is_not_there_is_no_missing_image(cli: Program, engine: Engine) -> None:
+    done = cli("run", "--name", "lost", "--network", "nowhere", "busybox", "true", code=125)
+    assert "network nowhere not found" in done.err and "Unable to find image" not in done.err
+    assert engine.inspect("lost")["State"]["Status"] == "created"

@@ -167,7 +167,7 @@ async def assemble(config: Config) -> Daemon:
     listing = Listing(registry, storage.images, storage.snapshotter, inspector)
     facts = _facts(config, storage.layout, cgroups, runtimes, networks)
     engine = Engine(
-        create=_creator(config, storage, cgroups, events, networks, registry, volumes, runtimes),
+        create=_creator(config, storage, cgroups, events, registry, volumes, runtimes),
         lifecycle=containers.lifecycle,
         removal=containers.remover,
         processes=Processes(registry, cgroups),
@@ -246,7 +246,6 @@ def _creator(
     storage: Storage,
     cgroups: Cgroups,
     events: Events,
-    networks: Networks,
     registry: Registry,
     volumes: Volumes,
     runtimes: Runtimes,
@@ -258,7 +257,6 @@ def _creator(
         snapshotter=storage.snapshotter,
         volumes=volumes,
         runtimes=runtimes,
-        networks={network.name for network in networks.all()}.__contains__,
         layout=storage.layout,
         events=events,
         defaults=Defaults(config.log_driver, dict(config.log_opts), cgroupns),

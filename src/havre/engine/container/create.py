@@ -3,7 +3,6 @@
 import shutil
 import socket
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +12,7 @@ import msgspec
 from havre.engine.container import merge, mounts, validate
 from havre.engine.container.record import Container
 from havre.engine.container.registry import Registry
-from havre.errors import InvalidParameter, NotFound, Unsupported
+from havre.errors import InvalidParameter, Unsupported
 from havre.image.manifest import Platform, parse_platform
 from havre.image.snapshots import Snapshotter
 from havre.image.store import Image
@@ -77,7 +76,6 @@ class Creator:
         snapshotter: Snapshotter,
         volumes: mounts.VolumeSource,
         runtimes: Runtimes,
-        networks: Callable[[str], bool],
         layout: Layout,
         events: EventSink,
         defaults: Defaults,
@@ -87,7 +85,6 @@ class Creator:
         self._snapshotter = snapshotter
         self._volumes = volumes
         self._runtimes = runtimes
-        self._network_exists = networks
         self._layout = layout
         self._events = events
         self._defaults = defaults
@@ -185,8 +182,6 @@ class Creator:
         mode = host.network_mode
         if mode.startswith("container:"):
             raise Unsupported("havre does not implement HostConfig.NetworkMode = container:… yet")
-        if not self._network_exists(mode):
-            raise NotFound(f"network {mode} not found")
         if set(asked) - {mode}:
             raise Unsupported("havre does not implement NetworkingConfig with more than one network yet")
         for settings in asked.values():

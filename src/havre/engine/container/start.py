@@ -24,7 +24,7 @@ from havre.engine.container.record import CREATED, RUNNING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
 from havre.engine.trace import Trace
-from havre.errors import HavreError, StartFailed, SystemFault
+from havre.errors import HavreError, NotFound, StartFailed, SystemFault
 from havre.image.snapshots import Snapshotter
 from havre.kernel import pidfd
 from havre.network.model import Endpoint
@@ -99,6 +99,8 @@ class Starter:
         if mode == "bridge":
             with trace.step("network namespace"):
                 return str(await self.networks.sandbox_create(container.id))
+        if mode not in ("host", "none"):
+            raise NotFound(f"failed to set up container networking: network {mode} not found")
         return None if mode == "host" else ""
 
     async def _create(self, container: Container, bundle: Path, trace: Trace) -> tuple[Monitor, Endpoint | None]:
