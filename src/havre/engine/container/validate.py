@@ -4,6 +4,7 @@
 Nothing is ever ignored: each field of ``HostConfig`` is either used somewhere or refused here when it is set.
 """
 
+import os
 import re
 import signal
 from collections.abc import Callable
@@ -101,8 +102,9 @@ def _limits(host: HostConfig) -> None:
     if host.nano_cpus and (host.cpu_period or host.cpu_quota):
         other = "CPU Period" if host.cpu_period else "CPU Quota"
         raise InvalidParameter(f"Conflicting options: Nano CPUs and {other} cannot both be set")
-    if host.nano_cpus < 0:
-        raise InvalidParameter("Range of CPUs is from 0.01 upwards: a negative number of CPUs is not possible")
+    cpus = os.cpu_count() or 1
+    if not 0 <= host.nano_cpus <= cpus * 10**9:
+        raise InvalidParameter(f"range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available")
     if host.shm_size < 0:
         raise InvalidParameter("SHM size can not be less than 0")
     if not -1000 <= host.oom_score_adj <= 1000:

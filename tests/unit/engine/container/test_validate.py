@@ -41,6 +41,8 @@ def test_what_is_not_there_yet_is_refused_by_name(host: dict[str, Any], name: st
         {"memory_swap": 1 << 30},
         {"memory": 1 << 30, "memory_swap": 1 << 20},
         {"nano_cpus": 1, "cpu_quota": 1},
+        {"nano_cpus": -1},
+        {"nano_cpus": 10**18},
         {"oom_score_adj": 2000},
         {"restart_policy": RestartPolicy(name="sometimes")},
         {"restart_policy": RestartPolicy(name="always", maximum_retry_count=3)},
