@@ -64,7 +64,7 @@ OPTIONS: tuple[Option, ...] = (
     _text("log-level", "-l --log-level", "level", "debug, info, warn, error or fatal (default info)"),
     _map("log-opts", "--log-opt", "name=value", "Option of the default log driver"),
     _number("mtu", "--mtu", "MTU of the bridge"),
-    _text("pidfile", "-p --pidfile", "path", "Where to write the process id (default in the exec root)"),
+    _text("pidfile", "-p --pidfile", "path", "Where to write the process id (default havre.pid in the exec root)"),
     _list("registry-mirrors", "--registry-mirror", "url", "Mirror of docker.io, asked first"),
     _number("shutdown-timeout", "--shutdown-timeout", "Seconds containers get to end with the daemon (default 15)"),
     _text("storage-driver", "-s --storage-driver", "name", "Storage driver (overlay2)"),
