@@ -4,14 +4,18 @@ The OCI runtime makes a container's group and sets its limits; this module finds
 remove what is in it, without a runtime process. Callers name a group by its path below the roots, e.g. ``/havre/<id>``.
 """
 
+import errno
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from havre.errors import SystemFault, Unsupported
+from havre.errors import NotFound, SystemFault, Unsupported
 
 ROOT = Path("/sys/fs/cgroup")
+# A thousand milliseconds and more until we say that a group cannot be frozen.
+_FREEZE_ATTEMPTS = 1000
+_ATTEMPTS_BETWEEN_THAWS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,31 +86,48 @@ class Cgroups:
                         continue
         return list(found)
 
-    def freeze(self, group: str, frozen: bool) -> None:
-        """Stop or continue all processes of ``group``; returns once the kernel says it is so."""
-        if self.version == 1:
-            file, word, wanted = (
-                self.directory(group, "freezer") / "freezer.state",
-                "FROZEN" if frozen else "THAWED",
-                None,
-            )
-        else:
-            file, word, wanted = self.directory(group, "") / "cgroup.freeze", str(int(frozen)), f"frozen {int(frozen)}"
-        file.write_text(word)
-        deadline = time.monotonic() + 2
-        while time.monotonic() < deadline:
-            if wanted is None:
-                if file.read_text().strip() == word:
+    def freeze(self, group: str) -> None:
+        """Stop all processes of ``group``; returns once the kernel says it is so. On an error they go on.
+
+        ``NotFound`` when the group does not exist (any more).
+        """
+        file = self._freezer(group)
+        try:
+            for attempt in range(_FREEZE_ATTEMPTS):
+                if self.version == 1 and attempt % _ATTEMPTS_BETWEEN_THAWS == _ATTEMPTS_BETWEEN_THAWS - 1:
+                    # A v1 group that starts a process (vfork) stays FREEZING: let it get past that, and try again.
+                    file.write_text("THAWED")
+                    time.sleep(0.01)
+                file.write_text("FROZEN" if self.version == 1 else "1")
+                if self._is_frozen(file):
                     return
-                # A v1 group may stay FREEZING while it forks; writing again makes the kernel retry.
-                file.write_text(word)
-            elif wanted in (file.parent / "cgroup.events").read_text().splitlines():
-                return
-            time.sleep(0.001)
-        raise SystemFault(f"cgroup {group} did not become {word.lower()}")
+                time.sleep(0.001)
+        except FileNotFoundError:
+            raise NotFound(f"cgroup {group} does not exist") from None
+        self.thaw(group)
+        raise SystemFault(f"cgroup {group} did not become frozen")
+
+    def thaw(self, group: str) -> None:
+        """Let all processes of ``group`` go on, whether it is frozen, about to be, running or gone."""
+        try:
+            self._freezer(group).write_text("THAWED" if self.version == 1 else "0")
+        except OSError as error:
+            # ENODEV: the group was removed while its file was open.
+            if error.errno not in (errno.ENOENT, errno.ENODEV):
+                raise
+
+    def _freezer(self, group: str) -> Path:
+        if self.version == 1:
+            return self.directory(group, "freezer") / "freezer.state"
+        return self.directory(group, "") / "cgroup.freeze"
+
+    def _is_frozen(self, file: Path) -> bool:
+        if self.version == 1:
+            return file.read_text().strip() == "FROZEN"
+        return "frozen 1" in (file.parent / "cgroup.events").read_text().splitlines()
 
     def kill(self, group: str) -> None:
-        """Send SIGKILL to everything in ``group``."""
+        """Send SIGKILL to everything in ``group``, and see that it comes through where it is frozen."""
         switch = self.trees[""] / group.lstrip("/") / "cgroup.kill" if self.version == 2 else None
         if switch is not None and switch.exists():
             switch.write_text("1")
@@ -116,6 +137,9 @@ class Cgroups:
                 os.kill(pid, 9)
             except ProcessLookupError:
                 continue
+        if "freezer" in self.trees:
+            # A frozen process of v1 does not even die.
+            self.thaw(group)
 
     def remove(self, group: str, timeout: float = 2.0) -> None:
         """Kill what is left in ``group`` and remove it from every tree; no error when it is gone already."""

@@ -32,8 +32,9 @@ class Database:
         return cls(executor.submit(_connect, path, schemas).result(), executor)
 
     async def write(self, change: Callable[[Connection], T]) -> T:
-        """Run ``change`` in one transaction and return its result once that is on disk; any error rolls all of
-        it back.
+        """Run ``change`` in one transaction and return its result once that is on disk; any error rolls all of it back.
+
+        ``SystemFault`` when the database cannot be written, as on a full disk.
         """
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._transact, change)
 
@@ -52,13 +53,16 @@ class Database:
 
     def _transact(self, change: Callable[[Connection], T]) -> T:
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
         try:
-            result = change(connection)
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = change(connection)
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+        except sqlite3.OperationalError as error:
+            raise SystemFault(f"cannot write to the database: {error}") from error
         return result
 
 

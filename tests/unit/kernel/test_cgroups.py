@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from havre.errors import SystemFault
+from havre.errors import NotFound, SystemFault
 from havre.kernel.cgroups import Cgroups
 
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -80,12 +80,40 @@ def test_freezing_v2_waits_for_the_kernels_word(tmp_path: Path) -> None:
     cgroups = fake(tmp_path, 2)
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "cgroup.events").write_text("populated 1\nfrozen 1\n")
-    cgroups.freeze("/x", True)
+    cgroups.freeze("/x")
     assert (tmp_path / "x" / "cgroup.freeze").read_text() == "1"
 
 
 def test_freezing_v1_writes_the_state(tmp_path: Path) -> None:
     cgroups = fake(tmp_path, 1)
     (tmp_path / "freezer" / "x").mkdir(parents=True)
-    cgroups.freeze("/x", True)
+    cgroups.freeze("/x")
     assert (tmp_path / "freezer" / "x" / "freezer.state").read_text() == "FROZEN"
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_group_that_does_not_freeze_goes_on(tmp_path: Path, version: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("havre.kernel.cgroups._FREEZE_ATTEMPTS", 3)
+    monkeypatch.setattr(Cgroups, "_is_frozen", lambda self, file: False)
+    cgroups = fake(tmp_path, version)
+    file = cgroups._freezer("/x")
+    file.parent.mkdir(parents=True)
+    with pytest.raises(SystemFault, match="did not become frozen"):
+        cgroups.freeze("/x")
+    assert file.read_text() == ("THAWED" if version == 1 else "0")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_group_that_is_gone_cannot_be_frozen_but_is_thawed(tmp_path: Path, version: int) -> None:
+    cgroups = fake(tmp_path, version)
+    with pytest.raises(NotFound):
+        cgroups.freeze("/x")
+    cgroups.thaw("/x")
+
+
+def test_killing_a_frozen_v1_group_thaws_it(tmp_path: Path) -> None:
+    cgroups = fake(tmp_path, 1)
+    (tmp_path / "freezer" / "x").mkdir(parents=True)
+    cgroups.freeze("/x")
+    cgroups.kill("/x")
+    assert (tmp_path / "freezer" / "x" / "freezer.state").read_text() == "THAWED"

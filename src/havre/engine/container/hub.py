@@ -45,6 +45,10 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self._listeners: list[Listener] = []
         self._ended = False
+        # The process has ended; what conmon still has of its output is taken as ``_rest`` while clients are written to.
+        self._hurried = False
+        self._giving = False
+        self._rest: asyncio.Task[list[bytes]] | None = None
 
     def open(self) -> None:
         """Connect to conmon unless that is done. ``NotFound`` when the process has ended."""
@@ -67,8 +71,9 @@ class Hub:
             self._listeners.remove(listener)
         listener.ended.set()
         if not self._listeners and not self._keep_open and self._socket is not None and not self._ended:
-            if self._task is not None:
-                self._task.cancel()
+            for task in (self._task, self._rest):
+                if task is not None:
+                    task.cancel()
             self._socket.close()
             self._socket = self._task = None
 
@@ -83,10 +88,21 @@ class Hub:
         if self._socket is not None and not self._ended:
             self._socket.end_input()
 
+    def hurry(self) -> None:
+        """The process has ended: take the rest of its output at once, so that conmon can end however slow clients are.
+
+        It is no more than what the kernel held in pipe and socket.
+        """
+        self._hurried = True
+        if self._giving and self._rest is None and self._socket is not None:
+            self._rest = self._tasks.start(_all(self._socket), f"rest of {self._bundle.name[:12]}")
+
     async def _pump(self, socket: StdioSocket) -> None:
         try:
-            while packets := await socket.read():
+            while packets := await self._next(socket):
+                self._giving = True
                 await self._give(packets)
+                self._giving = False
         finally:
             if self._socket is socket:
                 self._ended = True
@@ -95,6 +111,14 @@ class Hub:
                 for listener in self._listeners:
                     listener.ended.set()
                 self._listeners.clear()
+
+    async def _next(self, socket: StdioSocket) -> list[bytes]:
+        """More output; an empty list at its end."""
+        if self._rest is not None:
+            rest, self._rest = self._rest, None
+            return await rest
+        packets = await socket.read()
+        return packets + await _all(socket) if packets and self._hurried else packets
 
     async def _give(self, packets: Sequence[bytes]) -> None:
         listeners = list(self._listeners)
@@ -111,6 +135,14 @@ class Hub:
                 self.leave(listener)
                 if self._socket is None:
                     return
+
+
+async def _all(socket: StdioSocket) -> list[bytes]:
+    """All packets up to the end of the stream."""
+    everything: list[bytes] = []
+    while packets := await socket.read():
+        everything += packets
+    return everything
 
 
 def render(packets: Sequence[bytes], stdout: bool, stderr: bool, multiplex: bool) -> bytes:
@@ -147,6 +179,12 @@ class Hubs:
             hub.open()
         for _, future in waiting:
             future.set_result(hub)
+
+    def hurry(self, key: str) -> None:
+        """The process has ended: see ``Hub.hurry``."""
+        hub = self._hubs.get(key)
+        if hub is not None:
+            hub.hurry()
 
     def new(self, bundle: Path) -> Hub:
         """A hub for an exec, kept by its owner."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from havre.engine.container import validate
 from havre.engine.container.create import EventSink
-from havre.engine.container.record import PAUSED, REMOVING, RESTARTING, RUNNING, Container
+from havre.engine.container.record import EXITED, PAUSED, REMOVING, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.start import Starter
 from havre.engine.container.supervise import Supervisor
-from havre.engine.container.wait import NEXT_EXIT, Waiter, Waits
+from havre.engine.container.wait import NEXT_EXIT, ExitStatus, Waiter, Waits
 from havre.engine.trace import Trace
 from havre.errors import Conflict, HavreError, InvalidParameter, NotFound, NotModified, Unsupported
 from havre.kernel import pidfd
@@ -55,11 +55,14 @@ class Lifecycle:
             await self._start(container, trace)
         return trace
 
-    async def start_again(self, container_id: str) -> None:
-        """Start it for its restart policy; nothing happens when it runs or was stopped meanwhile."""
+    async def start_again(self, container_id: str, ended: bool = False) -> None:
+        """Start it for its restart policy; nothing happens when it runs or was stopped meanwhile.
+
+        It has to wait for its restart, or with ``ended`` at least to be one that does not run.
+        """
         async with self.registry.lock(container_id):
             container = self.registry.current(container_id)
-            if container.state.status == RESTARTING or not container.state.running:
+            if container.state.status == RESTARTING or (ended and not container.state.running):
                 await self._start(container, Trace())
 
     async def _start(self, container: Container, trace: Trace) -> None:
@@ -68,6 +71,10 @@ class Lifecycle:
         except (HavreError, OSError):
             if container.host.auto_remove:
                 self.supervisor.remove_soon(container.id)
+            if container.state.status == RESTARTING:
+                # Who waits for its last end learns now that the one before was it.
+                failed = self.registry.current(container.id).state
+                self.waits.exited(container.id, ExitStatus(failed.exit_code, failed.error), final=True)
             raise
         self.events.publish("container", "start", container.id, container.event_attributes())
 
@@ -81,6 +88,7 @@ class Lifecycle:
             timeout = container.config.stop_timeout if container.config.stop_timeout is not None else _STOP_TIMEOUT
         if await self._stop_restarting(container):
             return
+        container = self.registry.current(container.id)
         if not container.state.running:
             raise NotModified(f"container {container.short_id} is not running")
         await self._end(container, number, timeout)
@@ -106,6 +114,7 @@ class Lifecycle:
         number = validate.signal_number(signal or "SIGKILL")
         if await self._stop_restarting(container):
             return
+        container = self.registry.current(container.id)
         if not container.state.running:
             raise Conflict(f"cannot kill container: {reference}: container {container.id} is not running")
         stop_number = validate.signal_number(container.config.stop_signal or "SIGTERM")
@@ -121,8 +130,10 @@ class Lifecycle:
 
     async def end_for_removal(self, container: Container) -> None:
         """Kill it, whatever state it is in, and return once it has ended."""
-        if not await self._stop_restarting(container) and container.state.running:
-            await self._end(container, _SIGKILL, _KILL_PATIENCE)
+        if not await self._stop_restarting(container):
+            container = self.registry.current(container.id)
+            if container.state.running:
+                await self._end(container, _SIGKILL, _KILL_PATIENCE)
 
     async def end_for_shutdown(self, container: Container, timeout: int) -> None:
         """Stop it because the daemon goes: its restart policy stays in force for the next start."""
@@ -136,7 +147,11 @@ class Lifecycle:
             container = self._running(container.id, reference)
             if container.state.status == PAUSED:
                 raise Conflict(f"Container {container.id} is already paused")
-            await asyncio.to_thread(self.cgroups.freeze, container.cgroup, True)
+            try:
+                await asyncio.to_thread(self.cgroups.freeze, container.cgroup)
+            except NotFound:
+                # It has just ended; the supervisor waits for the lock to say so.
+                raise Conflict(f"container {container.id} is not running") from None
             await self.registry.save(container.with_state(status=PAUSED))
         self.events.publish("container", "pause", container.id, container.event_attributes())
 
@@ -147,7 +162,7 @@ class Lifecycle:
             container = self.registry.current(container.id)
             if container.state.status != PAUSED:
                 raise Conflict(f"Container {container.id} is not paused")
-            await self._thaw(container)
+            await self._go_on(container.id)
         self.events.publish("container", "unpause", container.id, container.event_attributes())
 
     async def rename(self, reference: str, name: str) -> None:
@@ -199,17 +214,26 @@ class Lifecycle:
             container = self.registry.current(container.id)
             if container.state.status != RESTARTING:
                 return False
-            await self.registry.save(container.replace(stopped_by_user=True).with_state(status="exited"))
+            await self.registry.save(container.replace(stopped_by_user=True).with_state(status=EXITED))
         return True
 
     async def _expect_end(self, container: Container, by_user: bool = True) -> None:
-        self.supervisor.expect_end(container.id)
+        """Let no restart follow the end that comes now, nor one that came this instant."""
         if not by_user:
+            self.supervisor.expect_end(container.id)
             return
         async with self.registry.lock(container.id):
             container = self.registry.current(container.id)
-            if container.host.restart_policy.name not in ("", "no") and not container.stopped_by_user:
-                await self.registry.save(container.replace(stopped_by_user=True))
+            if container.state.running:
+                self.supervisor.expect_end(container.id)
+                if container.host.restart_policy.name in ("", "no") or container.stopped_by_user:
+                    return
+            elif container.state.status == RESTARTING:
+                self.supervisor.cancel_restart(container.id)
+                container = container.with_state(status=EXITED)
+            else:
+                return
+            await self.registry.save(container.replace(stopped_by_user=True))
 
     async def _end(
         self,
@@ -223,20 +247,23 @@ class Lifecycle:
         waiter = self.waits.register(container, NEXT_EXIT)
         try:
             await self._expect_end(container, by_user)
-            if number == _SIGKILL:
-                await self._kill_all(container)
-            else:
-                self._signal(container, number)
+            if waiter.done:
+                return
             told = attributes or container.event_attributes(signal=str(number))
             self.events.publish("container", "kill", container.id, told)
-            if container.state.status == PAUSED:
+            if number != _SIGKILL:
+                self._signal(container, number)
                 await self._thaw(container)
-            if await _ended(waiter, timeout):
-                return
-            self.events.publish("container", "kill", container.id, container.event_attributes(signal=str(_SIGKILL)))
-            await self._kill_all(container)
-            if not await _ended(waiter, _KILL_PATIENCE):
-                raise Conflict(f"container {container.short_id} did not end after SIGKILL")
+                if await _ended(waiter, timeout):
+                    return
+                killed = container.event_attributes(signal=str(_SIGKILL))
+                self.events.publish("container", "kill", container.id, killed)
+            # Once is not enough: a process that is paused meanwhile does not see the signal before it is thawed.
+            for _ in range(_KILL_PATIENCE):
+                await self._kill_all(container)
+                if await _ended(waiter, 1):
+                    return
+            raise Conflict(f"container {container.short_id} did not end after SIGKILL")
         finally:
             waiter.cancel()
 
@@ -258,12 +285,24 @@ class Lifecycle:
         # The end of the first process ends all others only in a PID namespace of its own.
         if container.host.pid_mode == "host":
             await asyncio.to_thread(self.cgroups.kill, container.cgroup)
+        await self._thaw(container)
 
     async def _thaw(self, container: Container) -> None:
-        await asyncio.to_thread(self.cgroups.freeze, container.cgroup, False)
-        current = self.registry.current(container.id)
-        if current.state.status == PAUSED:
-            await self.registry.save(current.with_state(status=RUNNING))
+        """Let its processes go on if they are, or are about to be, paused."""
+        async with self.registry.lock(container.id):
+            try:
+                paused = self.registry.current(container.id).state.status == PAUSED
+            except NotFound:
+                # Made with --rm, and ended and gone already.
+                return
+            if paused:
+                await self._go_on(container.id)
+
+    async def _go_on(self, container_id: str) -> None:
+        """Unfreeze a paused container; the caller holds its lock."""
+        container = self.registry.current(container_id)
+        await asyncio.to_thread(self.cgroups.thaw, container.cgroup)
+        await self.registry.save(container.with_state(status=RUNNING))
 
 
 async def _ended(waiter: Waiter, timeout: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from havre.engine.container import network
 from havre.engine.container.lifecycle import Lifecycle
-from havre.engine.container.record import CREATED, EXITED, RESTARTING, Container
+from havre.engine.container.record import CREATED, EXITED, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
 from havre.engine.container.remove import Remover
@@ -73,7 +73,7 @@ class Recovery:
             ended = container.state.status == EXITED and container.state.started_at > 0
             if waiting or (ended and wanted):
                 try:
-                    await self.lifecycle.start_again(container.id)
+                    await self.lifecycle.start_again(container.id, ended=True)
                 except (HavreError, OSError) as error:
                     log.error("container %s cannot be restarted: %s", container.short_id, error)
 
@@ -84,6 +84,9 @@ class Recovery:
                 # The start was never acknowledged and its process has not run: it did not happen.
                 await self._undo_start(container)
                 return
+            if container.state.status == RUNNING:
+                # A pause that was never acknowledged did not happen.
+                await asyncio.to_thread(self.cgroups.thaw, container.cgroup)
             await self.supervisor.adopt(container)
             return
         if self.layout.bundle(container.id).exists():

@@ -20,7 +20,7 @@ from havre.engine.container.etc import EtcFiles
 from havre.engine.container.hub import Hubs
 from havre.engine.container.logs import driver_of
 from havre.engine.container.ocispec import SpecWriter
-from havre.engine.container.record import CREATED, RUNNING, Container
+from havre.engine.container.record import CREATED, EXITED, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
 from havre.engine.trace import Trace
@@ -158,7 +158,8 @@ class Starter:
         self.hubs.ended(container.id)
         self.hubs.give_up(container.id)
         code = error.exit_code if isinstance(error, StartFailed) else 128
-        status = container.state.status if container.state.status != RUNNING else CREATED
+        # A restart that fails is the end of restarting, as in Docker.
+        status = {RUNNING: CREATED, RESTARTING: EXITED}.get(container.state.status, container.state.status)
         await self.registry.save(network.disconnected(container).with_state(
             status=status, pid=0, conmon_pid=0, exit_code=code, error=str(error)
         ))  # fmt: skip

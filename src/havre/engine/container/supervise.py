@@ -1,15 +1,20 @@
 """Supervise: see a container's process end, release what it held, tell those who wait, and restart it if its policy
 says so.
 
-conmon is watched by pidfd: it ends when the process has ended, all output is written and the exit code is on disk. That
-works the same for containers this daemon started and for those it found running.
+conmon is watched by pidfd: it ends when the process has ended, all output is written and the exit code is on disk. The
+process is watched too, since from its end on clients that do not read must not hold conmon up. That works the same for
+containers this daemon started and for those it found running.
 """
 
 import asyncio
 import logging
 import os
+import select
+import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
 from havre.engine.container import network
 from havre.engine.container.create import EventSink
@@ -21,6 +26,7 @@ from havre.engine.container.wait import ExitStatus, Waits
 from havre.errors import HavreError, NotFound
 from havre.kernel import pidfd
 from havre.kernel.cgroups import Cgroups
+from havre.kernel.descriptors import readable
 from havre.lib.tasks import TaskOwner
 from havre.runtime import conmon
 from havre.store.layout import Layout
@@ -30,6 +36,9 @@ log = logging.getLogger(__name__)
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 60.0
 # A container that ran this long is taken to work: the next failure starts again with the shortest delay.
 _HEALTHY = 10.0
+# Seconds conmon has to write the log and exit code of a process that has ended: fewer than a removal has patience.
+_MONITOR_PATIENCE = 6.0
+_RETRY_DELAY = 1.0
 
 
 class Supervisor:
@@ -98,23 +107,54 @@ class Supervisor:
         await self._tasks.close()
 
     async def _watch(self, container: Container) -> None:
-        state = container.state
-        try:
-            fd = pidfd.open_checked(state.conmon_pid, state.conmon_start)
-        except NotFound:
-            pass
-        else:
+        await self._see_end(container)
+        end: _End | None = None
+        while True:
             try:
-                await pidfd.wait(fd)
-            finally:
-                os.close(fd)
-        async with self._registry.lock(container.id):
-            await self._ended(container.id)
+                async with self._registry.lock(container.id):
+                    # Read once: what it is read from is released with the rest.
+                    end = end or await self._read_end(container.id)
+                    if end is not None:
+                        await self._ended(container.id, end)
+                return
+            except NotFound:
+                return
+            except (HavreError, OSError) as error:
+                # A full disk, as a rule. Until its end is on disk nobody may be told of it.
+                log.error("container %s has ended, which cannot be noted: %s", container.short_id, error)
+            await asyncio.sleep(_RETRY_DELAY)
 
-    async def _ended(self, container_id: str) -> None:
+    async def _see_end(self, container: Container) -> None:
+        """Return when conmon has ended: right after the container's process, whatever its clients do."""
+        state = container.state
+        with ExitStack() as closing:
+            try:
+                monitor = pidfd.open_checked(state.conmon_pid, state.conmon_start)
+            except NotFound:
+                return
+            closing.callback(os.close, monitor)
+            try:
+                process = pidfd.open_checked(state.pid, state.pid_start)
+            except NotFound:
+                pass
+            else:
+                closing.callback(os.close, process)
+                await _first(monitor, process)
+            self._hubs.hurry(container.id)
+            try:
+                async with asyncio.timeout(_MONITOR_PATIENCE):
+                    await pidfd.wait(monitor)
+            except TimeoutError:
+                log.error("conmon of container %s does not end by itself: it is killed", container.short_id)
+                with suppress(NotFound):
+                    pidfd.send(monitor, signal.SIGKILL)
+                await pidfd.wait(monitor)
+
+    async def _read_end(self, container_id: str) -> "_End | None":
+        """How it ended; None when its end has been noted already."""
         container = self._registry.current(container_id)
         if not container.state.running:
-            return
+            return None
         bundle = self._layout.bundle(container_id)
         code = conmon.exit_code(bundle)
         if code is None:
@@ -122,29 +162,33 @@ class Supervisor:
             await asyncio.to_thread(self._cgroups.kill, container.cgroup)
             code = 137
         oom = (bundle / "oom").exists() or self._cgroups.oom_kills(container.cgroup) > 0
+        return _End(code, oom, time.time_ns())
+
+    async def _ended(self, container_id: str, end: "_End") -> None:
+        container = self._registry.current(container_id)
         self._hubs.ended(container_id)
         await self._releaser.release(container)
         expected = container_id in self._expected
         self._expected.discard(container_id)
-        again = not expected and not self._stopping and wants_restart(container, code)
+        again = not expected and not self._stopping and wants_restart(container, end.code)
         container = network.disconnected(container).with_state(
             status=RESTARTING if again else EXITED,
             pid=0,
             conmon_pid=0,
-            exit_code=code,
-            oom_killed=oom,
-            finished_at=time.time_ns(),
+            exit_code=end.code,
+            oom_killed=end.oom,
+            finished_at=end.at,
         )
         removing = container.host.auto_remove and not again
         if again:
             container = container.replace(restart_count=container.restart_count + 1)
         container = await self._registry.save(container)
-        if oom:
+        if end.oom:
             self._events.publish("container", "oom", container_id, container.event_attributes())
         ran = container.state.finished_at - container.state.started_at
-        attributes = container.event_attributes(exitCode=str(code), execDuration=str(ran // 1_000_000_000))
+        attributes = container.event_attributes(exitCode=str(end.code), execDuration=str(ran // 1_000_000_000))
         self._events.publish("container", "die", container_id, attributes)
-        self._waits.exited(container_id, ExitStatus(code, container.state.error or None), final=not again)
+        self._waits.exited(container_id, ExitStatus(end.code, container.state.error or None), final=not again)
         if again:
             self._schedule(container, ran / 1e9)
         elif removing:
@@ -184,6 +228,23 @@ class Supervisor:
             return
         except (HavreError, OSError) as error:
             log.error("container %s could not be restarted: %s", container_id[:12], error)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How and when (``at``, nanoseconds since the epoch) a container's process ended."""
+
+    code: int
+    oom: bool
+    at: int
+
+
+async def _first(*descriptors: int) -> None:
+    """Return when one of several processes, given by pidfd, has ended."""
+    with select.epoll() as ends:
+        for fd in descriptors:
+            ends.register(fd, select.EPOLLIN)
+        await readable(ends.fileno())
 
 
 def wants_restart(container: Container, code: int) -> bool:
