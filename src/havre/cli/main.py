@@ -182,9 +182,18 @@ def _group(command: str, rest: list[str]) -> int:
     return _explain(command, Parser())
 
 
+# Docker's commands that havre has not: said so, where "unknown command" would send people looking for a typing error.
+_NOT_YET = (
+    *("build builder buildx checkpoint completion compose config context manifest".split()),
+    *("node plugin secret service stack swarm trust".split()),
+)
+
+
 def _unknown(command: str) -> int:
     from havre.cli.help import suggestion
 
+    if command in _NOT_YET:
+        return _fail(f"havre: havre does not implement {command} yet\n\nRun 'havre --help' for what it has", 1)
     head = f"{command.split(' ')[0]} " if " " in command else ""
     return _fail(
         f"havre: unknown command: havre {command}\n{suggestion(command)}\n"

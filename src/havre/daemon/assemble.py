@@ -147,6 +147,7 @@ async def assemble(config: Config) -> Daemon:
     if config.log_driver not in LOG_DRIVERS:
         raise InvalidParameter(f"unknown log driver {config.log_driver!r}: havre has {', '.join(sorted(LOG_DRIVERS))}")
     LOG_DRIVERS[config.log_driver].check(config.log_opts)
+    settings = RegistryConfig(insecure=config.insecure_registries, mirrors=config.registry_mirrors)
     storage = await _storage(config)
     cgroups = Cgroups.detect()
     events = Events()
@@ -161,7 +162,7 @@ async def assemble(config: Config) -> Daemon:
     containers = _containers(config, storage, cgroups, events, networks, registry, volumes, runtimes)
     await containers.recovery.run()
     session = open_session()
-    puller, login = _remote(config, storage, session)
+    puller, login = _remote(settings, storage, session)
     images = _image_verbs(storage, puller, usage, events)
     inspector = Inspector(storage.layout, "overlay2", containers.execs.ids_of)
     listing = Listing(registry, storage.images, storage.snapshotter, inspector)
@@ -311,8 +312,7 @@ def _image_verbs(storage: Storage, puller: Puller, usage: Usage, events: Events)
     return Images(storage.images, storage.snapshotter, loader, saver, importer, hello, puller, usage, events)
 
 
-def _remote(config: Config, storage: Storage, session: ClientSession) -> tuple[Puller, Login]:
-    settings = RegistryConfig(insecure=config.insecure_registries, mirrors=config.registry_mirrors)
+def _remote(settings: RegistryConfig, storage: Storage, session: ClientSession) -> tuple[Puller, Login]:
     transport = Transport(session, Proxies.from_environ(os.environ), settings.certificates)
     tokens = Tokens(transport, settings)
     registries = Registries(transport, settings, tokens)

@@ -84,6 +84,11 @@ def test_help_of_a_group(capsys: pytest.CaptureFixture[str], group: str) -> None
 @pytest.mark.parametrize(
     ("argv", "code", "err"),
     [
+        (
+            ["build", "."],
+            1,
+            "havre: havre does not implement build yet\n\nRun 'havre --help' for what it has\n",
+        ),
         (["foo"], 1, "havre: unknown command: havre foo\n\nRun 'havre --help' for more information\n"),
         (
             ["container", "rmm"],
