@@ -44,7 +44,10 @@ class Connection(RequestHandler):
         self._unframed = False
 
     def data_received(self, data: bytes) -> None:
-        if self._held is not None:
+        if not data:
+            # aiohttp calls itself so, to go on with what it kept while the body's reader was slow.
+            super().data_received(data)
+        elif self._held is not None:
             self._hold(data)
         elif self._unframed or self._upgraded:
             super().data_received(data)

@@ -118,6 +118,7 @@ class Daemon:
         """End. With ``live-restore`` (the default) containers run on; else they are stopped first."""
         if not self.config.live_restore:
             await self._stop_containers()
+        await self.engine.copy.close()
         await self.puller.close()
         await self.containers.logs.close()
         await self.containers.supervisor.close()
@@ -171,7 +172,7 @@ async def assemble(config: Config) -> Daemon:
         create=_creator(config, storage, cgroups, events, registry, volumes, runtimes),
         lifecycle=containers.lifecycle,
         removal=containers.remover,
-        processes=Processes(registry, cgroups),
+        processes=Processes(registry, cgroups, events),
         attach=Attacher(registry, containers.hubs, containers.logs, events),
         execs=containers.execs,
         copy=Copier(registry, storage.snapshotter, storage.layout, events),

@@ -91,6 +91,8 @@ class Recovery:
             return
         if self.layout.bundle(container.id).exists():
             await self._undo_start(container)
+        # A copy from a container that does not run mounts its root for a moment.
+        await self.snapshotter.unmount(self.layout.rootfs(container.id))
         if container.host.auto_remove and container.state.status == EXITED:
             await self.remover.remove_ended(container.id)
 

@@ -29,7 +29,7 @@ class Processes:
 
     registry: Registry
     cgroups: Cgroups
-    events: EventSink | None = None
+    events: EventSink
 
     async def top(self, reference: str, ps_args: str = "") -> dict[str, Any]:
         """``{"Titles": [column, …], "Processes": [[value, …], …] or None}``.
@@ -47,8 +47,7 @@ class Processes:
         pids = await asyncio.to_thread(self.cgroups.pids, container.cgroup)
         output = await _ps(ps_args.split(" "), pids)
         titles, rows = parse(output, set(pids))
-        if self.events is not None:
-            self.events.publish("container", "top", container.id, container.event_attributes())
+        self.events.publish("container", "top", container.id, container.event_attributes())
         return {"Titles": titles, "Processes": rows or None}
 
 
