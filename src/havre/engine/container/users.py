@@ -3,7 +3,10 @@
 The files are read below the container's root without following any link out of it.
 """
 
+import io
 import os
+import re
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,68 +15,94 @@ from havre.kernel import openat2
 from havre.runtime.spec import User
 
 _LARGEST = 8 << 20
+_NUMBER = re.compile(r"[0-9]{1,19}")
+_LAST = 0x7FFFFFFF
 
 
 def resolve(root: Path, text: str, groups: Sequence[str] = ()) -> User:
-    """``user``, ``user:group``, ``uid``, ``uid:gid`` as numbers, with the supplementary groups of a named user.
+    """``user``, ``user:group``, ``uid``, ``uid:gid`` as numbers, with the supplementary groups of a user without group.
 
     ``groups`` are those of ``--group-add``. A number needs no entry; a name without one is ``InvalidParameter``.
     """
     wanted, _, wanted_group = text.partition(":")
-    passwd = list(_entries(root, "etc/passwd", 4))
-    group = list(_entries(root, "etc/group", 3)) if wanted or wanted_group or groups else []
-    entry = _find(passwd, wanted or "0")
+    entry = _find(root, "etc/passwd", 4, wanted or "0")
     if entry is not None:
         uid, gid = int(entry[2]), int(entry[3])
-    elif not wanted or wanted.isdecimal():
+    elif not wanted or _NUMBER.fullmatch(wanted):
         uid, gid = int(wanted or 0), 0
     else:
         raise InvalidParameter(f"unable to find user {wanted}: no matching entries in passwd file")
-    extra = [_group(group, name) for name in groups]
+    extra = [_group(root, name) for name in groups]
     if wanted_group:
-        gid = _group(group, wanted_group)
+        gid = _group(root, wanted_group)
     elif entry is not None:
-        extra = [int(row[2]) for row in group if len(row) > 3 and entry[0] in row[3].split(",")] + extra
-    if uid > 0x7FFFFFFF or gid > 0x7FFFFFFF:
-        raise InvalidParameter("uids and gids must be in range 0-2147483647")
-    return User(uid, gid, tuple(dict.fromkeys(extra)))
+        extra = [*_groups_of(root, entry[0]), *extra]
+    if max(uid, gid, *extra) > _LAST:
+        raise InvalidParameter(f"uids and gids must be in range 0-{_LAST}")
+    # The main group is among the others: else a process could leave it, and pass where it is denied (CVE-2022-36109).
+    return User(uid, gid, tuple(dict.fromkeys((gid, *extra))))
 
 
 def home(root: Path, uid: int) -> str:
     """The home directory of ``uid``, ``/`` when it has none."""
-    entry = next((row for row in _entries(root, "etc/passwd", 6) if row[2] == str(uid)), None)
+    number = str(uid)
+    entry = next((row for row in _entries(root, "etc/passwd", 6, number) if row[2] == number), None)
     return (entry[5] if entry else "") or "/"
 
 
-def _find(rows: list[list[str]], wanted: str) -> list[str] | None:
+def _find(root: Path, path: str, least: int, wanted: str) -> list[str] | None:
     # A name wins over a number that happens to be another user's uid, as in Docker.
-    by_name = next((row for row in rows if row[0] == wanted), None)
-    return by_name or next((row for row in rows if row[2] == wanted), None)
+    by_number = None
+    for row in _entries(root, path, least, wanted):
+        if row[0] == wanted:
+            return row
+        if by_number is None and row[2] == wanted:
+            by_number = row
+    return by_number
 
 
-def _group(rows: list[list[str]], wanted: str) -> int:
-    row = _find(rows, wanted)
+def _group(root: Path, wanted: str) -> int:
+    row = _find(root, "etc/group", 3, wanted)
     if row is not None:
         return int(row[2])
-    if wanted.isdecimal():
+    if _NUMBER.fullmatch(wanted):
         return int(wanted)
     raise InvalidParameter(f"unable to find group {wanted}: no matching entries in group file")
 
 
-def _entries(root: Path, path: str, least: int) -> Iterator[list[str]]:
-    """Well-formed lines of a colon file, numeric in field 2; none when the file is missing."""
+def _groups_of(root: Path, user: str) -> list[int]:
+    return [int(row[2]) for row in _entries(root, "etc/group", 4, user) if user in row[3].split(",")]
+
+
+def _entries(root: Path, path: str, least: int, word: str) -> Iterator[list[str]]:
+    """Well-formed lines of a colon file that hold ``word``, numeric in field 2 (and 3 of passwd); none when the file is
+    missing.
+    """
+    numeric = (2, 3) if path.endswith("passwd") else (2,)
+    sought = word.encode(errors="surrogateescape")
+    # Most lines of a long file are not even split: this runs at every start and exec, on the event loop.
+    for line in io.BytesIO(_read(root, path)):
+        if sought in line:
+            fields = line.decode(errors="surrogateescape").strip().split(":")
+            if len(fields) >= least and all(_NUMBER.fullmatch(fields[index]) for index in numeric):
+                yield fields
+
+
+def _read(root: Path, path: str) -> bytes:
+    """The file at ``path``, empty when there is none; nothing but a regular file is opened."""
     try:
         directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fd = openat2.open_in_root(directory, path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = openat2.open_in_root(directory, path, os.O_PATH | os.O_CLOEXEC)
         finally:
             os.close(directory)
     except OSError:
-        return
-    with os.fdopen(fd, "rb") as file:
-        text = file.read(_LARGEST).decode(errors="surrogateescape")
-    for line in text.splitlines():
-        fields = line.strip().split(":")
-        numeric = (2, 3) if least > 3 else (2,)
-        if len(fields) >= least and all(fields[index].isdecimal() for index in numeric):
-            yield fields
+        return b""
+    try:
+        # A FIFO would hang the runtime, which reads the file too; a device node of the container's may be anything.
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise InvalidParameter(f"/{path} in the container is no regular file")
+        with open(f"/proc/self/fd/{fd}", "rb") as file:
+            return file.read(_LARGEST)
+    finally:
+        os.close(fd)
