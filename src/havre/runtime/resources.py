@@ -30,7 +30,7 @@ def _memory(host: HostConfig) -> dict[str, Any]:
         memory["reservation"] = host.memory_reservation
     if host.memory_swap:
         memory["swap"] = host.memory_swap
-    elif host.memory:
+    elif host.memory > 0:
         # Docker's default: as much swap again as memory.
         memory["swap"] = host.memory * 2
     if host.memory_swappiness is not None and host.memory_swappiness >= 0:

@@ -24,6 +24,7 @@ from havre.runtime.spec import MASKED_PATHS, READONLY_PATHS
 from havre.store.layout import Layout
 from havre.wire.containers import (
     ContainerConfig,
+    EndpointIPAMConfig,
     EndpointSettings,
     HostConfig,
     LogConfig,
@@ -192,7 +193,17 @@ class Creator:
         endpoint = asked.get(mode, EndpointSettings())
         if config.mac_address and not endpoint.mac_address:
             endpoint = msgspec.structs.replace(endpoint, mac_address=config.mac_address)
+        _refuse_addresses(mode, endpoint)
         return {mode: endpoint}
+
+
+def _refuse_addresses(mode: str, endpoint: EndpointSettings) -> None:
+    """Addresses that the network gives nobody: they would be ignored."""
+    ipam = endpoint.ipam_config or EndpointIPAMConfig()
+    if mode in ("host", "none") and endpoint.mac_address:
+        raise InvalidParameter("conflicting options: mac-address and the network mode")
+    if ipam.ipv6_address or ipam.link_local_ips or (mode in ("host", "none") and ipam.ipv4_address):
+        raise InvalidParameter("user specified IP address is supported on user defined networks only")
 
 
 def _network_mode(config: ContainerConfig, host: HostConfig) -> str:

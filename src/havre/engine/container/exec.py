@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from havre.engine.container import detach
+from havre.engine.container import detach, validate
 from havre.engine.container.create import EventSink
 from havre.engine.container.hub import Hub, Hubs, Listener
 from havre.engine.container.ocispec import SpecWriter
@@ -85,7 +85,7 @@ class Execs:
         detach.parse(config.detach_keys)
         exec_id = ids.new_id()
         bundle = self._layout.bundle(container.id) / "exec" / exec_id
-        made = Exec(exec_id, container, config, bundle, console_size=_size(config.console_size))
+        made = Exec(exec_id, container, config, bundle, console_size=validate.console_size(config.console_size))
         self._execs[exec_id] = made
         self._publish("exec_create: " + " ".join(config.cmd), made)
         return exec_id
@@ -140,7 +140,7 @@ class Execs:
             )
         self._running(one.container.id)
         one.started = True
-        one.console_size = _size(start.console_size) or one.console_size
+        one.console_size = validate.console_size(start.console_size) or one.console_size
         return ExecSession(self, one)
 
     async def start(self, exec_id: str, start: ExecStart, stream: Duplex | None = None) -> None:
@@ -282,7 +282,3 @@ def explain(error: StartFailed) -> StartFailed:
 
 async def _tell(stream: Duplex, message: bytes, framed: bool) -> None:
     await stream.write(stdcopy.frame(1, message) if framed else message)
-
-
-def _size(given: list[int] | None) -> tuple[int, int] | None:
-    return (given[0], given[1]) if given and len(given) == 2 and any(given) else None

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from havre.engine.container.record import MountRecord
-from havre.errors import InvalidParameter, Unsupported
+from havre.errors import InvalidParameter, SystemFault, Unsupported
 from havre.runtime.spec import bind, tmpfs
 from havre.wire.containers import BindOptions, ContainerConfig, HostConfig, Mount, MountPoint, TmpfsOptions
 
@@ -166,7 +166,7 @@ def _bind_mount(mount: Mount, target: str) -> _Wanted:
         raise InvalidParameter(
             f"invalid mount config for type \"bind\": invalid mount path: '{source}' mount path must be absolute"
         )
-    if not options.create_mountpoint and not Path(source).exists():
+    if not options.create_mountpoint and not os.path.exists(source):
         raise InvalidParameter(f'invalid mount config for type "bind": bind source path does not exist: {source}')
     if options.propagation and options.propagation not in _PROPAGATIONS:
         raise InvalidParameter(f'invalid mount config for type "bind": invalid propagation mode: {options.propagation}')
@@ -223,13 +223,21 @@ def _tmpfs_option_words(options: TmpfsOptions) -> tuple[str, ...]:
     return tuple(words)
 
 
+def _make_source(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SystemFault(f"error while creating mount source path '{path}': mkdir {path}: {reason}") from None
+
+
 async def _decide(one: _Wanted, volumes: VolumeSource, container_id: str) -> MountRecord:
     if one.kind == "tmpfs":
         point = MountPoint(type="tmpfs", destination=one.target, rw=not one.readonly)
         return MountRecord(point, one.options, hidden=one.hidden)
     if one.kind == "bind":
         if one.make_source and not os.path.lexists(one.source):
-            os.makedirs(one.source, exist_ok=True)
+            _make_source(one.source)
         point = MountPoint(
             type="bind",
             source=one.source,

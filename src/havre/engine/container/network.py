@@ -1,13 +1,17 @@
 """A container and its network: what it asks of the network room, and what the answer looks like in its record. Pure."""
 
+import ipaddress
+import re
+
 import msgspec
 
 from havre.engine.container.record import Container
 from havre.errors import InvalidParameter
 from havre.network.model import Endpoint, EndpointRequest, PortRequest
-from havre.wire.containers import EndpointSettings, PortBinding
+from havre.wire.containers import ContainerConfig, EndpointSettings, HostConfig, PortBinding
 
 _PROTOCOLS = ("tcp", "udp", "sctp")
+_NUMBER = re.compile("[0-9]{1,5}")
 
 
 def request(container: Container) -> EndpointRequest:
@@ -39,11 +43,25 @@ def port_requests(container: Container) -> list[PortRequest]:
     return requests
 
 
+def check_ports(config: ContainerConfig, host: HostConfig) -> None:
+    """``InvalidParameter`` for a port that is none, or an address to publish it on."""
+    for port in config.exposed_ports or {}:
+        _exposed(port)
+    for port, wanted in (host.port_bindings or {}).items():
+        parse_port(port)
+        for binding in wanted or ():
+            _host_ports(binding.host_port)
+            try:
+                ipaddress.ip_address(binding.host_ip or "0.0.0.0")
+            except ValueError:
+                raise InvalidParameter(f"invalid IP address: {binding.host_ip}") from None
+
+
 def parse_port(text: str) -> tuple[int, str]:
     """``80/tcp`` or ``80`` as number and protocol."""
     number, _, proto = text.partition("/")
     proto = (proto or "tcp").lower()
-    if not number.isdecimal() or not 0 < int(number) < 65536 or proto not in _PROTOCOLS:
+    if not _NUMBER.fullmatch(number) or not 0 < int(number) < 65536 or proto not in _PROTOCOLS:
         raise InvalidParameter(f"invalid port specification: {text!r}")
     return int(number), proto
 
@@ -62,7 +80,7 @@ def _host_ports(text: str) -> tuple[int, int]:
     if not text:
         return 0, 0
     first, dash, last = text.partition("-")
-    if not first.isdecimal() or (dash and not last.isdecimal()):
+    if not _NUMBER.fullmatch(first) or (dash and not _NUMBER.fullmatch(last)):
         raise InvalidParameter(f"invalid port specification: {text!r}")
     start, end = int(first), int(last) if dash else int(first)
     if start > end or end > 65535:

@@ -18,24 +18,6 @@ from havre.runtime.spec import Process, Sandbox, base_mounts, bind, build
 from havre.wire.containers import HostConfig
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-_RLIMITS = [
-    "as",
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-]
 INIT_TARGET = "/sbin/docker-init"
 
 
@@ -128,7 +110,6 @@ class SpecWriter:
 
     def _process(self, container: Container, rootfs: Path, arguments: list[str]) -> Process:
         host, config = container.host, container.config
-        size = host.console_size
         return Process(
             args=arguments,
             env=merge.environment(config),
@@ -136,7 +117,7 @@ class SpecWriter:
             user=users.resolve(rootfs, config.user, host.group_add or ()),
             capabilities=capabilities.resolve(host.cap_add, host.cap_drop, host.privileged, self._limit),
             terminal=config.tty,
-            console_size=(size[0], size[1]) if size and len(size) == 2 and any(size) else None,
+            console_size=validate.console_size(host.console_size),
             no_new_privileges=_option(host, "no-new-privileges") == "true",
             rlimits=_rlimits(host),
             oom_score_adj=host.oom_score_adj or None,
@@ -174,7 +155,9 @@ def _namespaces(host: HostConfig, netns: str | None, own_cgroup: bool) -> dict[s
 def _pseudo(host: HostConfig) -> list[dict[str, Any]]:
     taken = set(host.tmpfs or {})
     pseudo = base_mounts(host.shm_size, host.privileged, host.ipc_mode == "host")
-    return [mount for mount in pseudo if mount["destination"] not in taken]
+    # The host's /dev/mqueue, for --ipc host, is not there where nobody mounted it.
+    there = [mount for mount in pseudo if mount["type"] != "bind" or os.path.exists(mount["source"])]
+    return [mount for mount in there if mount["destination"] not in taken]
 
 
 def _etc(container: Container, files: Path) -> list[dict[str, Any]]:
@@ -209,8 +192,6 @@ def _option(host: HostConfig, name: str) -> str | None:
 def _rlimits(host: HostConfig) -> list[dict[str, Any]]:
     limits = []
     for ulimit in host.ulimits or ():
-        if ulimit.name not in _RLIMITS:
-            raise InvalidParameter(f"invalid ulimit type: {ulimit.name}")
         top = (1 << 64) - 1
         limits.append(
             {

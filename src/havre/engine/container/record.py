@@ -3,6 +3,7 @@
 Times are nanoseconds since the epoch, 0 for "never". A record is replaced, not changed: every change makes a new one.
 """
 
+import os
 from typing import Any
 
 import msgspec
@@ -88,7 +89,7 @@ class Container(msgspec.Struct, frozen=True):
     @property
     def cgroup(self) -> str:
         """The path of its cgroup below the hierarchy roots."""
-        return f"/{(self.host.cgroup_parent or 'havre').strip('/')}/{self.id}"
+        return os.path.normpath(f"/{(self.host.cgroup_parent or 'havre').strip('/')}/{self.id}")
 
     def with_state(self, **changes: Any) -> "Container":
         """A copy whose state differs by ``changes``."""

@@ -7,7 +7,15 @@ import pytest
 
 from havre.engine.container import validate
 from havre.errors import InvalidParameter, Unsupported
-from havre.wire.containers import ContainerConfig, DeviceRequest, HostConfig, LogConfig, RestartPolicy
+from havre.wire.containers import (
+    ContainerConfig,
+    DeviceRequest,
+    HostConfig,
+    LogConfig,
+    PortBinding,
+    RestartPolicy,
+    Ulimit,
+)
 
 
 def create(**host: Any) -> None:
@@ -48,12 +56,89 @@ def test_what_is_not_there_yet_is_refused_by_name(host: dict[str, Any], name: st
         {"restart_policy": RestartPolicy(name="always", maximum_retry_count=3)},
         {"restart_policy": RestartPolicy(name="always"), "auto_remove": True},
         {"security_opt": ["nonsense"]},
+        {"security_opt": ["systempaths=unconfined"]},
+        {"memory": 1 << 63},
+        {"nano_cpus": 1},
+        {"cpu_period": 1},
+        {"cpu_quota": 1},
+        {"cpuset_cpus": "one"},
+        {"cpuset_mems": "0-"},
+        {"blkio_weight": 1},
+        {"ulimits": [Ulimit(name="nonsense")]},
+        {"ulimits": [Ulimit(name="nofile", soft=2, hard=1)]},
+        {"binds": ["/a\0b:/c"]},
+        {"tmpfs": {"/a\0": ""}},
+        {"console_size": [-1, 5]},
+        {"console_size": [70000, 5]},
+        {"extra_hosts": ["nothing"]},
+        {"extra_hosts": ["name:nonsense"]},
+        {"extra_hosts": ["name\n1.2.3.4 other:1.2.3.4"]},
+        {"dns": ["nonsense"]},
+        {"dns": ["1.2.3.4\nnameserver 5.6.7.8"]},
+        {"dns_search": ["a b"]},
+        {"dns_options": ["a\nb"]},
+        {"port_bindings": {"80/nonsense": []}},
+        {"port_bindings": {"0/tcp": []}},
+        {"port_bindings": {"80/tcp": [PortBinding(host_port="99999")]}},
+        {"port_bindings": {"80/tcp": [PortBinding(host_port="-5")]}},
+        {"port_bindings": {"80/tcp": [PortBinding(host_ip="localhost")]}},
         {"log_config": LogConfig(type="local", config={"tag": "x"})},
     ],
 )
 def test_contradictions_are_the_clients_error(host: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameter):
         create(**host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"memory": -1, "memory_reservation": 1 << 30},
+        {"nano_cpus": 10**7},
+        {"cpuset_cpus": "0", "cpuset_mems": "0"},
+        {"cpuset_cpus": "0-1,3"},
+        {"ulimits": [Ulimit(name="core", soft=-1, hard=-1), Ulimit(name="nofile", soft=5, hard=-1)]},
+        {"console_size": [0, 0]},
+        {"extra_hosts": ["name:1.2.3.4", "six:::1", "six:[::1]", "gateway:host-gateway"]},
+        {"dns": ["1.2.3.4", "::1"], "dns_search": ["."], "dns_options": ["ndots:3"]},
+        {"port_bindings": {"80": None, "81/udp": [PortBinding(host_ip="::1", host_port="1-9")]}},
+    ],
+)
+def test_what_is_unusual_is_not_refused(host: dict[str, Any]) -> None:
+    create(**host)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"env": ["A=\0"]},
+        {"user": "a\0"},
+        {"labels": {"a": "\0"}},
+        {"stop_timeout": 10**30},
+        {"hostname": "a\nb"},
+        {"hostname": "a" * 65},
+        {"domainname": "a b"},
+        {"exposed_ports": {"nonsense/tcp": {}}},
+        {"exposed_ports": {"1-99999999999/tcp": {}}},
+        {"stop_signal": "9" * 5000},
+        {"stop_signal": "\u0669"},
+        {"stop_signal": "RTMIN+" + "1" * 5000},
+    ],
+)
+def test_words_that_cannot_be_are_the_clients_error(config: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameter):
+        validate.create(ContainerConfig(**config), HostConfig())
+
+
+def test_a_host_name_needs_a_uts_namespace() -> None:
+    with pytest.raises(InvalidParameter, match="conflicting options: hostname and the UTS mode"):
+        validate.create(ContainerConfig(hostname="x"), HostConfig(uts_mode="host"))
+
+
+@pytest.mark.parametrize("mode", ["host", "none"])
+def test_ports_that_are_not_published_are_warned_of(mode: str) -> None:
+    host = HostConfig(network_mode=mode, port_bindings={"80/tcp": None})
+    assert validate.create(ContainerConfig(), host) == [f"Published ports are discarded when using {mode} network mode"]
 
 
 def test_every_field_is_used_or_refused() -> None:
