@@ -268,8 +268,9 @@ def _creator(
 async def _storage(config: Config) -> Storage:
     layout = Layout(config.data_root, config.exec_root)
     layout.prepare()
-    # Held until the process ends: the kernel drops it then, also after a kill.
-    lock.acquire(layout.lock)
+    # Held until the process ends: the kernel drops them then, also after a kill.
+    lock.acquire(layout.lock, "data root")
+    lock.acquire(layout.exec_lock, "exec root")
     shutil.rmtree(layout.tmp, ignore_errors=True)
     layout.tmp.mkdir(mode=0o700)
     database = Database.open(layout.database, SCHEMAS)

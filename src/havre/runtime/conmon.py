@@ -7,6 +7,7 @@ resizing and reopening logs), ``exit`` (the exit code, written last), ``oom`` (t
 Source: conmon 2.1 (``src/cli.c``, ``src/ctrl.c``, ``src/conn_sock.c``).
 """
 
+import asyncio
 import json
 import os
 import subprocess
@@ -43,22 +44,28 @@ class Monitor:
 
 
 class Conmon:
-    """Starts conmon processes. ``program`` is its path."""
+    """Starts conmon processes. ``program`` is its path; the runtime has ``patience`` seconds to create a container."""
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, patience: float = 120) -> None:
         self._program = program
+        self._patience = patience
 
     async def create(self, container_id: str, runtime: OciRuntime, bundle: Path, options: Options) -> Monitor:
         """Create the container of ``bundle/config.json``; its process waits for ``runtime.start``.
 
-        Raises ``StartFailed`` with the runtime's message when it cannot be made; conmon has ended then.
+        Raises ``StartFailed`` with the runtime's message when it cannot be made; conmon has ended then, or will with
+        the processes in the container's cgroup.
         """
         sync_r, sync_w = os.pipe2(os.O_CLOEXEC)
         try:
             arguments = self._arguments(container_id, runtime, bundle, options)
             parent = self._spawn(arguments, {"_OCI_SYNCPIPE": sync_w}, bundle)
             await _reap(parent)
-            pid = await SyncPipe(sync_r).number()
+            # What an image holds can make the runtime wait for ever, and its caller holds the container's lock.
+            async with asyncio.timeout(self._patience):
+                pid = await SyncPipe(sync_r).number()
+        except TimeoutError:
+            raise StartFailed(f"the runtime did not create it within {self._patience:.0f} seconds") from None
         finally:
             os.close(sync_r)
         return Monitor(bundle, int((bundle / "conmon.pid").read_text()), pid)

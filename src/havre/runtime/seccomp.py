@@ -156,8 +156,9 @@ def custom(text: str, capabilities: Collection[str], architecture: str) -> dict[
         main = _FAMILIES.get(architecture, [""])[0]
         architectures = given.get("architectures") or next((family for family in families if family[0] == main), [])
         profile = {"defaultAction": given["defaultAction"], "architectures": architectures, "syscalls": rules}
-        if given.get("defaultErrnoRet") is not None:
-            profile["defaultErrnoRet"] = given["defaultErrnoRet"]
+        for key in ("defaultErrnoRet", "flags", "listenerPath", "listenerMetadata"):
+            if given.get(key) is not None:
+                profile[key] = given[key]
         return profile
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidParameter(f"Decoding seccomp profile failed: {error}") from None

@@ -13,6 +13,7 @@
 
 ``exec_root`` (default ``/run/havre``) does not::
 
+    exec.lock                 held by the running daemon
     havre.sock, havre.pid
     containers/<id>/          the OCI bundle: config.json, conmon's pid files, attach socket, exit file
     netns/<id>                network namespaces, bind-mounted
@@ -33,6 +34,10 @@ class Layout:
     @property
     def lock(self) -> Path:
         return self.data_root / "lock"
+
+    @property
+    def exec_lock(self) -> Path:
+        return self.exec_root / "exec.lock"
 
     @property
     def database(self) -> Path:

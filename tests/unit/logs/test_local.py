@@ -80,6 +80,7 @@ def test_rotation_keeps_so_many_files(tmp_path: Path) -> None:
         (tmp_path / "log").write_text(record(str(number)))
         assert DRIVER.rotate(tmp_path, {"max-size": "10", "max-file": "3"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.1", "log.2"]
+    (tmp_path / "log").touch()
     assert not DRIVER.rotate(tmp_path, {})
 
 
@@ -90,3 +91,10 @@ def test_rotation_keeps_so_many_files(tmp_path: Path) -> None:
 def test_bad_options_are_refused(options: dict[str, str]) -> None:
     with pytest.raises(InvalidParameter):
         DRIVER.check(options)
+
+
+def test_a_rotation_cut_short_is_completed(tmp_path: Path) -> None:
+    """The daemon was killed after the file was renamed, before conmon was told to open a new one."""
+    (tmp_path / "log.1").write_bytes(b"x" * 20)
+    assert DRIVER.rotate(tmp_path, {"max-size": "10", "max-file": "2"})
+    assert (tmp_path / "log.1").exists()

@@ -42,7 +42,8 @@ class LocalDriver:
             if newest.stat().st_size < size:
                 return False
         except FileNotFoundError:
-            return False
+            # A daemon was killed between the renaming and the reopening: its writer still writes to an older one.
+            return True
         for number in range(files - 1, 0, -1):
             older = directory / f"log.{number - 1}" if number > 1 else newest
             if older.exists():
