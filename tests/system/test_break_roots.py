@@ -19,8 +19,15 @@ def test_a_daemon_with_the_run_time_files_of_another_is_refused(havred: Havred, 
     """It would take the other's containers for orphans, and kill them."""
     identity = havred.api("POST", "/containers/create", {"Image": "busybox", "Cmd": ["sleep", "1000"]}).json()["Id"]
     assert havred.api("POST", f"/containers/{identity}/start").status == 204
-    flags = ["--data-root", tmp_path / "data", "--exec-root", havred.exec_root, "--pidfile", tmp_path / "pid"]
-    command: list[str | Path] = [
+    flags: list[str | Path] = [
+        "--data-root",
+        tmp_path / "data",
+        "--exec-root",
+        havred.exec_root,
+        "--pidfile",
+        tmp_path / "pid",
+    ]
+    command = [
         BIN / "havred",
         "--host",
         f"unix://{tmp_path}/s",
