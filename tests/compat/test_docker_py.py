@@ -189,3 +189,17 @@ def test_system(client: docker.DockerClient) -> None:
     client.containers.create("busybox", "true")
     assert client.df()["Containers"]
     assert len(client.containers.prune()["ContainersDeleted"]) == 1
+
+
+def test_a_terminal_sized_while_its_exec_is_being_started(client: docker.DockerClient) -> None:
+    """Clients before API 1.42 size the terminal right behind the start, when the process may not be there yet."""
+    container = client.containers.run("busybox", ["sleep", "1000"], detach=True)
+    created = client.api.exec_create(container.id, ["sh", "-c", "sleep 0.5; stty size"], tty=True)["Id"]
+    socket = client.api.exec_start(created, tty=True, socket=True)
+    client.api.exec_resize(created, height=43, width=101)
+    answer = b""
+    while data := socket._sock.recv(4096):
+        answer += data
+    socket.close()
+    assert answer == b"43 101\r\n"
+    container.remove(force=True)

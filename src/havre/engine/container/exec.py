@@ -7,6 +7,7 @@ import asyncio
 import json
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,7 @@ class Execs:
     async def _launch(self, one: Exec, attached: bool, hub: Hub | None = None) -> PendingExec:
         """Start the process; the hub is connected before it runs."""
         config, container = one.config, one.container
+        size = one.console_size
         one.bundle.mkdir(parents=True, mode=0o700)
         try:
             process = self._specs.exec_process(
@@ -186,7 +188,7 @@ class Execs:
                 user=config.user,
                 tty=config.tty,
                 privileged=config.privileged,
-                console_size=one.console_size,
+                console_size=size,
             )
             (one.bundle / "process.json").write_text(json.dumps(process))
             options = Options(config.tty, attached and config.attach_stdin, keep_stdin=False, log=None)
@@ -209,6 +211,10 @@ class Execs:
             await asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
             raise
         one.running = True
+        if config.tty and one.console_size not in (None, size):
+            # Asked for while the process was being started: clients before API 1.42 have no other way.
+            with suppress(NotFound):
+                conmon.resize(one.bundle, *one.console_size)
         self._publish("exec_start: " + " ".join(config.cmd or []), one)
         return pending
 
