@@ -223,7 +223,8 @@ def _version() -> int:
 def _fail(message: str, code: int) -> int:
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
+        # Nobody reads, or the disk is full: what is to be said now goes to stderr.
         pass
     if message:
         sys.stderr.write(f"{message}\n")
