@@ -136,6 +136,34 @@ def test_pausing_in_a_race_with_everything_leaves_no_frozen_container(engine: En
     assert not odd
 
 
+def test_execs_in_a_race_with_everything_fail_in_words_and_leave_nothing(engine: Engine) -> None:
+    container = start(engine, "sleep", "1000")
+    until = time.monotonic() + 5
+    odd: list[str] = []
+
+    def restart() -> None:
+        while time.monotonic() < until:
+            answer = engine.api("POST", f"/containers/{container}/restart?t=0")
+            if answer.status != 204:
+                odd.append(f"restart: {answer}")
+
+    def execute() -> None:
+        while time.monotonic() < until:
+            made = engine.api("POST", f"/containers/{container}/exec", {"Cmd": ["true"]})
+            if made.status == 201:
+                answer = engine.api("POST", f"/exec/{made.json()['Id']}/start", {"Detach": True})
+                if b"FileNotFound" in answer.body or b"FileExists" in answer.body or b"not installed" in answer.body:
+                    odd.append(f"exec: {answer}")
+
+    threads = [threading.Thread(target=work) for work in (restart, execute, execute, execute)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert engine.api("DELETE", f"/containers/{container}?force=1").status == 204
+    assert not odd
+
+
 def test_killing_conmon_of_a_paused_container_leaves_no_process(havred: Havred) -> None:
     container = start(havred, "sleep", "1000")
     pid = havred.inspect(container)["State"]["Pid"]

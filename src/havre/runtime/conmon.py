@@ -124,7 +124,9 @@ class Conmon:
                 cwd=bundle,
                 start_new_session=True,
             )
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if error.filename == str(bundle):
+                raise NotFound("the container is not running") from None
             raise SystemFault(f"conmon is not installed: no executable {self._program}") from None
         finally:
             for fd in pipes.values():

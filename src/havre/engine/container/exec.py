@@ -22,6 +22,7 @@ from havre.engine.container.session import converse
 from havre.engine.container.start import exit_code_of
 from havre.engine.streams import Duplex
 from havre.errors import Conflict, HavreError, InvalidParameter, NotFound, StartFailed
+from havre.kernel import pidfd
 from havre.lib import ids
 from havre.lib.tasks import TaskOwner
 from havre.runtime import conmon
@@ -173,12 +174,20 @@ class Execs:
             raise Conflict(f"container {container.id} is not running")
         return container
 
+    def _check_alive(self, container_id: str) -> None:
+        """That the container was stopped or paused meanwhile is a better reason than what came of it."""
+        state = self._running(container_id).state
+        if pidfd.start_time(state.pid) != state.pid_start:
+            raise Conflict(f"container {container_id} is not running")
+
     async def _launch(self, one: Exec, attached: bool, hub: Hub | None = None) -> PendingExec:
         """Start the process; the hub is connected before it runs."""
         config, container = one.config, one.container
         size = one.console_size
-        one.bundle.mkdir(parents=True, mode=0o700)
         try:
+            # Not with all its parents: the container's own directory goes when the container ends.
+            one.bundle.parent.mkdir(exist_ok=True, mode=0o700)
+            one.bundle.mkdir(mode=0o700)
             process = self._specs.exec_process(
                 container,
                 self._layout.rootfs(container.id),
@@ -205,10 +214,12 @@ class Execs:
             told = explain(error)
             one.exit_code = told.exit_code
             await asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
+            self._check_alive(container.id)
             raise told from None
         except (HavreError, OSError):
             one.exit_code = 126
             await asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
+            self._check_alive(container.id)
             raise
         one.running = True
         if config.tty and one.console_size not in (None, size):

@@ -113,7 +113,10 @@ class Recovery:
         await self.volumes.drop_orphans(known)
         for bundle in self.layout.bundles.iterdir():
             if bundle.name not in known:
-                await self._drop_bundle(bundle)
+                try:
+                    await self._drop_bundle(bundle)
+                except (HavreError, OSError) as error:
+                    log.error("what is left of container %s cannot be removed: %s", bundle.name[:12], error)
         for directory in self.layout.containers.iterdir():
             if directory.name not in known:
                 await self.snapshotter.unmount(directory / "rootfs")

@@ -32,7 +32,10 @@ class Releaser:
         self._layout = layout
 
     async def release(self, container: Container) -> None:
-        """Release all of it; a step that fails is logged and the others go on (the next start cleans up after it)."""
+        """Release all of it; a step that fails is logged and the others go on.
+
+        The bundle stays then: by it the next start finds what it has to clean up.
+        """
         steps = {
             "network": self._network(container),
             "runtime": self._runtimes.choose(container.runtime).delete(container.id, container.cgroup),
@@ -46,7 +49,8 @@ class Releaser:
                 log.error("container %s: %s not released", container.short_id, name, exc_info=result)
             elif isinstance(result, BaseException):
                 raise result
-        await asyncio.to_thread(_forget, self._layout.bundle(container.id))
+        if not any(isinstance(result, Exception) for result in results):
+            await asyncio.to_thread(_forget, self._layout.bundle(container.id))
 
     async def _network(self, container: Container) -> None:
         if container.host.network_mode == "bridge":
@@ -58,4 +62,8 @@ class Releaser:
 
 
 def _forget(bundle: Path) -> None:
-    shutil.rmtree(bundle, ignore_errors=True)
+    # An exec may still be making its files in there.
+    for _ in range(3):
+        shutil.rmtree(bundle, ignore_errors=True)
+        if not bundle.exists():
+            return

@@ -72,7 +72,7 @@ class Starter:
             undo.push_async_callback(self.releaser.release, container)
             with trace.step("mounts"):
                 shutil.rmtree(bundle, ignore_errors=True)
-                bundle.mkdir(mode=0o700)
+                bundle.mkdir(mode=0o700, exist_ok=True)
                 await self.snapshotter.mount(container.id, rootfs)
                 await self._fill_volumes(container, rootfs)
             netns = await self._sandbox(container, trace)
