@@ -1,12 +1,25 @@
 """What all tests share: system tests are grouped one file a worker, and skipped by name where there is no root."""
 
 import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 SPEC = REPOSITORY.parent / "shared" / "spec"
+
+
+def docker_cli_version() -> str:
+    """The version of the docker CLI on PATH; "" when there is none."""
+    program = shutil.which("docker")
+    if program is None:
+        return ""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"version ([^,]+)", said)
+    return found[1] if found else ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -100,8 +100,8 @@ def container(engine: FakeEngine) -> Waiter:
 @needs_docker
 async def test_cli_version(socket: Path, engine: FakeEngine) -> None:
     engine.answer("system.version", {"Version": "0.1", "ApiVersion": "1.51", "MinAPIVersion": "1.24", "Os": "linux"})
-    done = await cli(socket, "version", "--format", "{{.Server.Version}} {{.Client.APIVersion}}")
-    assert (done.code, done.out) == (0, "0.1 1.50\n")
+    done = await cli(socket, "version", "--format", "{{.Server.Version}} {{.Server.APIVersion}}")
+    assert (done.code, done.out) == (0, "0.1 1.51\n")
 
 
 @needs_docker
