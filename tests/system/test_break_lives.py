@@ -52,21 +52,35 @@ def payload(frames: bytes) -> bytes:
 
 
 @contextmanager
-def deaf_client(engine: Engine, container: str) -> Iterator[None]:
-    """A client that attaches to the output and never reads it."""
+def deaf_client(engine: Engine, path: str) -> Iterator[None]:
+    """A client that asks for the output at ``path`` and never reads it."""
     with socket.socket(socket.AF_UNIX) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(str(engine.socket))
-        path = f"/containers/{container}/attach?stream=1&stdout=1&stderr=1"
-        client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+        client.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}".encode())
         assert b"101" in client.recv(64)
         yield
 
 
 def test_a_client_that_does_not_read_does_not_keep_a_container_from_being_removed(engine: Engine) -> None:
     container = create(engine, "sh", "-c", "while :; do echo 0123456789012345678901234567890123456789; done")
-    with deaf_client(engine, container):
+    with deaf_client(engine, f"/containers/{container}/attach?stream=1&stdout=1&stderr=1"):
         assert engine.api("POST", f"/containers/{container}/start").status == 204
+        time.sleep(1)
+        began = time.monotonic()
+        assert engine.api("DELETE", f"/containers/{container}?force=1").status == 204
+        assert time.monotonic() - began < 5
+
+
+def test_a_client_that_does_not_read_an_exec_does_not_keep_the_container_from_being_removed(engine: Engine) -> None:
+    container = start(engine, "sleep", "1000")
+    flood = {
+        "Cmd": ["sh", "-c", "while :; do echo 0123456789012345678901234567890123456789; done"],
+        "AttachStdout": True,
+    }
+    identity = engine.api("POST", f"/containers/{container}/exec", flood).json()["Id"]
+    with deaf_client(engine, f"/exec/{identity}/start"):
         time.sleep(1)
         began = time.monotonic()
         assert engine.api("DELETE", f"/containers/{container}?force=1").status == 204

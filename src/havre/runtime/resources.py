@@ -32,7 +32,7 @@ def _memory(host: HostConfig) -> dict[str, Any]:
         memory["swap"] = host.memory_swap
     elif host.memory > 0:
         # Docker's default: as much swap again as memory.
-        memory["swap"] = host.memory * 2
+        memory["swap"] = min(host.memory * 2, (1 << 63) - 1)
     if host.memory_swappiness is not None and host.memory_swappiness >= 0:
         memory["swappiness"] = host.memory_swappiness
     if host.oom_kill_disable:

@@ -5,6 +5,7 @@ The process itself is held by a conmon of its own, like a container's, and outli
 
 import asyncio
 import json
+import os
 import shutil
 import time
 from contextlib import suppress
@@ -229,8 +230,9 @@ class Execs:
         self._publish("exec_start: " + " ".join(config.cmd or []), one)
         return pending
 
-    async def _finish(self, one: Exec, pending: PendingExec) -> None:
+    async def _finish(self, one: Exec, pending: PendingExec, hub: Hub | None = None) -> None:
         """Wait for the end and note it."""
+        hurrying = self._tasks.start(_hurry(one.pid, hub), f"hurry exec {one.id[:12]}") if hub is not None else None
         try:
             one.exit_code = await pending.exit_code()
         except StartFailed:
@@ -238,6 +240,8 @@ class Execs:
             one.exit_code = 137
         finally:
             pending.close()
+            if hurrying is not None:
+                hurrying.cancel()
         one.running, one.ended_at = False, time.monotonic()
         self._publish("exec_die", one, exitCode=str(one.exit_code))
         # Nobody who waits for the end waits for this.
@@ -260,7 +264,7 @@ class Execs:
             await _tell(stream, f"{error}\r\n".encode(), framed=not config.tty)
             return
         # The end is noted whether or not the client stays.
-        finishing = self._tasks.start(self._finish(one, pending), f"exec {one.id[:12]}")
+        finishing = self._tasks.start(self._finish(one, pending, hub), f"exec {one.id[:12]}")
         keys = detach.parse(config.detach_keys)
         detector = detach.Detector(keys) if config.attach_stdin and config.tty else None
         if await converse(stream, hub, listener, config.attach_stdin, detector, hub.end_input):
@@ -295,6 +299,22 @@ class ExecSession:
 def explain(error: StartFailed) -> StartFailed:
     """The runtime's refusal in Docker's words."""
     return StartFailed(f"OCI runtime exec failed: {error.message}: unknown", exit_code_of(error))
+
+
+async def _hurry(pid: int, hub: Hub) -> None:
+    """From the end of the process on, do not let its client keep conmon from reaping it: a zombie in a container's PID
+    namespace keeps the container from ending.
+    """
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        hub.hurry()
+        return
+    try:
+        await pidfd.wait(fd)
+    finally:
+        os.close(fd)
+    hub.hurry()
 
 
 async def _tell(stream: Duplex, message: bytes, framed: bool) -> None:

@@ -215,6 +215,8 @@ def _tmpfs_words(text: str) -> tuple[str, ...]:
 
 def _tmpfs_option_words(options: TmpfsOptions) -> tuple[str, ...]:
     words = []
+    if options.size_bytes < 0 or options.mode < 0:
+        raise InvalidParameter('invalid mount config for type "tmpfs": size and mode must not be negative')
     if options.size_bytes:
         words.append(f"size={options.size_bytes}")
     if options.mode:

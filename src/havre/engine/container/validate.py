@@ -154,6 +154,8 @@ def _cpus(host: HostConfig) -> None:
         raise InvalidParameter(f"range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available")
     if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:
         raise InvalidParameter("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
+    if host.cpu_shares < 0:
+        raise InvalidParameter(f"invalid CPU shares: {host.cpu_shares}")
     if 0 < host.cpu_quota < 1000:
         raise InvalidParameter("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     for kind, numbers in (("cpus", host.cpuset_cpus), ("mems", host.cpuset_mems)):

@@ -61,6 +61,7 @@ def test_what_is_not_there_yet_is_refused_by_name(host: dict[str, Any], name: st
         {"nano_cpus": 1},
         {"cpu_period": 1},
         {"cpu_quota": 1},
+        {"cpu_shares": -1},
         {"cpuset_cpus": "one"},
         {"cpuset_mems": "0-"},
         {"blkio_weight": 1},
