@@ -1,5 +1,6 @@
 """From errors to statuses: one table, one shape."""
 
+import errno
 import logging
 
 import pytest
@@ -51,6 +52,12 @@ async def test_accidents_are_told_and_logged(
         answer = await client.post("/containers/x/start")
     assert (answer.status, answer.message()) == (500, "internal error: ZeroDivisionError: oops")
     assert "POST /containers/x/start failed" in caplog.text and "Traceback" in caplog.text
+
+
+async def test_a_full_disk_is_told_as_such(client: Client, engine: FakeEngine) -> None:
+    engine.fail("lifecycle.start", OSError(errno.ENOSPC, "No space left on device", "/a/path/of/the/host"))
+    answer = await client.post("/containers/x/start")
+    assert (answer.status, answer.message()) == (500, "no space left on device")
 
 
 async def test_what_is_no_http_gets_a_json_error(client: Client) -> None:

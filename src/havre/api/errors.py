@@ -1,6 +1,8 @@
 """The one table from errors to HTTP statuses, and the body every error has: ``{"message": …}``."""
 
+import errno
 import logging
+import os
 
 import msgspec
 from aiohttp.web_response import Response
@@ -49,9 +51,13 @@ def status_of(error: BaseException) -> int:
 
 
 def message_of(error: BaseException) -> str:
-    """What the client is told: the sentence of an error raised on purpose, else the kind and text of the accident."""
+    """What the client is told: the sentence of an error raised on purpose, or of a full disk, else the kind and text of
+    the accident.
+    """
     if isinstance(error, HavreError):
         return error.message
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return os.strerror(error.errno).lower()
     return f"internal error: {type(error).__name__}: {error}"
 
 
