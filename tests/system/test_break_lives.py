@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.system import images
 from tests.system.harness import Engine, Havred, wait_until
 
 Json = dict[str, Any]
@@ -116,6 +117,19 @@ def test_stop_ends_a_container_that_restarts_again_and_again(engine: Engine) -> 
         assert engine.api("DELETE", f"/containers/{container}").status == 204
 
 
+def test_an_image_cannot_keep_its_containers_from_being_stopped(engine: Engine) -> None:
+    engine.load(images.busybox().derive("odd-signal", {"StopSignal": "NONSENSE"}).archive("odd-signal:latest"))
+    body = {"Image": "odd-signal", "Cmd": ["sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done"]}
+    container = engine.api("POST", "/containers/create", body).json()["Id"]
+    assert engine.api("POST", f"/containers/{container}/start").status == 204
+    time.sleep(0.5)
+    assert engine.api("POST", f"/containers/{container}/kill?signal=USR2").status == 204
+    assert engine.api("POST", f"/containers/{container}/start").status in (204, 304)
+    time.sleep(0.5)
+    assert engine.api("POST", f"/containers/{container}/stop").status == 204
+    assert engine.inspect(container)["State"]["ExitCode"] == 5
+
+
 def test_a_restart_that_cannot_be_ends_the_restarting(engine: Engine, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.touch()
@@ -206,8 +220,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_container_that_ends_on_a_full_disk_is_seen_to_end_when_there_is_space(small_disk: Path) -> None:
-    from tests.system import images
-
     daemon = Havred(small_disk)
     try:
         daemon.start()

@@ -83,7 +83,7 @@ class Lifecycle:
         not run.
         """
         container = self.registry.find(reference)
-        number = validate.signal_number(signal or container.config.stop_signal or "SIGTERM")
+        number = validate.signal_number(signal) if signal else _stop_signal(container)
         if timeout is None:
             timeout = container.config.stop_timeout if container.config.stop_timeout is not None else _STOP_TIMEOUT
         if await self._stop_restarting(container):
@@ -117,7 +117,7 @@ class Lifecycle:
         container = self.registry.current(container.id)
         if not container.state.running:
             raise Conflict(f"cannot kill container: {reference}: container {container.id} is not running")
-        stop_number = validate.signal_number(container.config.stop_signal or "SIGTERM")
+        stop_number = _stop_signal(container)
         ending = number in (_SIGKILL, stop_number)
         attributes = container.event_attributes(signal=str(number))
         if number == _SIGKILL:
@@ -137,7 +137,7 @@ class Lifecycle:
 
     async def end_for_shutdown(self, container: Container, timeout: int) -> None:
         """Stop it because the daemon goes: its restart policy stays in force for the next start."""
-        number = validate.signal_number(container.config.stop_signal or "SIGTERM")
+        number = _stop_signal(container)
         await self._end(container, number, timeout, by_user=False)
 
     async def pause(self, reference: str) -> None:
@@ -308,6 +308,14 @@ class Lifecycle:
 async def _ended(waiter: Waiter, timeout: int) -> bool:
     done, _ = await asyncio.wait([waiter.future], timeout=None if timeout < 0 else timeout)
     return bool(done)
+
+
+def _stop_signal(container: Container) -> int:
+    try:
+        return validate.signal_number(container.config.stop_signal or "SIGTERM")
+    except InvalidParameter:
+        # The image's nonsense: what the user gave was checked at create.
+        return _SIGTERM
 
 
 def _refuse_removing(container: Container) -> None:
