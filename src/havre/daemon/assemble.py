@@ -159,7 +159,9 @@ async def assemble(config: Config) -> Daemon:
     volumes = Volumes(VolumeStore(storage.database), _volume_drivers(storage.layout), usage, events)
     await volumes.start()
     await networks.start()
-    runtimes = probe(cgroups, storage.layout.exec_root / "runtime", config.runtimes, config.default_runtime or None)
+    layout = storage.layout
+    state = layout.exec_root / "runtime"
+    runtimes = probe(cgroups, state, config.runtimes, config.default_runtime or None, layout.tmp)
     containers = _containers(config, storage, cgroups, events, networks, registry, volumes, runtimes)
     await containers.recovery.run()
     session = open_session()

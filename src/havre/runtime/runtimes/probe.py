@@ -18,6 +18,8 @@ from havre.runtime.spec import Process, Sandbox, User, base_mounts, build
 # In the order they are preferred: crun starts containers about three times faster where it works.
 BUILT_IN = ("crun", "runc")
 
+# A daemon may be started with a user's PATH, which on Debian lacks the sbin directories.
+_PLACES = ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 _PROBE = "/havre-probe"
 
 
@@ -36,8 +38,9 @@ class Runtimes:
         return runtime
 
 
-def probe(cgroups: Cgroups, state: Path, added: Mapping[str, str], default: str | None) -> Runtimes:
+def probe(cgroups: Cgroups, state: Path, added: Mapping[str, str], default: str | None, scratch: Path) -> Runtimes:
     """Find the usable runtimes. ``added`` maps names to programs (``--add-runtime``); ``default`` is the user's choice.
+    ``scratch`` is a directory to try them in, which the next daemon empties should this one be killed meanwhile.
 
     Raises ``SystemFault`` when none works and ``InvalidParameter`` when the chosen default is not there.
     """
@@ -49,10 +52,8 @@ def probe(cgroups: Cgroups, state: Path, added: Mapping[str, str], default: str 
         kind = RuncRuntime if os.path.basename(os.path.realpath(path)) == "runc" else ProcessRuntime
         known[name] = kind(name, path, state / name, cgroups)
     for name in BUILT_IN:
-        path = shutil.which(
-            name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
-        )
-        if name in known or path is None or not works(path):
+        path = shutil.which(name, path=os.environ.get("PATH", "") + _PLACES)
+        if name in known or path is None or not works(path, scratch):
             continue
         kind = RuncRuntime if name == "runc" else ProcessRuntime
         known[name] = kind(name, path, state / name, cgroups)
@@ -64,12 +65,12 @@ def probe(cgroups: Cgroups, state: Path, added: Mapping[str, str], default: str 
     return Runtimes(known, chosen)
 
 
-def works(program: str) -> bool:
+def works(program: str, directory: Path) -> bool:
     """Whether ``program`` can make a container here, by trying: crun, say, refuses hosts with cgroup v1 and v2 mixed.
 
     The container's root is an empty directory: a runtime that gets as far as not finding the program works.
     """
-    with tempfile.TemporaryDirectory(prefix="havre-probe-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="probe-", dir=directory) as scratch:
         bundle = Path(scratch)
         (bundle / "rootfs").mkdir()
         process = Process([_PROBE], [], "/", User(0, 0), [])
