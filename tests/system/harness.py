@@ -145,7 +145,7 @@ class Subnet:
         raise RuntimeError("no free subnet: 254 tests run, or bridges named htb… were left behind")
 
     def release(self) -> None:
-        Path(self._lock.name).unlink(missing_ok=True)
+        # The file stays: whoever has opened it and waits must lock the same one as those who come later.
         self._lock.close()
 
 
