@@ -1,49 +1,38 @@
 """The composition root: the one place where everything is built and handed to what needs it.
 
-``main`` comes in here. Read ``assemble`` from top to bottom: nothing is hidden elsewhere.
+``main`` comes in here. Read ``assemble`` from top to bottom: its parts stand in
+``assemble_storage`` and ``assemble_containers``; nothing is hidden elsewhere.
 """
 
 import asyncio
 import ipaddress
 import logging
 import os
-import shutil
 from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
+from havre.daemon import assemble_containers, assemble_storage
+from havre.daemon.assemble_containers import Containers
+from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
 from havre.engine import Engine
 from havre.engine.container.attach import Attacher
 from havre.engine.container.copy import Copier
-from havre.engine.container.create import Creator, Defaults
-from havre.engine.container.etc import EtcFiles
-from havre.engine.container.exec import Execs
-from havre.engine.container.hub import Hubs
 from havre.engine.container.inspect import Inspector
-from havre.engine.container.lifecycle import Lifecycle
 from havre.engine.container.listing import Listing
-from havre.engine.container.logs import Logs
-from havre.engine.container.ocispec import SpecWriter, find_init
-from havre.engine.container.recover import Recovery
+from havre.engine.container.ocispec import find_init
 from havre.engine.container.registry import Registry
-from havre.engine.container.release import Releaser
-from havre.engine.container.remove import Remover
-from havre.engine.container.start import Starter
-from havre.engine.container.supervise import Supervisor
 from havre.engine.container.top import Processes
 from havre.engine.container.usage import Usage
-from havre.engine.container.wait import Waits
 from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.system import Facts, System, identity
 from havre.engine.volumes import Volumes
-from havre.errors import InvalidParameter, SystemFault
-from havre.image.blobs import BlobStore
+from havre.errors import InvalidParameter
 from havre.image.hello import Hello
 from havre.image.importer import Importer
-from havre.image.layers import LayerStore
 from havre.image.load import Loader
 from havre.image.remote.config import RegistryConfig
 from havre.image.remote.login import Login
@@ -53,48 +42,16 @@ from havre.image.remote.repository import Registries
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport, open_session
 from havre.image.save import Saver
-from havre.image.snapshots.overlay import OverlaySnapshotter
-from havre.image.store import ImageStore
 from havre.kernel.cgroups import Cgroups
 from havre.logs.drivers import ALL as LOG_DRIVERS
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
-from havre.runtime.conmon import Conmon
 from havre.runtime.runtimes.probe import Runtimes, probe
-from havre.store import lock
-from havre.store.db import Database
 from havre.store.layout import Layout
-from havre.store.schema import ALL as SCHEMAS
 from havre.volume.drivers.local import LocalDriver
 from havre.volume.store import VolumeStore
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """What is on disk: the database and the image room's stores."""
-
-    layout: Layout
-    database: Database
-    blobs: BlobStore
-    snapshotter: OverlaySnapshotter
-    layers: LayerStore
-    images: ImageStore
-
-
-@dataclass(frozen=True, slots=True)
-class Containers:
-    """The container half of the engine, with the parts that live in the background."""
-
-    registry: Registry
-    hubs: Hubs
-    supervisor: Supervisor
-    lifecycle: Lifecycle
-    remover: Remover
-    execs: Execs
-    logs: Logs
-    recovery: Recovery
 
 
 @dataclass(slots=True)
@@ -149,7 +106,7 @@ async def assemble(config: Config) -> Daemon:
         raise InvalidParameter(f"unknown log driver {config.log_driver!r}: havre has {', '.join(sorted(LOG_DRIVERS))}")
     LOG_DRIVERS[config.log_driver].check(config.log_opts)
     settings = RegistryConfig(insecure=config.insecure_registries, mirrors=config.registry_mirrors)
-    storage = await _storage(config)
+    storage = await assemble_storage.storage(config)
     cgroups = Cgroups.detect()
     events = Events()
     networks = Networks(storage.database, _network_settings(config), storage.layout)
@@ -162,7 +119,7 @@ async def assemble(config: Config) -> Daemon:
     layout = storage.layout
     state = layout.exec_root / "runtime"
     runtimes = probe(cgroups, state, config.runtimes, config.default_runtime or None, layout.tmp)
-    containers = _containers(config, storage, cgroups, events, networks, registry, volumes, runtimes)
+    containers = assemble_containers.containers(config, storage, cgroups, events, networks, registry, volumes, runtimes)
     await containers.recovery.run()
     session = open_session()
     puller, login = _remote(settings, storage, session)
@@ -171,7 +128,7 @@ async def assemble(config: Config) -> Daemon:
     listing = Listing(registry, storage.images, storage.snapshotter, inspector)
     facts = _facts(config, storage.layout, cgroups, runtimes, networks)
     engine = Engine(
-        create=_creator(config, storage, cgroups, events, registry, volumes, runtimes),
+        create=assemble_containers.creator(config, storage, cgroups, events, registry, volumes, runtimes),
         lifecycle=containers.lifecycle,
         removal=containers.remover,
         processes=Processes(registry, cgroups, events),
@@ -191,101 +148,6 @@ async def assemble(config: Config) -> Daemon:
     return Daemon(engine, config, storage, networks, containers, puller, session)
 
 
-def _containers(
-    config: Config,
-    storage: Storage,
-    cgroups: Cgroups,
-    events: Events,
-    networks: Networks,
-    registry: Registry,
-    volumes: Volumes,
-    runtimes: Runtimes,
-) -> Containers:
-    layout, snapshotter = storage.layout, storage.snapshotter
-    hubs, waits = Hubs(), Waits()
-    specs = SpecWriter(cgroups, find_init())
-    conmon = Conmon(_conmon())
-    releaser = Releaser(networks, snapshotter, runtimes, layout, events)
-    supervisor = Supervisor(registry, releaser, hubs, waits, events, cgroups, layout)
-    etc = EtcFiles(layout, config.dns, config.dns_search, config.dns_opts)
-    starter = Starter(
-        registry=registry,
-        snapshotter=snapshotter,
-        networks=networks,
-        runtimes=runtimes,
-        conmon=conmon,
-        specs=specs,
-        etc=etc,
-        hubs=hubs,
-        releaser=releaser,
-        events=events,
-        layout=layout,
-        watch=supervisor.watch,
-    )
-    lifecycle = Lifecycle(registry, starter, supervisor, waits, events, cgroups, layout)
-    execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
-    forget = (execs.forget, supervisor.forget)
-    remover = Remover(registry, lifecycle, snapshotter, storage.images, volumes, hubs, waits, events, layout, forget)
-    # The supervisor acts through verbs that need it themselves: this knot is tied last.
-    supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
-    recovery = Recovery(
-        registry=registry,
-        releaser=releaser,
-        supervisor=supervisor,
-        lifecycle=lifecycle,
-        remover=remover,
-        networks=networks,
-        snapshotter=snapshotter,
-        runtimes=runtimes,
-        cgroups=cgroups,
-        layout=layout,
-        volumes=volumes,
-    )
-    logs = Logs(registry, layout, waits)
-    return Containers(registry, hubs, supervisor, lifecycle, remover, execs, logs, recovery)
-
-
-def _creator(
-    config: Config,
-    storage: Storage,
-    cgroups: Cgroups,
-    events: Events,
-    registry: Registry,
-    volumes: Volumes,
-    runtimes: Runtimes,
-) -> Creator:
-    cgroupns = "private" if cgroups.version == 2 else "host"
-    return Creator(
-        registry=registry,
-        images=storage.images,
-        snapshotter=storage.snapshotter,
-        volumes=volumes,
-        runtimes=runtimes,
-        layout=storage.layout,
-        events=events,
-        defaults=Defaults(config.log_driver, dict(config.log_opts), cgroupns),
-    )
-
-
-async def _storage(config: Config) -> Storage:
-    layout = Layout(config.data_root, config.exec_root)
-    layout.prepare()
-    # Held until the process ends: the kernel drops them then, also after a kill.
-    lock.acquire(layout.lock, "data root")
-    lock.acquire(layout.exec_lock, "exec root")
-    shutil.rmtree(layout.tmp, ignore_errors=True)
-    layout.tmp.mkdir(mode=0o700)
-    database = Database.open(layout.database, SCHEMAS)
-    blobs = BlobStore(layout)
-    snapshotter = OverlaySnapshotter(database, layout)
-    await snapshotter.start()
-    layers = LayerStore(blobs, snapshotter)
-    await layers.start()
-    images = ImageStore(database, blobs, layers, snapshotter)
-    await images.start()
-    return Storage(layout, database, blobs, snapshotter, layers, images)
-
-
 def _facts(config: Config, layout: Layout, cgroups: Cgroups, runtimes: Runtimes, networks: Networks) -> Facts:
     init = find_init()
     return Facts(
@@ -296,7 +158,7 @@ def _facts(config: Config, layout: Layout, cgroups: Cgroups, runtimes: Runtimes,
         log_driver=config.log_driver,
         default_runtime=runtimes.default,
         runtimes={name: runtime.program for name, runtime in runtimes.known.items()},
-        conmon=_conmon(),
+        conmon=assemble_containers.conmon_program(),
         firewall="nftables" if config.iptables else "none",
         log_drivers=tuple(sorted(LOG_DRIVERS)),
         network_drivers=tuple(sorted({network.driver for network in networks.all()})),
@@ -340,10 +202,3 @@ def _network_settings(config: Config) -> NetworkSettings:
 def _volume_drivers(layout: Layout) -> dict[str, LocalDriver]:
     driver = LocalDriver(layout.volumes)
     return {driver.name: driver}
-
-
-def _conmon() -> str:
-    path = shutil.which("conmon") or shutil.which("conmon", path="/usr/bin:/usr/local/bin:/usr/libexec/podman")
-    if path is None:
-        raise SystemFault("conmon is not installed: havre needs it to hold containers")
-    return path

@@ -1,0 +1,125 @@
+"""The container half of the engine: its parts and how they know each other. ``assemble`` comes in here."""
+
+import shutil
+from dataclasses import dataclass
+
+from havre.daemon.assemble_storage import Storage
+from havre.daemon.config import Config
+from havre.engine.container.create import Creator, Defaults
+from havre.engine.container.etc import EtcFiles
+from havre.engine.container.exec import Execs
+from havre.engine.container.hub import Hubs
+from havre.engine.container.lifecycle import Lifecycle
+from havre.engine.container.logs import Logs
+from havre.engine.container.ocispec import SpecWriter, find_init
+from havre.engine.container.recover import Recovery
+from havre.engine.container.registry import Registry
+from havre.engine.container.release import Releaser
+from havre.engine.container.remove import Remover
+from havre.engine.container.start import Starter
+from havre.engine.container.supervise import Supervisor
+from havre.engine.container.wait import Waits
+from havre.engine.events import Events
+from havre.engine.volumes import Volumes
+from havre.errors import SystemFault
+from havre.kernel.cgroups import Cgroups
+from havre.network.networks import Networks
+from havre.runtime.conmon import Conmon
+from havre.runtime.runtimes.probe import Runtimes
+
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """The container half of the engine, with the parts that live in the background."""
+
+    registry: Registry
+    hubs: Hubs
+    supervisor: Supervisor
+    lifecycle: Lifecycle
+    remover: Remover
+    execs: Execs
+    logs: Logs
+    recovery: Recovery
+
+
+def containers(
+    config: Config,
+    storage: Storage,
+    cgroups: Cgroups,
+    events: Events,
+    networks: Networks,
+    registry: Registry,
+    volumes: Volumes,
+    runtimes: Runtimes,
+) -> Containers:
+    layout, snapshotter = storage.layout, storage.snapshotter
+    hubs, waits = Hubs(), Waits()
+    specs = SpecWriter(cgroups, find_init())
+    conmon = Conmon(conmon_program())
+    releaser = Releaser(networks, snapshotter, runtimes, layout, events)
+    supervisor = Supervisor(registry, releaser, hubs, waits, events, cgroups, layout)
+    etc = EtcFiles(layout, config.dns, config.dns_search, config.dns_opts)
+    starter = Starter(
+        registry=registry,
+        snapshotter=snapshotter,
+        networks=networks,
+        runtimes=runtimes,
+        conmon=conmon,
+        specs=specs,
+        etc=etc,
+        hubs=hubs,
+        releaser=releaser,
+        events=events,
+        layout=layout,
+        watch=supervisor.watch,
+    )
+    lifecycle = Lifecycle(registry, starter, supervisor, waits, events, cgroups, layout)
+    execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
+    forget = (execs.forget, supervisor.forget)
+    remover = Remover(registry, lifecycle, snapshotter, storage.images, volumes, hubs, waits, events, layout, forget)
+    # The supervisor acts through verbs that need it themselves: this knot is tied last.
+    supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
+    recovery = Recovery(
+        registry=registry,
+        releaser=releaser,
+        supervisor=supervisor,
+        lifecycle=lifecycle,
+        remover=remover,
+        networks=networks,
+        snapshotter=snapshotter,
+        runtimes=runtimes,
+        cgroups=cgroups,
+        layout=layout,
+        volumes=volumes,
+    )
+    logs = Logs(registry, layout, waits)
+    return Containers(registry, hubs, supervisor, lifecycle, remover, execs, logs, recovery)
+
+
+def creator(
+    config: Config,
+    storage: Storage,
+    cgroups: Cgroups,
+    events: Events,
+    registry: Registry,
+    volumes: Volumes,
+    runtimes: Runtimes,
+) -> Creator:
+    cgroupns = "private" if cgroups.version == 2 else "host"
+    return Creator(
+        registry=registry,
+        images=storage.images,
+        snapshotter=storage.snapshotter,
+        volumes=volumes,
+        runtimes=runtimes,
+        layout=storage.layout,
+        events=events,
+        defaults=Defaults(config.log_driver, dict(config.log_opts), cgroupns),
+    )
+
+
+def conmon_program() -> str:
+    path = shutil.which("conmon") or shutil.which("conmon", path="/usr/bin:/usr/local/bin:/usr/libexec/podman")
+    if path is None:
+        raise SystemFault("conmon is not installed: havre needs it to hold containers")
+    return path

@@ -1,0 +1,45 @@
+"""What is on disk: opened, locked and cleared of what a killed daemon left. ``assemble`` comes in here."""
+
+import shutil
+from dataclasses import dataclass
+
+from havre.daemon.config import Config
+from havre.image.blobs import BlobStore
+from havre.image.layers import LayerStore
+from havre.image.snapshots.overlay import OverlaySnapshotter
+from havre.image.store import ImageStore
+from havre.store import lock
+from havre.store.db import Database
+from havre.store.layout import Layout
+from havre.store.schema import ALL as SCHEMAS
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What is on disk: the database and the image room's stores."""
+
+    layout: Layout
+    database: Database
+    blobs: BlobStore
+    snapshotter: OverlaySnapshotter
+    layers: LayerStore
+    images: ImageStore
+
+
+async def storage(config: Config) -> Storage:
+    layout = Layout(config.data_root, config.exec_root)
+    layout.prepare()
+    # Held until the process ends: the kernel drops them then, also after a kill.
+    lock.acquire(layout.lock, "data root")
+    lock.acquire(layout.exec_lock, "exec root")
+    shutil.rmtree(layout.tmp, ignore_errors=True)
+    layout.tmp.mkdir(mode=0o700)
+    database = Database.open(layout.database, SCHEMAS)
+    blobs = BlobStore(layout)
+    snapshotter = OverlaySnapshotter(database, layout)
+    await snapshotter.start()
+    layers = LayerStore(blobs, snapshotter)
+    await layers.start()
+    images = ImageStore(database, blobs, layers, snapshotter)
+    await images.start()
+    return Storage(layout, database, blobs, snapshotter, layers, images)
