@@ -52,6 +52,7 @@ def containers(
     volumes: Volumes,
     runtimes: Runtimes,
 ) -> Containers:
+    """Everything that acts on containers that exist."""
     layout, snapshotter = storage.layout, storage.snapshotter
     hubs, waits = Hubs(), Waits()
     specs = SpecWriter(cgroups, find_init())
@@ -105,6 +106,7 @@ def creator(
     volumes: Volumes,
     runtimes: Runtimes,
 ) -> Creator:
+    """What makes containers."""
     cgroupns = "private" if cgroups.version == 2 else "host"
     return Creator(
         registry=registry,
@@ -119,6 +121,7 @@ def creator(
 
 
 def conmon_program() -> str:
+    """The host's conmon; ``SystemFault`` when there is none."""
     path = shutil.which("conmon") or shutil.which("conmon", path="/usr/bin:/usr/local/bin:/usr/libexec/podman")
     if path is None:
         raise SystemFault("conmon is not installed: havre needs it to hold containers")

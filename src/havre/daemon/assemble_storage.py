@@ -27,6 +27,7 @@ class Storage:
 
 
 async def storage(config: Config) -> Storage:
+    """Open the stores of ``config``'s data root; ``HavreError`` when another daemon holds it."""
     layout = Layout(config.data_root, config.exec_root)
     layout.prepare()
     # Held until the process ends: the kernel drops them then, also after a kill.
