@@ -1,7 +1,6 @@
 """From a container's record to its OCI configuration: the processes it runs and the sandbox around them."""
 
 import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,22 +8,14 @@ from typing import Any
 import msgspec
 
 from havre.engine.container import merge, mounts, users, validate
+from havre.engine.container.ocisecurity import Confinement, option, rlimits
 from havre.engine.container.record import Container
 from havre.errors import InvalidParameter
-from havre.kernel import abis
 from havre.kernel.cgroups import Cgroups
-from havre.runtime import capabilities, devices, resources, seccomp
 from havre.runtime.spec import Process, Sandbox, base_mounts, bind, build
 from havre.wire.containers import HostConfig
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 INIT_TARGET = "/sbin/docker-init"
-
-
-def architecture() -> str:
-    """The host's architecture by Go's name."""
-    machine = platform.machine()
-    return _ARCHITECTURES.get(machine, machine)
 
 
 class SpecWriter:
@@ -33,9 +24,7 @@ class SpecWriter:
     def __init__(self, cgroups: Cgroups, init: Path | None) -> None:
         self._cgroups = cgroups
         self._init = init
-        self._limit = capabilities.bounding()
-        self._architecture = architecture()
-        self._missing = abis.missing()
+        self._confinement = Confinement()
 
     def container(self, container: Container, rootfs: Path, files: Path, netns: str | None) -> dict[str, Any]:
         """``config.json``. ``files`` holds hosts, hostname and resolv.conf; ``netns`` is a path, "" for a new one, None
@@ -50,7 +39,7 @@ class SpecWriter:
             arguments = [INIT_TARGET, "--", *arguments]
             binds.append(bind(str(self._init), INIT_TARGET, "ro"))
         process = self._process(container, rootfs, arguments)
-        nodes, accesses = self._devices(host)
+        nodes, accesses = self._confinement.devices(host)
         # On cgroup v1 Docker shares the host's cgroup namespace by default; a private one there is what the record
         # asks.
         own_cgroup = host.cgroupns_mode != "host"
@@ -61,15 +50,12 @@ class SpecWriter:
             namespaces=_namespaces(host, netns, own_cgroup),
             readonly_rootfs=host.readonly_rootfs,
             mounts=[*_pseudo(host), *_etc(container, files), *binds],
-            resources={
-                **resources.linux_resources(host),
-                "devices": devices.rules(host.privileged, nodes, accesses),
-            },
+            resources=self._confinement.resources(host, nodes, accesses),
             devices=nodes,
             masked_paths=host.masked_paths or (),
             readonly_paths=host.readonly_paths or (),
             sysctls=dict(host.sysctls or {}),
-            seccomp=self._seccomp(host, process.capabilities),
+            seccomp=self._confinement.seccomp(host, process.capabilities),
             annotations=dict(host.annotations or {}),
             propagation=_root_propagation(container),
         )
@@ -100,11 +86,11 @@ class SpecWriter:
             env=[entry for entry in base if entry.partition("=")[0] not in overridden] + [e for e in env if "=" in e],
             cwd=cwd or container.config.working_dir or "/",
             user=users.resolve(rootfs, user or container.config.user, host.group_add or ()),
-            capabilities=capabilities.resolve(host.cap_add, host.cap_drop, host.privileged or privileged, self._limit),
+            capabilities=self._confinement.capabilities(host, privileged),
             terminal=tty,
             console_size=console_size,
-            no_new_privileges=_option(host, "no-new-privileges") == "true",
-            rlimits=_rlimits(host),
+            no_new_privileges=option(host, "no-new-privileges") == "true",
+            rlimits=rlimits(host),
         )
         return process.to_oci()
 
@@ -115,29 +101,13 @@ class SpecWriter:
             env=merge.environment(config),
             cwd=config.working_dir or "/",
             user=users.resolve(rootfs, config.user, host.group_add or ()),
-            capabilities=capabilities.resolve(host.cap_add, host.cap_drop, host.privileged, self._limit),
+            capabilities=self._confinement.capabilities(host),
             terminal=config.tty,
             console_size=validate.console_size(host.console_size),
-            no_new_privileges=_option(host, "no-new-privileges") == "true",
-            rlimits=_rlimits(host),
+            no_new_privileges=option(host, "no-new-privileges") == "true",
+            rlimits=rlimits(host),
             oom_score_adj=host.oom_score_adj or None,
         )
-
-    def _devices(self, host: HostConfig) -> tuple[list[dict[str, Any]], list[str]]:
-        nodes, accesses = devices.requested(host.devices or ())
-        if host.privileged:
-            present = {node["path"] for node in nodes}
-            nodes += [node for node in devices.all_host_devices() if node["path"] not in present]
-            accesses = ["rwm"] * len(nodes)
-        return nodes, accesses
-
-    def _seccomp(self, host: HostConfig, held: Sequence[str]) -> dict[str, Any] | None:
-        wanted = _option(host, "seccomp")
-        if wanted == "unconfined" or (host.privileged and wanted is None):
-            return None
-        if wanted is None or wanted == "builtin":
-            return seccomp.profile(held, self._architecture, self._missing)
-        return seccomp.custom(wanted, held, self._architecture)
 
 
 def _namespaces(host: HostConfig, netns: str | None, own_cgroup: bool) -> dict[str, str]:
@@ -178,29 +148,6 @@ def _root_propagation(container: Container) -> str:
     if modes & {"slave", "rslave"}:
         return "rslave"
     return "rprivate"
-
-
-def _option(host: HostConfig, name: str) -> str | None:
-    value = None
-    for option in host.security_opt or ():
-        key, given = validate.security_option(option)
-        if key == name:
-            value = given
-    return value
-
-
-def _rlimits(host: HostConfig) -> list[dict[str, Any]]:
-    limits = []
-    for ulimit in host.ulimits or ():
-        top = (1 << 64) - 1
-        limits.append(
-            {
-                "type": f"RLIMIT_{ulimit.name.upper()}",
-                "soft": ulimit.soft if ulimit.soft >= 0 else top,
-                "hard": ulimit.hard if ulimit.hard >= 0 else top,
-            }
-        )
-    return limits
 
 
 def find_init() -> Path | None:
