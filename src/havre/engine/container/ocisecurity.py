@@ -4,7 +4,7 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
-from havre.engine.container import validate
+from havre.engine.container import security
 from havre.kernel import abis
 from havre.runtime import capabilities, devices, resources, seccomp
 from havre.wire.containers import HostConfig
@@ -57,7 +57,7 @@ def option(host: HostConfig, name: str) -> str | None:
     """The value of a security option, the last given; None when it is not given."""
     value = None
     for text in host.security_opt or ():
-        key, given = validate.security_option(text)
+        key, given = security.parse(text)
         if key == name:
             value = given
     return value

@@ -4,8 +4,6 @@
 Nothing is ever ignored: each field of ``HostConfig`` is either used somewhere or refused here when it is set.
 """
 
-import ipaddress
-import os
 import re
 import signal
 from collections.abc import Callable
@@ -13,19 +11,13 @@ from typing import Any
 
 import msgspec
 
-from havre.engine.container import network
+from havre.engine.container import limits, names, network, security
 from havre.errors import InvalidParameter, Unsupported
 from havre.logs.drivers import ALL as DRIVERS
 from havre.wire.containers import ContainerConfig, HostConfig, LogConfig
 
 _NAME = re.compile(r"^/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$")
-_MINIMUM_MEMORY = 6 * 1024 * 1024
 _BEYOND = 1 << 63
-_CPU_LIST = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
-_LONGEST_HOSTNAME = 64
-_ULIMITS = frozenset(
-    "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
-)
 
 
 def name(text: str) -> str:
@@ -79,14 +71,13 @@ def create(config: ContainerConfig, host: HostConfig) -> list[str]:
             raise Unsupported(f"havre does not implement HostConfig.{wire} = {shown} yet")
     _representable(msgspec.to_builtins([config, host]))
     for option in host.security_opt or ():
-        security_option(option)
+        security.parse(option)
     if config.healthcheck is not None and config.healthcheck.test not in (None, [], ["NONE"]):
         raise Unsupported("havre does not implement Healthcheck yet")
-    _limits(host)
-    _cpus(host)
+    limits.check(host)
     _restart(host)
     _log(host.log_config)
-    _names(config, host)
+    names.check(config, host)
     console_size(host.console_size)
     network.check_ports(config, host)
     for variable in config.env or ():
@@ -117,83 +108,6 @@ def _representable(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for one in value:
             _representable(one)
-
-
-def _limits(host: HostConfig) -> None:
-    if 0 < host.memory < _MINIMUM_MEMORY:
-        raise InvalidParameter("Minimum memory limit allowed is 6MB")
-    if host.memory_swap > 0 and not host.memory:
-        raise InvalidParameter("You should always set the Memory limit when using Memoryswap limit, see usage")
-    if 0 < host.memory_swap < host.memory:
-        raise InvalidParameter("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if 0 < host.memory < host.memory_reservation:
-        raise InvalidParameter("Minimum memory limit can not be less than memory reservation limit, see usage")
-    if host.memory_swappiness is not None and not -1 <= host.memory_swappiness <= 100:
-        raise InvalidParameter(f"Invalid value: {host.memory_swappiness}, valid memory swappiness range is 0-100")
-    if host.shm_size < 0:
-        raise InvalidParameter("SHM size can not be less than 0")
-    if not -1000 <= host.oom_score_adj <= 1000:
-        raise InvalidParameter(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
-    if host.blkio_weight and not 10 <= host.blkio_weight <= 1000:
-        raise InvalidParameter("Range of blkio weight is from 10 to 1000")
-    for limit in host.ulimits or ():
-        if limit.name not in _ULIMITS:
-            raise InvalidParameter(f"invalid ulimit type: {limit.name}")
-        if limit.soft > limit.hard >= 0:
-            raise InvalidParameter(
-                f"ulimit soft limit must be less than or equal to hard limit: {limit.soft} > {limit.hard}"
-            )
-
-
-def _cpus(host: HostConfig) -> None:
-    if host.nano_cpus and (host.cpu_period or host.cpu_quota):
-        other = "CPU Period" if host.cpu_period else "CPU Quota"
-        raise InvalidParameter(f"Conflicting options: Nano CPUs and {other} cannot both be set")
-    cpus = os.cpu_count() or 1
-    if host.nano_cpus and not 10**7 <= host.nano_cpus <= cpus * 10**9:
-        raise InvalidParameter(f"range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available")
-    if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:
-        raise InvalidParameter("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
-    if host.cpu_shares < 0:
-        raise InvalidParameter(f"invalid CPU shares: {host.cpu_shares}")
-    if 0 < host.cpu_quota < 1000:
-        raise InvalidParameter("CPU cfs quota can not be less than 1ms (i.e. 1000)")
-    for kind, numbers in (("cpus", host.cpuset_cpus), ("mems", host.cpuset_mems)):
-        if numbers and not _CPU_LIST.fullmatch(numbers):
-            raise InvalidParameter(f"Invalid value {numbers} for cpuset {kind}")
-
-
-def _names(config: ContainerConfig, host: HostConfig) -> None:
-    """What is written into ``/etc/hosts`` and ``/etc/resolv.conf``: a word is a word there, and a line a line."""
-    for word in (config.hostname, config.domainname):
-        if len(word.encode()) > _LONGEST_HOSTNAME or not _is_word(word):
-            raise InvalidParameter(f"invalid hostname or domain name: {word!r}")
-    if host.uts_mode == "host" and config.hostname:
-        raise InvalidParameter("conflicting options: hostname and the UTS mode")
-    for entry in host.extra_hosts or ():
-        word, _, address = entry.partition(":")
-        if not word or not address or not _is_word(word):
-            raise InvalidParameter(f'bad format for add-host: "{entry}"')
-        if address != "host-gateway" and not _is_address(address.strip("[]")):
-            raise InvalidParameter(f'invalid IP address in add-host: "{address}"')
-    for address in host.dns or ():
-        if not _is_address(address):
-            raise InvalidParameter(f"bad nameserver address: {address}")
-    for word in [*(host.dns_search or ()), *(host.dns_options or ())]:
-        if not _is_word(word):
-            raise InvalidParameter(f"invalid DNS search domain or option: {word!r}")
-
-
-def _is_word(text: str) -> bool:
-    return not any(letter.isspace() or not letter.isprintable() for letter in text)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def console_size(given: list[int] | None) -> tuple[int, int] | None:
@@ -228,23 +142,6 @@ def _log(log: LogConfig) -> None:
         known = ", ".join(sorted(DRIVERS))
         raise Unsupported(f"havre does not implement the log driver {log.type!r} yet: use one of {known}")
     driver.check(log.config or {})
-
-
-def security_option(option: str) -> tuple[str, str]:
-    """``name=value`` (or the old ``name:value``) of ``--security-opt``."""
-    if option in ("no-new-privileges", "no-new-privileges=true", "no-new-privileges:true"):
-        return "no-new-privileges", "true"
-    if option in ("no-new-privileges=false", "no-new-privileges:false"):
-        return "no-new-privileges", "false"
-    separator = "=" if "=" in option else ":"
-    key, found, value = option.partition(separator)
-    if not found:
-        raise InvalidParameter(f'invalid --security-opt 2: "{option}"')
-    if key == "seccomp":
-        return key, value
-    if key in ("apparmor", "label", "writable-cgroups"):
-        raise Unsupported(f"havre does not implement --security-opt {key} yet")
-    raise InvalidParameter(f'invalid --security-opt 2: "{option}"')
 
 
 def signal_number(text: str) -> int:
