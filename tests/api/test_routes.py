@@ -68,7 +68,6 @@ async def test_leaving_no_swarm(client: Client) -> None:
         ("POST", "/swarm/init", "docker swarm init"),
         ("POST", "/networks/create", "docker network create"),
         ("POST", "/networks/x/connect", "docker network connect"),
-        ("GET", "/containers/x/stats", "docker stats"),
         ("GET", "/containers/x/changes", "docker diff (container changes)"),
         ("GET", "/containers/x/export", "docker export"),
         ("POST", "/images/a/b/push", "docker push"),

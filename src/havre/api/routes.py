@@ -6,7 +6,7 @@ routes.
 run to their end.
 """
 
-from havre.api.handlers import absent, archives, containers, execs, images, networks, streams, system, volumes
+from havre.api.handlers import absent, archives, containers, execs, images, networks, stats, streams, system, volumes
 from havre.api.router import CLIENT_ONLY, Route, delete, get, head, options, post, put
 
 NOT_YET = absent.not_yet
@@ -49,7 +49,7 @@ CONTAINERS: tuple[Route, ...] = (
     delete("/containers/{name}", containers.remove),
     get("/containers/{name}/changes", NOT_YET("docker diff (container changes)")),
     get("/containers/{name}/export", NOT_YET("docker export")),
-    get("/containers/{name}/stats", NOT_YET("docker stats")),
+    get("/containers/{name}/stats", stats.stats, CLIENT_ONLY),
     post("/commit", NOT_YET("docker commit")),
     get("/containers/{name}/checkpoints", NOT_YET("checkpoints")),
     post("/containers/{name}/checkpoints", NOT_YET("checkpoints")),

@@ -23,6 +23,7 @@ from havre.engine.container.inspect import Inspector
 from havre.engine.container.listing import Listing
 from havre.engine.container.ocispec import find_init
 from havre.engine.container.registry import Registry
+from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
 from havre.engine.container.usage import Usage
 from havre.engine.events import Events
@@ -42,6 +43,7 @@ from havre.image.remote.repository import Registries
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport, open_session
 from havre.image.save import Saver
+from havre.kernel import hostinfo
 from havre.kernel.cgroups import Cgroups
 from havre.logs.drivers import ALL as LOG_DRIVERS
 from havre.network.networks import Networks
@@ -75,6 +77,7 @@ class Daemon:
         """End. With ``live-restore`` (the default) containers run on; else they are stopped first."""
         if not self.config.live_restore:
             await self._stop_containers()
+        await self.engine.stats.close()
         await self.engine.copy.close()
         await self.puller.close()
         await self.containers.logs.close()
@@ -132,6 +135,7 @@ async def assemble(config: Config) -> Daemon:
         lifecycle=containers.lifecycle,
         removal=containers.remover,
         processes=Processes(registry, cgroups, events),
+        stats=Stats(registry, cgroups, hostinfo.host().memory),
         attach=Attacher(registry, containers.hubs, containers.logs, events),
         execs=containers.execs,
         copy=Copier(registry, storage.snapshotter, storage.layout, events),

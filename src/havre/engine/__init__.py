@@ -13,6 +13,7 @@ from havre.engine.container.lifecycle import Lifecycle
 from havre.engine.container.listing import Listing
 from havre.engine.container.logs import Logs
 from havre.engine.container.remove import Remover
+from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
 from havre.engine.events import Events
 from havre.engine.images import Images
@@ -29,6 +30,7 @@ class Engine:
     lifecycle: Lifecycle
     removal: Remover
     processes: Processes
+    stats: Stats
     attach: Attacher
     execs: Execs
     copy: Copier

@@ -8,6 +8,9 @@ from pathlib import Path
 from havre.kernel import mounts
 from havre.kernel.cgroups import Cgroups
 
+# The unit of /proc/stat: 1/USER_HZ of a second.
+_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -20,6 +23,14 @@ class Host:
     system_version: str
     processors: int
     memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorTime:
+    """``total`` is the nanoseconds that all processors were busy or idle since boot; ``online`` how many there are."""
+
+    total: int
+    online: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,19 @@ def limits(cgroups: Cgroups) -> Limits:
         pids="pids" in found,
         oom_kill_disable=memory and old,
     )
+
+
+def processor_time(text: str | None = None) -> ProcessorTime:
+    """From ``/proc/stat`` (or the text given)."""
+    lines = (text if text is not None else _read("/proc/stat")).split("\n")
+    online = 0
+    for line in lines[1:]:
+        if not line.startswith("cpu"):
+            break
+        online += 1
+    # user nice system idle iowait irq softirq: what a hypervisor steals is no time of ours, and guests' is in user.
+    ticks = sum(map(int, lines[0].split()[1:8]))
+    return ProcessorTime(ticks * _TICK, online)
 
 
 def forwards_ipv4() -> bool:
