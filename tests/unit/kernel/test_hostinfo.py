@@ -40,3 +40,10 @@ def test_open_files() -> None:
 def test_file_system(tmp_path: Path) -> None:
     assert hostinfo.file_system(Path("/proc")) == "proc"
     assert isinstance(hostinfo.file_system(tmp_path), str)
+
+
+def test_processor_time() -> None:
+    text = "cpu  10 1 20 400 5 6 7 300 9 0\ncpu0 5 1 10 200 5 3 4 150 9 0\ncpu3 5 0 10 200 0 3 3 150 0 0\nintr 5\n"
+    found = hostinfo.processor_time(text)
+    assert (found.total, found.online) == (449 * 1_000_000_000 // os.sysconf("SC_CLK_TCK"), 2)
+    assert hostinfo.processor_time().online == os.sysconf("SC_NPROCESSORS_ONLN")
