@@ -81,6 +81,7 @@ class Daemon:
         await self.engine.copy.close()
         await self.puller.close()
         await self.containers.logs.close()
+        await self.containers.health.close()
         await self.containers.supervisor.close()
         await self.containers.execs.close()
         await self.containers.hubs.close()
@@ -127,8 +128,8 @@ async def assemble(config: Config) -> Daemon:
     session = open_session()
     puller, login = _remote(settings, storage, session)
     images = _image_verbs(storage, puller, usage, events)
-    inspector = Inspector(storage.layout, "overlay2", containers.execs.ids_of)
-    listing = Listing(registry, storage.images, storage.snapshotter, inspector)
+    inspector = Inspector(storage.layout, "overlay2", containers.execs.ids_of, containers.health.of)
+    listing = Listing(registry, storage.images, storage.snapshotter, inspector, containers.health.of)
     facts = _facts(config, storage.layout, cgroups, runtimes, networks)
     engine = Engine(
         create=assemble_containers.creator(config, storage, cgroups, events, registry, volumes, runtimes),

@@ -8,6 +8,8 @@ from havre.daemon.config import Config
 from havre.engine.container.create import Creator, Defaults
 from havre.engine.container.etc import EtcFiles
 from havre.engine.container.exec import Execs
+from havre.engine.container.healthchecks import Healthchecks
+from havre.engine.container.healthprobe import Prober
 from havre.engine.container.hub import Hubs
 from havre.engine.container.lifecycle import Lifecycle
 from havre.engine.container.logs import Logs
@@ -35,6 +37,7 @@ class Containers:
     registry: Registry
     hubs: Hubs
     supervisor: Supervisor
+    health: Healthchecks
     lifecycle: Lifecycle
     remover: Remover
     execs: Execs
@@ -58,7 +61,9 @@ def containers(
     specs = SpecWriter(cgroups, find_init())
     conmon = Conmon(conmon_program())
     releaser = Releaser(networks, snapshotter, runtimes, layout, events)
-    supervisor = Supervisor(registry, releaser, hubs, waits, events, cgroups, layout)
+    execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
+    health = Healthchecks(registry, Prober(execs, hubs), events)
+    supervisor = Supervisor(registry, releaser, hubs, waits, events, cgroups, layout, health, execs)
     etc = EtcFiles(layout, config.dns, config.dns_search, config.dns_opts)
     starter = Starter(
         registry=registry,
@@ -74,12 +79,12 @@ def containers(
         layout=layout,
         watch=supervisor.watch,
     )
-    lifecycle = Lifecycle(registry, starter, supervisor, waits, events, cgroups, layout)
-    execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
+    lifecycle = Lifecycle(registry, starter, supervisor, health, waits, events, cgroups, layout)
     forget = (execs.forget, supervisor.forget)
     remover = Remover(registry, lifecycle, snapshotter, storage.images, volumes, hubs, waits, events, layout, forget)
     # The supervisor acts through verbs that need it themselves: this knot is tied last.
     supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
+    health.restart = lifecycle.restart
     recovery = Recovery(
         registry=registry,
         releaser=releaser,
@@ -94,7 +99,7 @@ def containers(
         volumes=volumes,
     )
     logs = Logs(registry, layout, waits)
-    return Containers(registry, hubs, supervisor, lifecycle, remover, execs, logs, recovery)
+    return Containers(registry, hubs, supervisor, health, lifecycle, remover, execs, logs, recovery)
 
 
 def creator(

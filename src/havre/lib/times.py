@@ -86,6 +86,16 @@ def parse_timestamp(text: str, now_ns: int) -> int:
     return int(seconds) * SECOND + (int(fraction[:9].ljust(9, "0")) if dot else 0)
 
 
+def api_timestamp(text: str, now_ns: int) -> str:
+    """What ``parse_timestamp`` accepts, as the API takes it: seconds, perhaps with a fraction. A number goes as it is, a
+    duration is whole seconds before now. Raises ValueError with Docker's text.
+    """
+    seconds, fraction = divmod(parse_timestamp(text, now_ns), SECOND)
+    if "-" in text[1:]:
+        return f"{seconds}.{fraction:09d}"
+    return text if _digits(text.replace(".", "", 1).lstrip("+-")) else str(seconds)
+
+
 def parse_go_duration(text: str) -> int:
     """Nanoseconds of a Go duration such as ``1h2m3.5s`` or ``-300ms``. Raises ValueError with Go's text."""
     rest, negative = text, False
@@ -113,6 +123,20 @@ def parse_go_duration(text: str) -> int:
         if total > _MAX_DURATION:
             raise ValueError(f'time: invalid duration "{text}"')
     return -total if negative else total
+
+
+def go_duration(ns: int) -> str:
+    """A duration as Go prints it: ``1h0m2.5s``, ``300ms``, ``0s``."""
+    if ns < 0:
+        return f"-{go_duration(-ns)}"
+    if 0 < ns < SECOND:
+        unit = "ms" if ns >= _UNITS["ms"] else "µs" if ns >= _UNITS["µs"] else "ns"
+        scale = _UNITS[unit]
+        return f"{ns // scale}{_trimmed(ns % scale * (SECOND // scale))}{unit}"
+    minutes, rest = divmod(ns, 60 * SECOND)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{text}{rest // SECOND}{_trimmed(rest % SECOND)}s"
 
 
 def human_duration(seconds: float) -> str:

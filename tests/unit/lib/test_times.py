@@ -189,3 +189,21 @@ HOUR, DAY = 3600, 86400
 )
 def test_human_duration(seconds: float, text: str) -> None:
     assert times.human_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "0s"),
+        (1, "1ns"),
+        (1_500, "1.5µs"),
+        (300_000_000, "300ms"),
+        (1_000_000_000, "1s"),
+        (90_000_000_000, "1m30s"),
+        (3_602_500_000_000, "1h0m2.5s"),
+        (-1_000_000, "-1ms"),
+    ],
+)
+def test_go_duration(ns: int, text: str) -> None:
+    assert times.go_duration(ns) == text
+    assert times.parse_go_duration(text) == ns

@@ -104,8 +104,6 @@ class Creator:
         image = self._images.resolve(config.image, parse_platform(platform) if platform else None)
         container_id = ids.new_id()
         config = _complete_config(merge.merge(config, image.config), host, container_id)
-        if config.healthcheck is not None and config.healthcheck.test not in (None, [], ["NONE"]):
-            warnings.append("The image's HEALTHCHECK is not run: havre does not implement health checks yet.")
         host = self._complete_host(config, host)
         endpoints = self._endpoints(config, host, networking)
         runtime = self._runtimes.choose(host.runtime)

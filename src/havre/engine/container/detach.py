@@ -14,7 +14,7 @@ def parse(text: str) -> bytes:
         elif name.startswith("ctrl-") and len(name) == 6 and (name[5].isalpha() or name[5] in "@[\\]^_"):
             keys.append(ord(name[5].upper()) & 0x1F)
         else:
-            raise InvalidParameter(f"Unknown character: '{name}'")
+            raise InvalidParameter(f"Invalid escape keys ({text}) provided")
     return bytes(keys)
 
 

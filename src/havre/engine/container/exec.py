@@ -4,6 +4,7 @@ The process itself is held by a conmon of its own, like a container's, and outli
 """
 
 import asyncio
+import base64
 import json
 import os
 import shutil
@@ -13,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from havre.engine.container import detach, validate
+from havre.engine.container import detach, users, validate
 from havre.engine.container.create import EventSink
 from havre.engine.container.hub import Hub, Hubs, Listener
 from havre.engine.container.ocispec import SpecWriter
-from havre.engine.container.record import PAUSED, Container
+from havre.engine.container.record import PAUSED, RESTARTING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.session import converse
 from havre.engine.container.start import exit_code_of
@@ -35,6 +36,8 @@ from havre.wire.containers import ExecConfig, ExecStart
 
 # Seconds an ended exec can still be inspected.
 _KEPT = 300.0
+# Bundles of health checks are called so: no client waits for one, and the next daemon ends it.
+PROBE_PREFIX = "health-"
 
 
 @dataclass(slots=True)
@@ -51,6 +54,12 @@ class Exec:
     exit_code: int | None = None
     console_size: tuple[int, int] | None = None
     ended_at: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """The command as events tell it, with a space behind a program without arguments, as dockerd's."""
+        program, *arguments = self.config.cmd or [""]
+        return f"{program} {' '.join(arguments)}"
 
 
 class Execs:
@@ -82,16 +91,34 @@ class Execs:
     async def create(self, reference: str, config: ExecConfig) -> str:
         """Register an exec in a running container; its id."""
         self._drop_old()
-        container = self._running(reference)
+        container = self._running(reference, reference)
         if not config.cmd:
             raise InvalidParameter("No exec command specified")
         detach.parse(config.detach_keys)
+        size = validate.console_size(config.console_size)
+        if config.user:
+            # Nobody of that name is an error of this request, not of the start.
+            users.resolve(self._layout.rootfs(container.id), config.user)
+        return self.register(container, config, size).id
+
+    def register(
+        self, container: Container, config: ExecConfig, size: tuple[int, int] | None = None, prefix: str = ""
+    ) -> Exec:
+        """An exec that can be launched; ``prefix`` begins its bundle's name."""
         exec_id = ids.new_id()
-        bundle = self._layout.bundle(container.id) / "exec" / exec_id
-        made = Exec(exec_id, container, config, bundle, console_size=validate.console_size(config.console_size))
-        self._execs[exec_id] = made
-        self._publish("exec_create: " + " ".join(config.cmd), made)
-        return exec_id
+        bundle = self._layout.bundle(container.id) / "exec" / f"{prefix}{exec_id}"
+        made = self._execs[exec_id] = Exec(exec_id, container, config, bundle, console_size=size)
+        self._publish(f"exec_create: {made.words}", made)
+        return made
+
+    def discard(self, one: Exec) -> None:
+        """Nobody will ask for this exec any more."""
+        self._execs.pop(one.id, None)
+
+    def container_ended(self, container_id: str) -> None:
+        """Execs that were not started yet never will be. Those that ran are about to be noted as ended."""
+        for one in [one for one in self._execs.values() if one.container.id == container_id and not one.started]:
+            del self._execs[one.id]
 
     def ids_of(self, container_id: str) -> list[str]:
         """The execs of a container that have not ended, as its inspect shows them."""
@@ -121,9 +148,10 @@ class Execs:
             "OpenStdin": config.attach_stdin,
             "OpenStderr": config.attach_stderr,
             "OpenStdout": config.attach_stdout,
-            "CanRemove": one.exit_code is not None,
+            "CanRemove": False,
             "ContainerID": one.container.id,
-            "DetachKeys": "",
+            # Bytes, as Go writes them to JSON.
+            "DetachKeys": base64.b64encode(detach.parse(config.detach_keys)).decode() if config.detach_keys else "",
             "Pid": one.pid,
         }
 
@@ -131,6 +159,8 @@ class Execs:
         """Set the size of its terminal; before the start it is remembered."""
         one = self._find(exec_id)
         one.console_size = (rows, columns)
+        if one.exit_code is not None:
+            raise NotFound(f"process does not exist {exec_id}: not found")
         if one.running:
             conmon.resize(one.bundle, rows, columns)
 
@@ -138,13 +168,12 @@ class Execs:
         """Check that it can be started: errors up to here are HTTP statuses."""
         one = self._find(exec_id)
         if one.started:
-            raise Conflict(
-                f"exec command {exec_id} is already running" if one.running else f"Exec {exec_id} has already run"
-            )
+            over = one.exit_code is not None
+            raise Conflict(f"exec command {exec_id} " + ("has already run" if over else "is already running"))
         self._running(one.container.id)
         one.started = True
         one.console_size = validate.console_size(start.console_size) or one.console_size
-        return ExecSession(self, one)
+        return ExecSession(self, one, start.tty)
 
     async def start(self, exec_id: str, start: ExecStart, stream: Duplex | None = None) -> None:
         """Start it; without a stream return once it runs, ``StartFailed`` when it does not."""
@@ -152,8 +181,8 @@ class Execs:
         if stream is not None:
             await session.run(stream)
             return
-        pending = await self._launch(session.exec, attached=False)
-        self._tasks.start(self._finish(session.exec, pending), f"exec {exec_id[:12]}")
+        pending = await self.launch(session.exec, attached=False)
+        self._tasks.start(self.finish(session.exec, pending), f"exec {exec_id[:12]}")
 
     def _drop_old(self) -> None:
         """Forget execs that ended a while ago: a container may see very many."""
@@ -167,10 +196,12 @@ class Execs:
         except KeyError:
             raise NotFound(f"No such exec instance: {exec_id}") from None
 
-    def _running(self, reference: str) -> Container:
+    def _running(self, reference: str, called: str = "") -> Container:
         container = self._registry.find(reference)
         if container.state.status == PAUSED:
-            raise Conflict(f"container {container.id} is paused, unpause the container before exec")
+            raise Conflict(f"Container {called or container.id} is paused, unpause the container before exec")
+        if container.state.status == RESTARTING:
+            raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
         if not container.state.running:
             raise Conflict(f"container {container.id} is not running")
         return container
@@ -181,10 +212,11 @@ class Execs:
         if pidfd.start_time(state.pid) != state.pid_start:
             raise Conflict(f"container {container_id} is not running")
 
-    async def _launch(self, one: Exec, attached: bool, hub: Hub | None = None) -> PendingExec:
+    async def launch(self, one: Exec, attached: bool, hub: Hub | None = None) -> PendingExec:
         """Start the process; the hub is connected before it runs."""
         config, container = one.config, one.container
         size = one.console_size
+        self._publish(f"exec_start: {one.words}", one)
         try:
             # Not with all its parents: the container's own directory goes when the container ends.
             one.bundle.parent.mkdir(exist_ok=True, mode=0o700)
@@ -213,12 +245,12 @@ class Execs:
                 raise
         except StartFailed as error:
             told = explain(error)
-            one.exit_code = told.exit_code
+            one.exit_code, one.ended_at = told.exit_code, time.monotonic()
             await asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
             self._check_alive(container.id)
             raise told from None
         except (HavreError, OSError):
-            one.exit_code = 126
+            one.exit_code, one.ended_at = 126, time.monotonic()
             await asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
             self._check_alive(container.id)
             raise
@@ -227,10 +259,9 @@ class Execs:
             # Asked for while the process was being started: clients before API 1.42 have no other way.
             with suppress(NotFound):
                 conmon.resize(one.bundle, *one.console_size)
-        self._publish("exec_start: " + " ".join(config.cmd or []), one)
         return pending
 
-    async def _finish(self, one: Exec, pending: PendingExec, hub: Hub | None = None) -> None:
+    async def finish(self, one: Exec, pending: PendingExec, hub: Hub | None = None) -> None:
         """Wait for the end and note it."""
         hurrying = self._tasks.start(_hurry(one.pid, hub), f"hurry exec {one.id[:12]}") if hub is not None else None
         try:
@@ -252,19 +283,19 @@ class Execs:
         attributes = one.container.event_attributes(execID=one.id, **more)
         self._events.publish("container", action, one.container.id, attributes)
 
-    async def serve(self, one: Exec, stream: Duplex) -> None:
-        """Run it with a client attached."""
+    async def serve(self, one: Exec, stream: Duplex, framed: bool) -> None:
+        """Run it with a client attached, who expects frames or plain bytes."""
         config = one.config
         hub = self._hubs.new(one.bundle)
-        listener = Listener(stream.write, config.attach_stdout, config.attach_stderr, not config.tty, asyncio.Event())
+        listener = Listener(stream.write, config.attach_stdout, config.attach_stderr, framed, asyncio.Event())
         hub.listen(listener)
         try:
-            pending = await self._launch(one, attached=True, hub=hub)
+            pending = await self.launch(one, attached=True, hub=hub)
         except (HavreError, OSError) as error:
-            await _tell(stream, f"{error}\r\n".encode(), framed=not config.tty)
+            await _tell(stream, f"{error}\r\n".encode(), framed=framed)
             return
         # The end is noted whether or not the client stays.
-        finishing = self._tasks.start(self._finish(one, pending, hub), f"exec {one.id[:12]}")
+        finishing = self._tasks.start(self.finish(one, pending, hub), f"exec {one.id[:12]}")
         keys = detach.parse(config.detach_keys)
         detector = detach.Detector(keys) if config.attach_stdin and config.tty else None
         if await converse(stream, hub, listener, config.attach_stdin, detector, hub.end_input):
@@ -280,15 +311,13 @@ class ExecSession:
 
     execs: Execs
     exec: Exec
-
-    @property
-    def tty(self) -> bool:
-        return self.exec.config.tty
+    # What the client that starts it takes it for: it decides whether the stream is framed.
+    tty: bool
 
     async def run(self, stream: Duplex) -> None:
         """Serve the client to the end of the process; closes the stream."""
         try:
-            await self.execs.serve(self.exec, stream)
+            await self.execs.serve(self.exec, stream, framed=not self.tty)
             await stream.write_eof()
         except ConnectionError:
             return

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from havre.engine.container.record import Container
+from havre.engine.container.record import Container, Health
 from havre.lib.times import rfc3339nano
 from havre.store.layout import Layout
 from havre.wire.containers import EndpointSettings
@@ -13,13 +13,17 @@ from havre.wire.containers import EndpointSettings
 _NEVER = "0001-01-01T00:00:00Z"
 
 
-class Inspector:
-    """Makes documents. ``exec_ids`` gives the execs of a container that are known."""
+HealthOf = Callable[[Container], Health | None]
 
-    def __init__(self, layout: Layout, driver: str, exec_ids: Callable[[str], list[str]]) -> None:
+
+class Inspector:
+    """Makes documents. ``exec_ids`` gives the execs of a container that are known, ``health_of`` its health."""
+
+    def __init__(self, layout: Layout, driver: str, exec_ids: Callable[[str], list[str]], health_of: HealthOf) -> None:
         self._layout = layout
         self._driver = driver
         self._exec_ids = exec_ids
+        self._health_of = health_of
 
     def document(self, one: Container) -> dict[str, Any]:
         """The whole inspect document."""
@@ -40,7 +44,7 @@ class Inspector:
             "Created": rfc3339nano(one.created),
             "Path": one.path,
             "Args": list(one.args),
-            "State": _state(one),
+            "State": _state(one, self._health_of(one)),
             "Image": one.image,
             "ResolvConfPath": str(directory / "resolv.conf"),
             "HostnamePath": str(directory / "hostname"),
@@ -120,9 +124,9 @@ def _port_map(one: Container) -> dict[str, Any]:
     return ports
 
 
-def _state(one: Container) -> dict[str, Any]:
+def _state(one: Container, health: Health | None) -> dict[str, Any]:
     state = one.state
-    return {
+    document = {
         "Status": state.status,
         "Running": state.running or state.status == "restarting",
         "Paused": state.status == "paused",
@@ -134,4 +138,23 @@ def _state(one: Container) -> dict[str, Any]:
         "Error": state.error,
         "StartedAt": rfc3339nano(state.started_at) if state.started_at else _NEVER,
         "FinishedAt": rfc3339nano(state.finished_at) if state.finished_at else _NEVER,
+    }
+    if health is not None:
+        document["Health"] = _health(health)
+    return document
+
+
+def _health(health: Health) -> dict[str, Any]:
+    return {
+        "Status": health.status,
+        "FailingStreak": health.failing_streak,
+        "Log": [
+            {
+                "Start": rfc3339nano(result.start),
+                "End": rfc3339nano(result.end),
+                "ExitCode": result.exit_code,
+                "Output": result.output,
+            }
+            for result in health.log
+        ],
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from havre.engine.container import validate
 from havre.engine.container.create import EventSink
+from havre.engine.container.healthchecks import Healthchecks
 from havre.engine.container.record import EXITED, PAUSED, REMOVING, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.start import Starter
@@ -35,6 +36,7 @@ class Lifecycle:
     registry: Registry
     starter: Starter
     supervisor: Supervisor
+    health: Healthchecks
     waits: Waits
     events: EventSink
     cgroups: Cgroups
@@ -44,15 +46,14 @@ class Lifecycle:
         """Start it; ``NotModified`` when it runs already. The trace holds the measured steps."""
         trace = Trace()
         container = self.registry.find(reference)
-        self.supervisor.cancel_restart(container.id)
         async with self.registry.lock(container.id):
             container = self.registry.current(container.id)
             _refuse_removing(container)
             if container.state.status == PAUSED:
                 raise Conflict("cannot start a paused container, try unpause instead")
-            if container.state.running:
+            if container.state.running or container.state.status == RESTARTING:
                 raise NotModified(f"container {container.short_id} is already running")
-            await self._start(container, trace)
+            await self._start_anew(container, trace)
         return trace
 
     async def start_again(self, container_id: str, ended: bool = False) -> None:
@@ -62,8 +63,15 @@ class Lifecycle:
         """
         async with self.registry.lock(container_id):
             container = self.registry.current(container_id)
-            if container.state.status == RESTARTING or (ended and not container.state.running):
+            if ended and not container.state.running:
+                await self._start_anew(container, Trace())
+            elif container.state.status == RESTARTING:
                 await self._start(container, Trace())
+
+    async def _start_anew(self, container: Container, trace: Trace) -> None:
+        """Start it because the user says so: its restart policy counts from here."""
+        self.supervisor.begin_anew(container.id)
+        await self._start(container.replace(restart_count=0), trace)
 
     async def _start(self, container: Container, trace: Trace) -> None:
         try:
@@ -78,20 +86,21 @@ class Lifecycle:
             raise
         self.events.publish("container", "start", container.id, container.event_attributes())
 
-    async def stop(self, reference: str, signal: str | None = None, timeout: int | None = None) -> None:
+    async def stop(
+        self, reference: str, signal: str | None = None, timeout: int | None = None, keep: bool = False
+    ) -> None:
         """Ask it to end, and end it after ``timeout`` seconds (negative: never). ``NotModified`` when it does
-        not run.
+        not run. With ``keep`` one made with ``--rm`` stays.
         """
         container = self.registry.find(reference)
         number = validate.signal_number(signal) if signal else _stop_signal(container)
         if timeout is None:
             timeout = container.config.stop_timeout if container.config.stop_timeout is not None else _STOP_TIMEOUT
-        if await self._stop_restarting(container):
-            return
-        container = self.registry.current(container.id)
-        if not container.state.running:
-            raise NotModified(f"container {container.short_id} is not running")
-        await self._end(container, number, timeout)
+        if not await self._stop_restarting(container):
+            container = self.registry.current(container.id)
+            if not container.state.running:
+                raise NotModified(f"container {container.short_id} is not running")
+            await self._end(container, number, timeout, keep=keep)
         self.events.publish("container", "stop", container.id, container.event_attributes())
 
     async def restart(self, reference: str, signal: str | None = None, timeout: int | None = None) -> None:
@@ -99,13 +108,13 @@ class Lifecycle:
         container = self.registry.find(reference)
         _refuse_removing(container)
         try:
-            await self.stop(container.id, signal, timeout)
+            await self.stop(container.id, signal, timeout, keep=True)
         except NotModified:
             pass
         async with self.registry.lock(container.id):
             container = self.registry.current(container.id)
             if not container.state.running:
-                await self._start(container, Trace())
+                await self._start_anew(container, Trace())
         self.events.publish("container", "restart", container.id, container.event_attributes())
 
     async def kill(self, reference: str, signal: str | None = None) -> None:
@@ -127,6 +136,8 @@ class Lifecycle:
             await self._expect_end(container)
         self._signal(container, number)
         self.events.publish("container", "kill", container.id, attributes)
+        # A frozen process would not see it.
+        await self._thaw(container, told=True)
 
     async def end_for_removal(self, container: Container) -> None:
         """Kill it, whatever state it is in, and return once it has ended."""
@@ -144,7 +155,7 @@ class Lifecycle:
         """Freeze all its processes."""
         container = self.registry.find(reference)
         async with self.registry.lock(container.id):
-            container = self._running(container.id, reference)
+            container = self._running(container.id)
             if container.state.status == PAUSED:
                 raise Conflict(f"Container {container.id} is already paused")
             try:
@@ -153,6 +164,7 @@ class Lifecycle:
                 # It has just ended; the supervisor waits for the lock to say so.
                 raise Conflict(f"container {container.id} is not running") from None
             await self.registry.save(container.with_state(status=PAUSED))
+            self.health.pause(container.id)
         self.events.publish("container", "pause", container.id, container.event_attributes())
 
     async def unpause(self, reference: str) -> None:
@@ -190,7 +202,7 @@ class Lifecycle:
 
     async def resize(self, reference: str, rows: int, columns: int) -> None:
         """Set the size of its terminal."""
-        container = self._running(self.registry.find(reference).id, reference)
+        container = self._running(self.registry.find(reference).id)
         conmon.resize(self.layout.bundle(container.id), rows, columns)
         attributes = container.event_attributes(height=str(rows), width=str(columns))
         self.events.publish("container", "resize", container.id, attributes)
@@ -199,8 +211,10 @@ class Lifecycle:
         """Register a wait at once; its ``result`` comes with the condition."""
         return self.waits.register(self.registry.find(reference), condition)
 
-    def _running(self, container_id: str, reference: str) -> Container:
+    def _running(self, container_id: str) -> Container:
         container = self.registry.current(container_id)
+        if container.state.status == RESTARTING:
+            raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
         if not container.state.running:
             raise Conflict(f"container {container.id} is not running")
         return container
@@ -215,9 +229,10 @@ class Lifecycle:
             if container.state.status != RESTARTING:
                 return False
             await self.registry.save(container.replace(stopped_by_user=True).with_state(status=EXITED))
+            self.waits.exited(container.id, ExitStatus(container.state.exit_code), final=True)
         return True
 
-    async def _expect_end(self, container: Container, by_user: bool = True) -> None:
+    async def _expect_end(self, container: Container, by_user: bool = True, keep: bool = False) -> None:
         """Let no restart follow the end that comes now, nor one that came this instant."""
         if not by_user:
             self.supervisor.expect_end(container.id)
@@ -225,7 +240,7 @@ class Lifecycle:
         async with self.registry.lock(container.id):
             container = self.registry.current(container.id)
             if container.state.running:
-                self.supervisor.expect_end(container.id)
+                self.supervisor.expect_end(container.id, keep)
                 if container.host.restart_policy.name in ("", "no") or container.stopped_by_user:
                     return
             elif container.state.status == RESTARTING:
@@ -242,18 +257,19 @@ class Lifecycle:
         timeout: int,
         attributes: dict[str, str] | None = None,
         by_user: bool = True,
+        keep: bool = False,
     ) -> None:
         """Signal the process and wait for its end; SIGKILL to all of it when ``timeout`` seconds were not enough."""
         waiter = self.waits.register(container, NEXT_EXIT)
         try:
-            await self._expect_end(container, by_user)
+            await self._expect_end(container, by_user, keep)
             if waiter.done:
                 return
             told = attributes or container.event_attributes(signal=str(number))
             self.events.publish("container", "kill", container.id, told)
             if number != _SIGKILL:
                 self._signal(container, number)
-                await self._thaw(container)
+                await self._thaw(container, told=True)
                 if await _ended(waiter, timeout):
                     return
                 killed = container.event_attributes(signal=str(_SIGKILL))
@@ -287,8 +303,8 @@ class Lifecycle:
             await asyncio.to_thread(self.cgroups.kill, container.cgroup)
         await self._thaw(container)
 
-    async def _thaw(self, container: Container) -> None:
-        """Let its processes go on if they are, or are about to be, paused."""
+    async def _thaw(self, container: Container, told: bool = False) -> None:
+        """Let its processes go on if they are, or are about to be, paused; ``told``: with an event."""
         async with self.registry.lock(container.id):
             try:
                 paused = self.registry.current(container.id).state.status == PAUSED
@@ -297,12 +313,15 @@ class Lifecycle:
                 return
             if paused:
                 await self._go_on(container.id)
+                if told:
+                    self.events.publish("container", "unpause", container.id, container.event_attributes())
 
     async def _go_on(self, container_id: str) -> None:
         """Unfreeze a paused container; the caller holds its lock."""
         container = self.registry.current(container_id)
         await asyncio.to_thread(self.cgroups.thaw, container.cgroup)
         await self.registry.save(container.with_state(status=RUNNING))
+        self.health.unpause(container_id)
 
 
 async def _ended(waiter: Waiter, timeout: int) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from havre.engine.container import select
-from havre.engine.container.inspect import Inspector, mount_points, network_document
-from havre.engine.container.record import CREATED, PAUSED, REMOVING, RESTARTING, RUNNING, Container
+from havre.engine.container.health import STARTING
+from havre.engine.container.inspect import HealthOf, Inspector, mount_points, network_document
+from havre.engine.container.record import CREATED, DEAD, PAUSED, REMOVING, RESTARTING, RUNNING, Container, Health
 from havre.engine.container.registry import Registry
 from havre.errors import HavreError, NotFound
 from havre.image.snapshots import Snapshotter
@@ -19,8 +20,16 @@ from havre.wire.filters import Filters
 class Listing:
     """Looks at containers and never changes one."""
 
-    def __init__(self, registry: Registry, images: ImageStore, snapshotter: Snapshotter, inspector: Inspector) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        images: ImageStore,
+        snapshotter: Snapshotter,
+        inspector: Inspector,
+        health_of: HealthOf,
+    ) -> None:
         self._registry = registry
+        self._health_of = health_of
         self._images = images
         self._snapshotter = snapshotter
         self._inspector = inspector
@@ -35,7 +44,7 @@ class Listing:
 
     async def list(self, all: bool, limit: int | None, size: bool, filters: Filters) -> list[dict[str, Any]]:
         """Newest first. ``limit`` counts from the newest, running or not, and implies ``all``."""
-        matches = select.test(self._registry, filters, self._same_image)
+        matches = select.test(self._registry, filters, self._same_image, self._health_of)
         everything = all or bool(limit and limit > 0) or select.status_given(filters)
         everything = everything or any(filters.values_of(name) for name in ("since", "before"))
         found = sorted(self._registry, key=lambda one: one.created, reverse=True)
@@ -44,7 +53,7 @@ class Listing:
             chosen = chosen[:limit]
         names = self._image_names()
         now = time.time()
-        rows = [_summary(one, names(one), now) for one in chosen]
+        rows = [_summary(one, names(one), now, self._health_of(one)) for one in chosen]
         if size:
             for one, row in zip(chosen, rows, strict=True):
                 row["SizeRw"], row["SizeRootFs"] = await self._sizes(one)
@@ -86,7 +95,7 @@ class Listing:
         return name
 
 
-def _summary(one: Container, image: str, now: float) -> dict[str, Any]:
+def _summary(one: Container, image: str, now: float, found: Health | None) -> dict[str, Any]:
     return {
         "Id": one.id,
         "Names": [f"/{one.name}"],
@@ -97,7 +106,7 @@ def _summary(one: Container, image: str, now: float) -> dict[str, Any]:
         "Ports": _ports(one),
         "Labels": one.config.labels or {},
         "State": one.state.status,
-        "Status": status_text(one, now),
+        "Status": status_text(one, now, found),
         "HostConfig": {"NetworkMode": one.host.network_mode, **_annotations(one)},
         "NetworkSettings": {
             "Networks": {name: network_document(one, name, settings) for name, settings in one.endpoints.items()}
@@ -145,16 +154,22 @@ def _ports(one: Container) -> list[dict[str, Any]]:
     return ports
 
 
-def status_text(one: Container, now: float) -> str:
-    """The STATUS column of ``ps``. ``now`` in seconds since the epoch."""
+def status_text(one: Container, now: float, found: Health | None = None) -> str:
+    """The STATUS column of ``ps``. ``now`` in seconds since the epoch, ``found`` what its health check has."""
     state = one.state
     if state.status in (RUNNING, PAUSED):
         up = f"Up {human_duration(now - state.started_at / 1e9)}"
-        return f"{up} (Paused)" if state.status == PAUSED else up
+        if state.status == PAUSED:
+            return f"{up} (Paused)"
+        if found is None:
+            return up
+        return f"{up} (health: starting)" if found.status == STARTING else f"{up} ({found.status})"
     if state.status == RESTARTING:
         return f"Restarting ({state.exit_code}) {human_duration(now - state.finished_at / 1e9)} ago"
     if state.status == REMOVING:
         return "Removal In Progress"
+    if state.status == DEAD:
+        return "Dead"
     if state.status == CREATED:
         return "Created"
     if state.finished_at == 0:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from havre.engine.container import health
 from havre.errors import InvalidParameter
 from havre.image.config import ImageConfig
 from havre.wire.containers import ContainerConfig
@@ -27,9 +28,6 @@ def merge(asked: ContainerConfig, image: ImageConfig) -> ContainerConfig:
         entrypoint = None
     if not entrypoint and not command:
         raise InvalidParameter("no command specified")
-    healthcheck = asked.healthcheck
-    if healthcheck is None or not healthcheck.test:
-        healthcheck = image.healthcheck if healthcheck is None else healthcheck
     return msgspec.structs.replace(
         asked,
         entrypoint=entrypoint,
@@ -44,7 +42,7 @@ def merge(asked: ContainerConfig, image: ImageConfig) -> ContainerConfig:
         stop_timeout=asked.stop_timeout if asked.stop_timeout is not None else image.stop_timeout,
         shell=asked.shell or _list(image.shell),
         on_build=asked.on_build or list(image.on_build) or None,
-        healthcheck=healthcheck,
+        healthcheck=health.merged(asked.healthcheck, image.healthcheck),
     )
 
 

@@ -19,6 +19,23 @@ EXITED = "exited"
 DEAD = "dead"
 
 
+class HealthResult(msgspec.Struct, frozen=True):
+    """One run of a health check; ``output`` is what it wrote, cut off at 4096 bytes."""
+
+    start: int
+    end: int
+    exit_code: int
+    output: str
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What a container's health check has found: ``status`` starting, healthy or unhealthy, and the last results."""
+
+    status: str
+    failing_streak: int = 0
+    log: tuple[HealthResult, ...] = ()
+
+
 class State(msgspec.Struct, frozen=True):
     """Where a container is in its life. ``pid_start`` tells the process from a later one of the same number."""
 
@@ -32,6 +49,8 @@ class State(msgspec.Struct, frozen=True):
     oom_killed: bool = False
     started_at: int = 0
     finished_at: int = 0
+    # As it was when the container last ended; None when it has no check or never ran.
+    health: Health | None = None
 
     @property
     def running(self) -> bool:

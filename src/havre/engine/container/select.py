@@ -4,7 +4,8 @@ import re
 import time
 from collections.abc import Callable, Iterator
 
-from havre.engine.container.record import CREATED, EXITED, Container
+from havre.engine.container import health
+from havre.engine.container.record import CREATED, EXITED, Container, Health
 from havre.engine.container.registry import Registry
 from havre.errors import InvalidParameter
 from havre.lib import times
@@ -33,7 +34,12 @@ _STATUSES = ("created", "restarting", "running", "removing", "paused", "exited",
 Test = Callable[[Container], bool]
 
 
-def test(registry: Registry, filters: Filters, same_image: Callable[[str], frozenset[str]]) -> Test:
+def test(
+    registry: Registry,
+    filters: Filters,
+    same_image: Callable[[str], frozenset[str]],
+    health_of: Callable[[Container], Health | None],
+) -> Test:
     """A predicate for the filters of ``ps``; ``same_image`` gives the ids an ``ancestor`` reference means."""
     filters.validate(LIST_FILTERS)
     tests: list[Test] = []
@@ -56,8 +62,13 @@ def test(registry: Registry, filters: Filters, same_image: Callable[[str], froze
     if "is-task" in filters and filters.flag("is-task"):
         tests.append(lambda one: False)
     if wanted := filters.values_of("health"):
-        # Without health checks every container has the health "none".
-        tests.append(lambda one: "none" in wanted)
+        for value in wanted:
+            if value not in health.STATUSES:
+                raise InvalidParameter(
+                    f"invalid filter 'health={value}': invalid value for health ({value}): "
+                    "must be one of none, starting, healthy, unhealthy"
+                )
+        tests.append(lambda one: _health_name(health_of(one)) in wanted)
 
     def matches(one: Container) -> bool:
         return (
@@ -110,6 +121,10 @@ def _integer(filters: Filters, name: str, value: str) -> int:
 
 def _relative(other: Container, newer: bool) -> Test:
     return lambda one: one.created > other.created if newer else one.created < other.created
+
+
+def _health_name(found: Health | None) -> str:
+    return health.NONE if found is None else found.status
 
 
 def _network_matches(filters: Filters, one: Container) -> bool:

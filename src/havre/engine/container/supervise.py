@@ -18,8 +18,10 @@ from dataclasses import dataclass
 
 from havre.engine.container import network
 from havre.engine.container.create import EventSink
+from havre.engine.container.exec import Execs
+from havre.engine.container.healthchecks import Healthchecks
 from havre.engine.container.hub import Hubs
-from havre.engine.container.record import EXITED, RESTARTING, Container
+from havre.engine.container.record import EXITED, RESTARTING, Container, Health
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
 from havre.engine.container.wait import ExitStatus, Waits
@@ -53,6 +55,8 @@ class Supervisor:
         events: EventSink,
         cgroups: Cgroups,
         layout: Layout,
+        health: Healthchecks,
+        execs: Execs,
     ) -> None:
         self._registry = registry
         self._releaser = releaser
@@ -61,17 +65,20 @@ class Supervisor:
         self._events = events
         self._cgroups = cgroups
         self._layout = layout
+        self._health = health
+        self._execs = execs
         self._tasks = TaskOwner("supervise")
         self._delays: dict[str, float] = {}
-        # Containers whose present end is wanted: stop and kill say so before they signal.
-        self._expected: set[str] = set()
+        # Containers whose present end is wanted: stop and kill say so before they signal. True: one that is kept then.
+        self._expected: dict[str, bool] = {}
         self._restarts: dict[str, asyncio.Task[None]] = {}
         self.restart: Callable[[str], Awaitable[None]] | None = None
         self.remove: Callable[[str], Awaitable[None]] | None = None
         self._stopping = False
 
     def watch(self, container: Container) -> None:
-        """Watch a container that runs."""
+        """Watch a container that runs, and its health."""
+        self._health.started(container)
         self._tasks.start(self._watch(container), f"watch {container.short_id}")
 
     async def adopt(self, container: Container) -> None:
@@ -85,15 +92,21 @@ class Supervisor:
         else:
             await self._watch(container)
 
-    def expect_end(self, container_id: str) -> None:
-        """The end that comes now is the user's will: no restart."""
-        self._expected.add(container_id)
+    def expect_end(self, container_id: str, keep: bool = False) -> None:
+        """The end that comes now is the user's will: no restart, and with ``keep`` no removal of one made with
+        ``--rm``.
+        """
+        self._expected[container_id] = keep or self._expected.get(container_id, False)
+
+    def begin_anew(self, container_id: str) -> None:
+        """The user starts it: what its restart policy has tried so far counts no more."""
+        self._expected.pop(container_id, None)
+        self._delays.pop(container_id, None)
 
     def forget(self, container_id: str) -> None:
         """The container is gone."""
         self.cancel_restart(container_id)
-        self._delays.pop(container_id, None)
-        self._expected.discard(container_id)
+        self.begin_anew(container_id)
 
     def cancel_restart(self, container_id: str) -> None:
         """Do not restart a container that waits to be."""
@@ -162,14 +175,14 @@ class Supervisor:
             await asyncio.to_thread(self._cgroups.kill, container.cgroup)
             code = 137
         oom = (bundle / "oom").exists() or self._cgroups.oom_kills(container.cgroup) > 0
-        return _End(code, oom, time.time_ns())
+        return _End(code, oom, time.time_ns(), self._health.ended(container_id))
 
     async def _ended(self, container_id: str, end: "_End") -> None:
         container = self._registry.current(container_id)
         self._hubs.ended(container_id)
+        self._execs.container_ended(container_id)
         await self._releaser.release(container)
-        expected = container_id in self._expected
-        self._expected.discard(container_id)
+        expected, keep = container_id in self._expected, self._expected.get(container_id, False)
         again = not expected and not self._stopping and wants_restart(container, end.code)
         container = network.disconnected(container).with_state(
             status=RESTARTING if again else EXITED,
@@ -178,15 +191,17 @@ class Supervisor:
             exit_code=end.code,
             oom_killed=end.oom,
             finished_at=end.at,
+            health=end.health or container.state.health,
         )
-        removing = container.host.auto_remove and not again
+        removing = container.host.auto_remove and not again and not keep
         if again:
             container = container.replace(restart_count=container.restart_count + 1)
         container = await self._registry.save(container)
+        self._expected.pop(container_id, None)
         if end.oom:
             self._events.publish("container", "oom", container_id, container.event_attributes())
         ran = container.state.finished_at - container.state.started_at
-        attributes = container.event_attributes(exitCode=str(end.code), execDuration=str(ran // 1_000_000_000))
+        attributes = container.event_attributes(execDuration=str(ran // 1_000_000_000), exitCode=str(end.code))
         self._events.publish("container", "die", container_id, attributes)
         self._waits.exited(container_id, ExitStatus(end.code, container.state.error or None), final=not again)
         if again:
@@ -237,6 +252,7 @@ class _End:
     code: int
     oom: bool
     at: int
+    health: Health | None
 
 
 async def _first(*descriptors: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from havre.engine.container import limits, names, network, security
+from havre.engine.container import health, limits, names, network, security
 from havre.errors import InvalidParameter, Unsupported
 from havre.logs.drivers import ALL as DRIVERS
 from havre.wire.containers import ContainerConfig, HostConfig, LogConfig
@@ -72,8 +72,7 @@ def create(config: ContainerConfig, host: HostConfig) -> list[str]:
     _representable(msgspec.to_builtins([config, host]))
     for option in host.security_opt or ():
         security.parse(option)
-    if config.healthcheck is not None and config.healthcheck.test not in (None, [], ["NONE"]):
-        raise Unsupported("havre does not implement Healthcheck yet")
+    health.check(config.healthcheck)
     limits.check(host)
     _restart(host)
     _log(host.log_config)
