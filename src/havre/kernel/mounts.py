@@ -7,6 +7,7 @@ Errors are ``OSError`` with the kernel's errno and the target's path.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -133,6 +134,15 @@ def set_readonly(target: str | os.PathLike[str], recursive: bool = False) -> Non
         raise _error(target)
 
 
+def recursive_readonly() -> bool:
+    """Whether this kernel has mount_setattr(2), which makes mounts below a mount read-only too."""
+    if _libc.syscall(
+        ctypes.c_long(_SYS_MOUNT_SETATTR), ctypes.c_int(-1), None, ctypes.c_uint(0), None, ctypes.c_size_t(0)
+    ):
+        return ctypes.get_errno() != errno.ENOSYS
+    return True
+
+
 def unmount(path: str | os.PathLike[str], detach: bool = False) -> None:
     """umount2(2), never following a link at the end of ``path``;
 
@@ -152,6 +162,18 @@ def mountinfo() -> list[MountInfo]:
     """Every mount of this process's mount namespace, oldest first."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
         return [MountInfo(line.rstrip("\n")) for line in table]
+
+
+def holding(path: str) -> MountInfo:
+    """The mount that ``path`` (without links) is on."""
+    best: MountInfo | None = None
+    for entry in mountinfo():
+        inside = entry.target == "/" or path == entry.target or path.startswith(f"{entry.target}/")
+        if inside and (best is None or len(entry.target) >= len(best.target)):
+            best = entry
+    if best is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    return best
 
 
 def is_mounted(path: str | os.PathLike[str]) -> bool:

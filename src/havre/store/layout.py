@@ -17,6 +17,7 @@
     havre.sock, havre.pid
     containers/<id>/          the OCI bundle: config.json, conmon's pid files, attach socket, exit file
     netns/<id>                network namespaces, bind-mounted
+    mounts/<id>/              what is mounted for a container before its runtime starts: images, parts of volumes, shm
     runc/, crun/              the runtimes' own state
 """
 
@@ -87,6 +88,14 @@ class Layout:
     def netns(self) -> Path:
         return self.exec_root / "netns"
 
+    @property
+    def all_mounts(self) -> Path:
+        return self.exec_root / "mounts"
+
+    def mounts(self, container_id: str) -> Path:
+        """Where things are mounted that a container's own mounts are made of."""
+        return self.all_mounts / container_id
+
     def runtime_root(self, runtime: str) -> Path:
         """The state directory handed to an OCI runtime as ``--root``."""
         return self.exec_root / "runtime" / runtime
@@ -106,5 +115,6 @@ class Layout:
             self.containers,
             self.bundles,
             self.netns,
+            self.all_mounts,
         ):
             directory.mkdir(parents=True, exist_ok=True, mode=0o711)

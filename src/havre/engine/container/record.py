@@ -60,7 +60,8 @@ class State(msgspec.Struct, frozen=True):
 
 class MountRecord(msgspec.Struct, frozen=True):
     """A mount as decided at create. ``options`` are those of the OCI mount; ``copy_up``: an empty volume takes the
-    image's files.
+    image's files. ``image`` is the id of a mounted image; ``subpath`` the part of a volume or image that is mounted;
+    ``make_source``: a bind whose missing source is made.
     """
 
     point: MountPoint
@@ -68,6 +69,9 @@ class MountRecord(msgspec.Struct, frozen=True):
     copy_up: bool = False
     anonymous: bool = False
     hidden: bool = False
+    image: str = ""
+    subpath: str = ""
+    make_source: bool = False
 
 
 class Container(msgspec.Struct, frozen=True):
@@ -96,6 +100,10 @@ class Container(msgspec.Struct, frozen=True):
     stopped_by_user: bool = False
     platform: str = "linux"
     manifest: dict[str, Any] | None = None
+    # The containers it is linked to, by their aliases here.
+    links: dict[str, str] = msgspec.field(default_factory=dict)
+    # Where its control group lies, by the driver of the daemon that made or last started it.
+    group: str = ""
 
     @property
     def short_id(self) -> str:
@@ -108,6 +116,8 @@ class Container(msgspec.Struct, frozen=True):
     @property
     def cgroup(self) -> str:
         """The path of its cgroup below the hierarchy roots."""
+        if self.group:
+            return self.group
         return os.path.normpath(f"/{(self.host.cgroup_parent or 'havre').strip('/')}/{self.id}")
 
     def with_state(self, **changes: Any) -> "Container":
