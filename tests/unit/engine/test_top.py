@@ -82,6 +82,14 @@ async def test_arguments_are_handed_to_ps(process: int, arguments: str) -> None:
     assert {len(row) for row in found["Processes"]} == {len(found["Titles"])}
 
 
+async def test_processes_come_in_the_order_of_their_numbers(process: int) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        numbers = sorted((process, other.pid))
+        listing, _ = processes(RUNNING, *reversed(numbers))
+        assert [int(row[1]) for row in (await listing.top("box"))["Processes"]] == numbers
+        other.kill()
+
+
 async def test_no_process_is_null() -> None:
     listing, _ = processes(RUNNING)
     assert (await listing.top("box"))["Processes"] is None

@@ -44,7 +44,8 @@ class Processes:
             raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
         if not container.state.running:
             raise Conflict(f"container {container.id} is not running")
-        pids = await asyncio.to_thread(self.cgroups.pids, container.cgroup)
+        # ps lists processes in the order in which they are named.
+        pids = sorted(await asyncio.to_thread(self.cgroups.pids, container.cgroup))
         output = await _ps(ps_args.split(" "), pids)
         titles, rows = parse(output, set(pids))
         self.events.publish("container", "top", container.id, container.event_attributes())
