@@ -43,7 +43,7 @@ from havre.image.remote.repository import Registries
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport, open_session
 from havre.image.save import Saver
-from havre.kernel import hostinfo
+from havre.kernel import cgroupdriver, hostinfo
 from havre.kernel.cgroups import Cgroups
 from havre.logs.drivers import ALL as LOG_DRIVERS
 from havre.network.networks import Networks
@@ -122,7 +122,9 @@ async def assemble(config: Config) -> Daemon:
     await networks.start()
     layout = storage.layout
     state = layout.exec_root / "runtime"
-    runtimes = probe(cgroups, state, config.runtimes, config.default_runtime or None, layout.tmp)
+    runtimes = probe(
+        cgroups, state, config.runtimes, config.default_runtime or None, layout.tmp, _runtime_arguments(config)
+    )
     containers = assemble_containers.containers(config, storage, cgroups, events, networks, registry, volumes, runtimes)
     await containers.recovery.run()
     session = open_session()
@@ -151,6 +153,11 @@ async def assemble(config: Config) -> Daemon:
         ),
     )
     return Daemon(engine, config, storage, networks, containers, puller, session)
+
+
+def _runtime_arguments(config: Config) -> tuple[str, ...]:
+    driver = cgroupdriver.choose(config.exec_opts, config.cgroup_parent)
+    return ("--systemd-cgroup",) if driver.systemd else ()
 
 
 def _facts(config: Config, layout: Layout, cgroups: Cgroups, runtimes: Runtimes, networks: Networks) -> Facts:

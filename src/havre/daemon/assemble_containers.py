@@ -2,7 +2,9 @@
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
+from havre.daemon import containerdefaults
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
 from havre.engine.container.create import Creator, Defaults
@@ -13,19 +15,23 @@ from havre.engine.container.healthprobe import Prober
 from havre.engine.container.hub import Hubs
 from havre.engine.container.lifecycle import Lifecycle
 from havre.engine.container.logs import Logs
+from havre.engine.container.ocisecurity import Confinement
 from havre.engine.container.ocispec import SpecWriter, find_init
 from havre.engine.container.recover import Recovery
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
 from havre.engine.container.remove import Remover
+from havre.engine.container.rules import HostRules
 from havre.engine.container.start import Starter
 from havre.engine.container.supervise import Supervisor
 from havre.engine.container.wait import Waits
 from havre.engine.events import Events
 from havre.engine.volumes import Volumes
 from havre.errors import SystemFault
+from havre.kernel import cgroupdriver, cgrouplimits
 from havre.kernel.cgroups import Cgroups
 from havre.network.networks import Networks
+from havre.runtime import capabilities
 from havre.runtime.conmon import Conmon
 from havre.runtime.runtimes.probe import Runtimes
 
@@ -58,7 +64,9 @@ def containers(
     """Everything that acts on containers that exist."""
     layout, snapshotter = storage.layout, storage.snapshotter
     hubs, waits = Hubs(), Waits()
-    specs = SpecWriter(cgroups, find_init())
+    driver = cgroupdriver.choose(config.exec_opts, config.cgroup_parent)
+    confinement = Confinement(containerdefaults.security(config))
+    specs = SpecWriter(driver, Path(config.init_path) if config.init_path else find_init(), confinement)
     conmon = Conmon(conmon_program())
     releaser = Releaser(networks, snapshotter, runtimes, layout, events)
     execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
@@ -112,7 +120,7 @@ def creator(
     runtimes: Runtimes,
 ) -> Creator:
     """What makes containers."""
-    cgroupns = "private" if cgroups.version == 2 else "host"
+    cgroupns = config.default_cgroupns_mode or ("private" if cgroups.version == 2 else "host")
     return Creator(
         registry=registry,
         images=storage.images,
@@ -121,7 +129,14 @@ def creator(
         runtimes=runtimes,
         layout=storage.layout,
         events=events,
-        defaults=Defaults(config.log_driver, dict(config.log_opts), cgroupns),
+        rules=HostRules(
+            kernel=cgrouplimits.detect(cgroups),
+            driver=cgroupdriver.choose(config.exec_opts, config.cgroup_parent),
+            held=capabilities.bounding(),
+            shm_size=containerdefaults.shm_size(config),
+            ulimits=containerdefaults.ulimits(config),
+        ),
+        defaults=Defaults(config.log_driver, dict(config.log_opts), cgroupns, config.init),
     )
 
 

@@ -40,6 +40,17 @@ class Config:
     mtu: int = 0
     ip: str = ""
     iptables: bool = True
+    cdi_spec_dirs: tuple[str, ...] = ("/etc/cdi", "/var/run/cdi")
+    cgroup_parent: str = ""
+    default_cgroupns_mode: str = ""
+    default_ipc_mode: str = ""
+    default_shm_size: str = "64m"
+    default_ulimits: Mapping[str, str] = field(default_factory=dict)
+    exec_opts: tuple[str, ...] = ()
+    init: bool = False
+    init_path: str = ""
+    no_new_privileges: bool = False
+    seccomp_profile: str = ""
     dns: tuple[str, ...] = ()
     dns_opts: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
@@ -129,6 +140,9 @@ def _map_value(option: Option, value: Any) -> str:
         if unknown := set(value) - {"path"}:
             raise InvalidParameter(f"havre does not implement {', '.join(sorted(unknown))} of a runtime yet")
         value = value.get("path")
+    if option.key == "default-ulimits" and isinstance(value, dict):
+        soft, hard = value.get("Soft", 0), value.get("Hard", 0)
+        value = f"{soft}:{hard}"
     if not isinstance(value, str):
         raise InvalidParameter(f"the values of {option.key} must be strings, not {json.dumps(value)}")
     return value

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from havre import __version__
 from havre.daemon import config as configuration
 from havre.daemon import flags as command_line
-from havre.daemon import listeners, log, notify
+from havre.daemon import containerdefaults, listeners, log, notify
 from havre.daemon.config import Config
 from havre.daemon.flags import Flags
 from havre.daemon.pidfile import PidFile
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         flags = command_line.parse(arguments)
         config = configuration.load(flags)
+        containerdefaults.check(config)
         if flags.validate:
             print("configuration OK", file=sys.stderr)
             return 0

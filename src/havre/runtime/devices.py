@@ -29,8 +29,12 @@ _DEFAULT_RULES: tuple[tuple[str, int | None, int | None, str], ...] = (
 )
 
 
-def rules(privileged: bool, devices: Sequence[dict[str, Any]], accesses: Sequence[str]) -> list[dict[str, Any]]:
-    """``linux.resources.devices``: deny all, then what is allowed. ``accesses`` runs along ``devices``."""
+def rules(
+    privileged: bool, devices: Sequence[dict[str, Any]], accesses: Sequence[str], added: Iterable[str] = ()
+) -> list[dict[str, Any]]:
+    """``linux.resources.devices``: deny all, then what is allowed. ``accesses`` runs along ``devices``; ``added`` are
+    rules in the kernel's own words, ``c 1:3 rwm``.
+    """
     if privileged:
         return [{"allow": True, "access": "rwm"}]
     allowed = [{"allow": False, "access": "rwm"}]
@@ -38,6 +42,10 @@ def rules(privileged: bool, devices: Sequence[dict[str, Any]], accesses: Sequenc
         allowed.append(_rule(kind, major, minor, access))
     for device, access in zip(devices, accesses, strict=True):
         allowed.append(_rule(device["type"], device["major"], device["minor"], access))
+    for rule in added:
+        kind, numbers, access = rule.split()
+        major, minor = (None if number == "*" else int(number) for number in numbers.split(":"))
+        allowed.append(_rule(kind, major, minor, access))
     return allowed
 
 

@@ -1,12 +1,15 @@
-"""A container's limits: ``HostConfig`` to the ``linux.resources`` of the OCI configuration. Pure.
+"""A container's limits: ``HostConfig`` to the ``linux.resources`` of the OCI configuration.
 
 Sizes are bytes; CPU time is micro-seconds per period. The runtime translates v1 words (shares, blkio) to cgroup v2
-itself.
+itself. Block devices are looked up by their paths, everything else is pure.
 """
 
+import os
+from collections.abc import Iterable
 from typing import Any
 
-from havre.wire.containers import HostConfig
+from havre.errors import InvalidParameter
+from havre.wire.containers import HostConfig, ThrottleDevice, WeightDevice
 
 _PERIOD = 100_000
 
@@ -19,6 +22,27 @@ def linux_resources(host: HostConfig) -> dict[str, Any]:
             resources[name] = part
     if host.pids_limit:
         resources["pids"] = {"limit": host.pids_limit if host.pids_limit > 0 else -1}
+    return resources
+
+
+def changed(host: HostConfig, asked: HostConfig) -> dict[str, Any]:
+    """``linux.resources`` for an update of a running container: of ``host``, as it will be, what ``asked`` names."""
+    touched = {
+        "memory": asked.memory or asked.memory_swap or asked.memory_reservation,
+        "cpu": asked.cpu_shares
+        or asked.cpu_quota
+        or asked.cpu_period
+        or asked.nano_cpus
+        or asked.cpuset_cpus
+        or asked.cpuset_mems
+        or asked.cpu_realtime_period
+        or asked.cpu_realtime_runtime,
+        "blockIO": asked.blkio_weight,
+    }
+    parts = {"memory": _memory(host), "cpu": _cpu(host), "blockIO": {"weight": host.blkio_weight}}
+    resources: dict[str, Any] = {name: parts[name] for name, given in touched.items() if given}
+    if asked.pids_limit is not None:
+        resources["pids"] = {"limit": asked.pids_limit if asked.pids_limit > 0 else -1}
     return resources
 
 
@@ -51,6 +75,10 @@ def _cpu(host: HostConfig) -> dict[str, Any]:
         cpu["period"] = host.cpu_period
     if host.cpu_quota:
         cpu["quota"] = host.cpu_quota
+    if host.cpu_realtime_period:
+        cpu["realtimePeriod"] = host.cpu_realtime_period
+    if host.cpu_realtime_runtime:
+        cpu["realtimeRuntime"] = host.cpu_realtime_runtime
     if host.cpuset_cpus:
         cpu["cpus"] = host.cpuset_cpus
     if host.cpuset_mems:
@@ -59,4 +87,24 @@ def _cpu(host: HostConfig) -> dict[str, Any]:
 
 
 def _block_io(host: HostConfig) -> dict[str, Any]:
-    return {"weight": host.blkio_weight} if host.blkio_weight else {}
+    found: dict[str, Any] = {"weight": host.blkio_weight} if host.blkio_weight else {}
+    per_device: dict[str, Iterable[WeightDevice | ThrottleDevice] | None] = {
+        "weightDevice": host.blkio_weight_device,
+        "throttleReadBpsDevice": host.blkio_device_read_bps,
+        "throttleWriteBpsDevice": host.blkio_device_write_bps,
+        "throttleReadIOPSDevice": host.blkio_device_read_iops,
+        "throttleWriteIOPSDevice": host.blkio_device_write_iops,
+    }
+    for key, limits in per_device.items():
+        if limits:
+            found[key] = [_device_limit(limit) for limit in limits]
+    return found
+
+
+def _device_limit(limit: WeightDevice | ThrottleDevice) -> dict[str, int]:
+    try:
+        device = os.stat(limit.path).st_rdev
+    except (OSError, ValueError):
+        raise InvalidParameter(f"stat {limit.path}: no such file or directory") from None
+    number = {"weight": limit.weight} if isinstance(limit, WeightDevice) else {"rate": limit.rate}
+    return {"major": os.major(device), "minor": os.minor(device), **number}

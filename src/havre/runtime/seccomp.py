@@ -2,14 +2,12 @@
 
 The facts are Docker's default profile (moby/profiles ``seccomp/default.json``): everything is refused with EPERM but
 the calls below; some are allowed only with a capability, some only on an architecture, some only with certain
-arguments. ``profile`` turns them into the ``linux.seccomp`` object of an OCI runtime configuration.
+arguments. ``profile`` turns them into the ``linux.seccomp`` object of an OCI runtime configuration. Profiles of users
+are read in ``seccompprofiles``.
 """
 
-import json
 from collections.abc import Collection
 from typing import Any
-
-from havre.errors import InvalidParameter
 
 EPERM, ENOSYS = 1, 38
 
@@ -86,7 +84,7 @@ BY_ARCHITECTURE = {
 }
 
 # The main architecture and those whose programs also run on it.
-_FAMILIES = {
+FAMILIES = {
     "amd64": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
     "arm64": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
     "ppc64le": ["SCMP_ARCH_PPC64LE"],
@@ -127,7 +125,7 @@ def profile(capabilities: Collection[str], architecture: str, missing: Collectio
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": EPERM,
-        "architectures": [name for name in _FAMILIES.get(architecture, []) if name not in absent],
+        "architectures": [name for name in FAMILIES.get(architecture, []) if name not in absent],
         "syscalls": rules,
     }
 
@@ -141,39 +139,3 @@ def _allow(names: list[str], index: int | None = None, value: int = 0, operator:
             argument["valueTwo"] = 0
         rule["args"] = [argument]
     return rule
-
-
-def custom(text: str, capabilities: Collection[str], architecture: str) -> dict[str, Any]:
-    """A user's profile (the JSON text of ``--security-opt seccomp=…``) as ``linux.seccomp``: Docker's conditions
-    resolved.
-    """
-    try:
-        given = json.loads(text)
-        rules = [_resolved(rule) for rule in given.get("syscalls") or [] if _applies(rule, capabilities, architecture)]
-        families = [
-            [entry["architecture"], *(entry.get("subArchitectures") or [])] for entry in given.get("archMap") or []
-        ]
-        main = _FAMILIES.get(architecture, [""])[0]
-        architectures = given.get("architectures") or next((family for family in families if family[0] == main), [])
-        profile = {"defaultAction": given["defaultAction"], "architectures": architectures, "syscalls": rules}
-        for key in ("defaultErrnoRet", "flags", "listenerPath", "listenerMetadata"):
-            if given.get(key) is not None:
-                profile[key] = given[key]
-        return profile
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidParameter(f"Decoding seccomp profile failed: {error}") from None
-
-
-def _applies(rule: dict[str, Any], capabilities: Collection[str], architecture: str) -> bool:
-    includes, excludes = rule.get("includes") or {}, rule.get("excludes") or {}
-    if includes.get("caps") and not set(includes["caps"]) <= set(capabilities):
-        return False
-    if includes.get("arches") and architecture not in includes["arches"]:
-        return False
-    return not (set(excludes.get("caps") or ()) & set(capabilities) or architecture in (excludes.get("arches") or ()))
-
-
-def _resolved(rule: dict[str, Any]) -> dict[str, Any]:
-    names = rule.get("names") or [rule["name"]]
-    kept = {key: rule[key] for key in ("args", "errnoRet") if rule.get(key) is not None}
-    return {"names": names, "action": rule["action"], **kept}

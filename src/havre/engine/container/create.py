@@ -12,13 +12,13 @@ import msgspec
 from havre.engine.container import merge, mounts, validate
 from havre.engine.container.record import Container
 from havre.engine.container.registry import Registry
+from havre.engine.container.rules import HostRules
 from havre.errors import InvalidParameter, Unsupported
 from havre.image.manifest import Platform, parse_platform
 from havre.image.snapshots import Snapshotter
 from havre.image.store import Image
 from havre.lib import ids, names
 from havre.logs.drivers import ALL as LOG_DRIVERS
-from havre.runtime import capabilities
 from havre.runtime.runtimes.probe import Runtimes
 from havre.runtime.spec import MASKED_PATHS, READONLY_PATHS
 from havre.store.layout import Layout
@@ -31,8 +31,6 @@ from havre.wire.containers import (
     NetworkingConfig,
     RestartPolicy,
 )
-
-DEFAULT_SHM_SIZE = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,7 @@ class Creator:
         runtimes: Runtimes,
         layout: Layout,
         events: EventSink,
+        rules: HostRules,
         defaults: Defaults,
     ) -> None:
         self._registry = registry
@@ -88,6 +87,7 @@ class Creator:
         self._runtimes = runtimes
         self._layout = layout
         self._events = events
+        self._rules = rules
         self._defaults = defaults
 
     async def create(
@@ -101,6 +101,8 @@ class Creator:
         """Make a container that can be started. Every error leaves nothing behind."""
         chosen = validate.name(name) if name else names.random_name(self._registry.named)
         warnings = validate.create(config, host)
+        host, discarded = self._rules.settle(host)
+        warnings += discarded
         image = self._images.resolve(config.image, parse_platform(platform) if platform else None)
         container_id = ids.new_id()
         config = _complete_config(merge.merge(config, image.config), host, container_id)
@@ -119,6 +121,7 @@ class Creator:
             path=path,
             args=args,
             runtime=runtime.name,
+            group=self._rules.driver.group(host.cgroup_parent, container_id),
             endpoints=endpoints,
             platform=image.config.os,
         )
@@ -154,8 +157,6 @@ class Creator:
         else:
             masked = list(MASKED_PATHS) if host.masked_paths is None else host.masked_paths
             readonly = list(READONLY_PATHS) if host.readonly_paths is None else host.readonly_paths
-        for word in [*(host.cap_add or ()), *(host.cap_drop or ())]:
-            capabilities.normalise(word)
         return msgspec.structs.replace(
             host,
             log_config=msgspec.structs.replace(log, config=log.config or {}),
@@ -163,7 +164,6 @@ class Creator:
             restart_policy=RestartPolicy(
                 name=host.restart_policy.name or "no", maximum_retry_count=host.restart_policy.maximum_retry_count
             ),
-            shm_size=host.shm_size or DEFAULT_SHM_SIZE,
             ipc_mode=host.ipc_mode or "private",
             cgroupns_mode=host.cgroupns_mode or self._defaults.cgroupns,
             masked_paths=masked,

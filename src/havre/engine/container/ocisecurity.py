@@ -2,14 +2,16 @@
 
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from havre.engine.container import security
-from havre.kernel import abis
-from havre.runtime import capabilities, devices, resources, seccomp
+from havre.kernel import abis, apparmor
+from havre.runtime import capabilities, devices, resources, seccomp, seccompprofiles
 from havre.wire.containers import HostConfig
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_UNCONFINED = "unconfined"
 
 
 def architecture() -> str:
@@ -18,10 +20,21 @@ def architecture() -> str:
     return _ARCHITECTURES.get(machine, machine)
 
 
+@dataclass(frozen=True, slots=True)
+class SecurityDefaults:
+    """What the daemon's configuration says of containers that do not speak of it. ``seccomp`` is the text of a
+    profile, "unconfined", or empty for the built-in one.
+    """
+
+    no_new_privileges: bool = False
+    seccomp: str = ""
+
+
 class Confinement:
     """Knows what this host can hold back; asked once for each process or container."""
 
-    def __init__(self) -> None:
+    def __init__(self, defaults: SecurityDefaults) -> None:
+        self._defaults = defaults
         self._limit = capabilities.bounding()
         self._architecture = architecture()
         self._missing = abis.missing()
@@ -29,6 +42,18 @@ class Confinement:
     def capabilities(self, host: HostConfig, privileged: bool = False) -> list[str]:
         """What a process may hold; ``privileged`` is an exec's own wish."""
         return capabilities.resolve(host.cap_add, host.cap_drop, host.privileged or privileged, self._limit)
+
+    def no_new_privileges(self, host: HostConfig) -> bool:
+        """Whether set-user-id programs stay without effect."""
+        asked = security.parse(host.security_opt).no_new_privileges
+        return self._defaults.no_new_privileges if asked is None else asked
+
+    def apparmor(self, host: HostConfig) -> str:
+        """The AppArmor profile of a process; empty where the kernel has none, or Docker's own was not loaded."""
+        if not apparmor.enabled():
+            return ""
+        default = "" if host.privileged or not apparmor.loaded(apparmor.DEFAULT) else apparmor.DEFAULT
+        return security.parse(host.security_opt).apparmor or default
 
     def devices(self, host: HostConfig) -> tuple[list[dict[str, Any]], list[str]]:
         """The device nodes the container gets, and what it may do with each."""
@@ -41,26 +66,26 @@ class Confinement:
 
     def resources(self, host: HostConfig, nodes: list[dict[str, Any]], accesses: list[str]) -> dict[str, Any]:
         """The limits of its cgroup."""
-        return {**resources.linux_resources(host), "devices": devices.rules(host.privileged, nodes, accesses)}
+        rules = devices.rules(host.privileged, nodes, accesses, host.device_cgroup_rules or ())
+        return {**resources.linux_resources(host), "devices": rules}
 
     def seccomp(self, host: HostConfig, held: Sequence[str]) -> dict[str, Any] | None:
         """The system calls a process that holds these capabilities may use; None for all."""
-        wanted = option(host, "seccomp")
-        if wanted == "unconfined" or (host.privileged and wanted is None):
+        asked = security.parse(host.security_opt).seccomp
+        if asked == _UNCONFINED or (host.privileged and asked is None):
             return None
-        if wanted is None or wanted == "builtin":
+        profile = self._defaults.seccomp if asked is None else asked
+        if profile == _UNCONFINED:
+            return None
+        if profile in ("", "builtin"):
             return seccomp.profile(held, self._architecture, self._missing)
-        return seccomp.custom(wanted, held, self._architecture)
+        return seccompprofiles.resolve(profile, held, self._architecture)
 
 
-def option(host: HostConfig, name: str) -> str | None:
-    """The value of a security option, the last given; None when it is not given."""
-    value = None
-    for text in host.security_opt or ():
-        key, given = security.parse(text)
-        if key == name:
-            value = given
-    return value
+def writable_cgroups(host: HostConfig) -> bool:
+    """Whether the container may write below ``/sys/fs/cgroup``: as asked, else only a privileged one."""
+    asked = security.parse(host.security_opt).writable_cgroups
+    return host.privileged if asked is None else asked
 
 
 def rlimits(host: HostConfig) -> list[dict[str, Any]]:

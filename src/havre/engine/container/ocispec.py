@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from havre.engine.container import merge, mounts, users, validate
-from havre.engine.container.ocisecurity import Confinement, option, rlimits
+from havre.engine.container.ocisecurity import Confinement, rlimits
 from havre.engine.container.record import Container
 from havre.errors import InvalidParameter
-from havre.kernel.cgroups import Cgroups
+from havre.kernel.cgroupdriver import CgroupDriver
 from havre.runtime.spec import Process, Sandbox, base_mounts, bind, build
 from havre.wire.containers import HostConfig
 
@@ -21,10 +21,10 @@ INIT_TARGET = "/sbin/docker-init"
 class SpecWriter:
     """Builds configurations. ``init`` is the host's init program for ``--init``, None when there is none."""
 
-    def __init__(self, cgroups: Cgroups, init: Path | None) -> None:
-        self._cgroups = cgroups
+    def __init__(self, driver: CgroupDriver, init: Path | None, confinement: Confinement) -> None:
+        self._driver = driver
         self._init = init
-        self._confinement = Confinement()
+        self._confinement = confinement
 
     def container(self, container: Container, rootfs: Path, files: Path, netns: str | None) -> dict[str, Any]:
         """``config.json``. ``files`` holds hosts, hostname and resolv.conf; ``netns`` is a path, "" for a new one, None
@@ -46,7 +46,7 @@ class SpecWriter:
         sandbox = Sandbox(
             rootfs=str(rootfs),
             hostname=config.hostname,
-            cgroup=container.cgroup,
+            cgroup=self._driver.words(container.cgroup),
             namespaces=_namespaces(host, netns, own_cgroup),
             readonly_rootfs=host.readonly_rootfs,
             mounts=[*_pseudo(host), *_etc(container, files), *binds],
@@ -89,7 +89,7 @@ class SpecWriter:
             capabilities=self._confinement.capabilities(host, privileged),
             terminal=tty,
             console_size=console_size,
-            no_new_privileges=option(host, "no-new-privileges") == "true",
+            no_new_privileges=self._confinement.no_new_privileges(host),
             rlimits=rlimits(host),
         )
         return process.to_oci()
@@ -104,7 +104,7 @@ class SpecWriter:
             capabilities=self._confinement.capabilities(host),
             terminal=config.tty,
             console_size=validate.console_size(host.console_size),
-            no_new_privileges=option(host, "no-new-privileges") == "true",
+            no_new_privileges=self._confinement.no_new_privileges(host),
             rlimits=rlimits(host),
             oom_score_adj=host.oom_score_adj or None,
         )

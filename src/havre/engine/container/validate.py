@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from havre.engine.container import health, limits, names, network, security
+from havre.engine.container import health, names, network
 from havre.errors import InvalidParameter, Unsupported
 from havre.logs.drivers import ALL as DRIVERS
-from havre.wire.containers import ContainerConfig, HostConfig, LogConfig
+from havre.wire.containers import ContainerConfig, HostConfig, LogConfig, RestartPolicy
 
 _NAME = re.compile(r"^/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$")
 _BEYOND = 1 << 63
@@ -42,23 +42,9 @@ _IMPLEMENTED: dict[str, Callable[[Any], bool]] = {
     "pid_mode": _choice("host"),
     "uts_mode": _choice("host"),
     "userns_mode": _choice("host"),
-    "isolation": _choice("default"),
-    "storage_opt": lambda value: False,
-    "blkio_weight_device": lambda value: False,
-    "blkio_device_read_bps": lambda value: False,
-    "blkio_device_write_bps": lambda value: False,
-    "blkio_device_read_iops": lambda value: False,
-    "blkio_device_write_iops": lambda value: False,
-    "cpu_realtime_period": lambda value: False,
-    "cpu_realtime_runtime": lambda value: False,
-    "device_cgroup_rules": lambda value: False,
     "device_requests": lambda value: False,
-    "cpu_count": lambda value: False,
-    "cpu_percent": lambda value: False,
-    "io_maximum_iops": lambda value: False,
-    "io_maximum_bandwidth": lambda value: False,
 }
-_WIRE_NAMES = {"storage_opt": "StorageOpt", "uts_mode": "UTSMode"}
+_WIRE_NAMES = {"uts_mode": "UTSMode"}
 
 
 def create(config: ContainerConfig, host: HostConfig) -> list[str]:
@@ -70,15 +56,14 @@ def create(config: ContainerConfig, host: HostConfig) -> list[str]:
             shown = msgspec.json.encode(value).decode()
             raise Unsupported(f"havre does not implement HostConfig.{wire} = {shown} yet")
     _representable(msgspec.to_builtins([config, host]))
-    for option in host.security_opt or ():
-        security.parse(option)
     health.check(config.healthcheck)
-    limits.check(host)
-    _restart(host)
+    restart_policy(host.restart_policy, host.auto_remove)
     _log(host.log_config)
     names.check(config, host)
     console_size(host.console_size)
     network.check_ports(config, host)
+    if "" in (host.annotations or {}):
+        raise InvalidParameter("invalid Annotations: the empty string is not permitted as an annotation key")
     for variable in config.env or ():
         if not variable or variable.startswith("="):
             raise InvalidParameter(f"invalid environment variable: {variable}")
@@ -118,18 +103,22 @@ def console_size(given: list[int] | None) -> tuple[int, int] | None:
     return given[0], given[1]
 
 
-def _restart(host: HostConfig) -> None:
-    policy = host.restart_policy
+def restart_policy(policy: RestartPolicy, auto_remove: bool) -> None:
+    """``InvalidParameter`` for a policy Docker does not know, or one a container that removes itself cannot have."""
     if policy.name not in ("", "no", "always", "on-failure", "unless-stopped"):
         raise InvalidParameter(
             f"invalid restart policy: unknown policy '{policy.name}'; "
             "use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
         )
-    if policy.maximum_retry_count < 0:
-        raise InvalidParameter("invalid restart policy: maximum retry count cannot be negative")
+    negative = policy.maximum_retry_count < 0
     if policy.maximum_retry_count and policy.name != "on-failure":
-        raise InvalidParameter("invalid restart policy: maximum retry count can only be used with 'on-failure'")
-    if host.auto_remove and policy.name not in ("", "no"):
+        raise InvalidParameter(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+            + (" and cannot be negative" if negative else "")
+        )
+    if negative:
+        raise InvalidParameter("invalid restart policy: maximum retry count cannot be negative")
+    if auto_remove and policy.name not in ("", "no"):
         raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
 
 

@@ -38,9 +38,17 @@ class Runtimes:
         return runtime
 
 
-def probe(cgroups: Cgroups, state: Path, added: Mapping[str, str], default: str | None, scratch: Path) -> Runtimes:
+def probe(
+    cgroups: Cgroups,
+    state: Path,
+    added: Mapping[str, str],
+    default: str | None,
+    scratch: Path,
+    arguments: tuple[str, ...] = (),
+) -> Runtimes:
     """Find the usable runtimes. ``added`` maps names to programs (``--add-runtime``); ``default`` is the user's choice.
     ``scratch`` is a directory to try them in, which the next daemon empties should this one be killed meanwhile.
+    ``arguments`` stand before every verb of theirs.
 
     Raises ``SystemFault`` when none works and ``InvalidParameter`` when the chosen default is not there.
     """
@@ -50,13 +58,13 @@ def probe(cgroups: Cgroups, state: Path, added: Mapping[str, str], default: str 
         if path is None:
             raise InvalidParameter(f"runtime {name}: no executable {program}")
         kind = RuncRuntime if os.path.basename(os.path.realpath(path)) == "runc" else ProcessRuntime
-        known[name] = kind(name, path, state / name, cgroups)
+        known[name] = kind(name, path, state / name, cgroups, arguments)
     for name in BUILT_IN:
         path = shutil.which(name, path=os.environ.get("PATH", "") + _PLACES)
         if name in known or path is None or not works(path, scratch):
             continue
         kind = RuncRuntime if name == "runc" else ProcessRuntime
-        known[name] = kind(name, path, state / name, cgroups)
+        known[name] = kind(name, path, state / name, cgroups, arguments)
     if default is not None and default not in known:
         raise InvalidParameter(f"default runtime {default!r} is not installed, does not work here, or was not added")
     chosen = default or next((name for name in BUILT_IN if name in known), None) or next(iter(known), None)
