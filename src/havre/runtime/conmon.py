@@ -223,6 +223,16 @@ def _control(bundle: Path, line: str) -> None:
         os.close(fd)
 
 
+def lives(bundle: Path) -> bool:
+    """Whether the conmon of ``bundle`` still runs."""
+    try:
+        pid = int((bundle / "conmon.pid").read_text())
+        # By its directory, since another process may have its number by now.
+        return Path(f"/proc/{pid}/cwd").samefile(bundle)
+    except (OSError, ValueError):
+        return False
+
+
 def exit_code(bundle: Path) -> int | None:
     """The exit code conmon wrote, or None while it has not (or when it was killed itself)."""
     try:

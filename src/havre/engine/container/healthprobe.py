@@ -48,14 +48,13 @@ class Prober:
                 )
         finally:
             enough.set()
-        try:
-            code, text = running.result(), output.text()
-        except (HavreError, OSError) as error:
-            code, text = -1, str(error)
-        return HealthResult(started, time.time_ns(), code, text)
+        code, complaint = running.result()
+        return HealthResult(started, time.time_ns(), code, complaint or output.text())
 
-    async def _run(self, container: Container, command: list[str], output: "_Output", enough: asyncio.Event) -> int:
-        """The exit code of the probe; once there is ``enough`` it is killed."""
+    async def _run(
+        self, container: Container, command: list[str], output: "_Output", enough: asyncio.Event
+    ) -> tuple[int, str]:
+        """The exit code of the probe, or -1 and why it could not be run; once there is ``enough`` it is killed."""
         config = ExecConfig(cmd=command, attach_stdout=True, attach_stderr=True)
         one = self._execs.register(container, config, prefix=PROBE_PREFIX)
         one.started = True
@@ -71,9 +70,11 @@ class Prober:
             finally:
                 killing.cancel()
                 hub.leave(listener)
+        except (HavreError, OSError) as error:
+            return -1, str(error)
         finally:
             self._execs.discard(one)
-        return -1 if one.exit_code is None else one.exit_code
+        return -1 if one.exit_code is None else one.exit_code, ""
 
 
 class _Output:

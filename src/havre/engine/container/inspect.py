@@ -31,6 +31,8 @@ class Inspector:
         config, host = msgspec.to_builtins(one.config), msgspec.to_builtins(one.host)
         if one.config.healthcheck is None:
             config.pop("Healthcheck", None)
+        elif not one.config.healthcheck.test:
+            config["Healthcheck"].pop("Test", None)
         for name in ("StopSignal", "StopTimeout", "Shell", "MacAddress", "ArgsEscaped", "NetworkDisabled"):
             # Docker leaves these out when they are not set.
             if not config.get(name):

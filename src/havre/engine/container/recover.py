@@ -7,13 +7,19 @@ does not run, is taken away. Afterwards restart policies are applied.
 import asyncio
 import json
 import logging
+import os
 import shutil
+import signal
+import time
+from collections.abc import Callable
 from collections.abc import Container as Ids
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from havre.engine.container import network
+from havre.engine.container.exec import PROBE_PREFIX
 from havre.engine.container.lifecycle import Lifecycle
 from havre.engine.container.record import CREATED, EXITED, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
@@ -25,10 +31,14 @@ from havre.image.snapshots import Snapshotter
 from havre.kernel import pidfd
 from havre.kernel.cgroups import Cgroups
 from havre.network.networks import Networks
+from havre.runtime import conmon
 from havre.runtime.runtimes.probe import Runtimes
 from havre.store.layout import Layout
 
 log = logging.getLogger(__name__)
+
+# Seconds the monitor of a killed process may take to end.
+_PATIENCE = 2.0
 
 
 class VolumeOwners(Protocol):
@@ -87,6 +97,7 @@ class Recovery:
             if container.state.status == RUNNING:
                 # A pause that was never acknowledged did not happen.
                 await asyncio.to_thread(self.cgroups.thaw, container.cgroup)
+            await asyncio.to_thread(self._tidy_execs, container)
             await self.supervisor.adopt(container)
             return
         if self.layout.bundle(container.id).exists():
@@ -95,6 +106,20 @@ class Recovery:
         await self.snapshotter.unmount(self.layout.rootfs(container.id))
         if container.host.auto_remove and container.state.status == EXITED:
             await self.remover.remove_ended(container.id)
+
+    def _tidy_execs(self, container: Container) -> None:
+        """The last daemon's execs are known to nobody now. Those that run go on, but for probes of its health."""
+        for bundle in self.layout.bundle(container.id).glob("exec/*"):
+            if bundle.name.startswith(PROBE_PREFIX):
+                inside = self.cgroups.pids(container.cgroup)
+                with suppress(OSError, ValueError):
+                    if (pid := int((bundle / "pidfile").read_text())) in inside:
+                        os.kill(pid, signal.SIGKILL)
+                # It writes the exit code first.
+                _wait_until(lambda bundle=bundle: not conmon.lives(bundle))
+            elif conmon.lives(bundle):
+                continue
+            shutil.rmtree(bundle, ignore_errors=True)
 
     def _alive(self, container: Container) -> bool:
         return pidfd.start_time(container.state.pid) == container.state.pid_start
@@ -139,6 +164,12 @@ class Recovery:
         for runtime in self.runtimes.known.values():
             await asyncio.to_thread(shutil.rmtree, runtime.root / bundle.name, ignore_errors=True)
         await asyncio.to_thread(shutil.rmtree, bundle, ignore_errors=True)
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _is_container_key(key: str) -> bool:
