@@ -94,6 +94,7 @@ class FakeDaemon:
         self.path = path
         self.host = f"unix://{path}"
         self.api_version = api_version
+        self.experimental = False
         self.requests: list[Request] = []
         self.pings = 0
         self.connections = 0
@@ -180,7 +181,10 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         if path == "/_ping":
             owner.pings += 1
-            self._head(200, {"Api-Version": owner.api_version, "Ostype": "linux", "Content-Length": "2"})
+            experimental = {"Docker-Experimental": "true"} if owner.experimental else {}
+            self._head(
+                200, {"Api-Version": owner.api_version, "Ostype": "linux", "Content-Length": "2", **experimental}
+            )
             if self.command != "HEAD":
                 self.wfile.write(b"OK")
             return

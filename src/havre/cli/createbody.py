@@ -4,7 +4,7 @@ for is sent.
 
 from __future__ import annotations
 
-from havre.cli import envfile
+from havre.cli import envfile, limits
 from havre.cli.errors import CommandError
 from havre.cli.parser import go_quoted
 
@@ -53,20 +53,7 @@ _PLAIN_HOST = {
     "runtime": "Runtime",
     "mount": "Mounts",
     "cgroup_parent": "CgroupParent",
-    "memory": "Memory",
-    "memory_reservation": "MemoryReservation",
-    "memory_swap": "MemorySwap",
     "oom_kill_disable": "OomKillDisable",
-    "cpus": "NanoCpus",
-    "cpu_shares": "CpuShares",
-    "cpu_period": "CpuPeriod",
-    "cpu_quota": "CpuQuota",
-    "cpu_rt_period": "CpuRealtimePeriod",
-    "cpu_rt_runtime": "CpuRealtimeRuntime",
-    "cpuset_cpus": "CpusetCpus",
-    "cpuset_mems": "CpusetMems",
-    "pids_limit": "PidsLimit",
-    "blkio_weight": "BlkioWeight",
     "blkio_weight_device": "BlkioWeightDevice",
     "device_read_bps": "BlkioDeviceReadBps",
     "device_write_bps": "BlkioDeviceWriteBps",
@@ -77,7 +64,6 @@ _PLAIN_HOST = {
 
 
 _NETWORK_FLAGS = ("network", "network-alias", "link", "ip", "ip6", "mac-address", "link-local-ip")
-_WINDOWS_ONLY = ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops")
 
 
 def build(args: Args, environ: Mapping[str, str], proxies: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -86,13 +72,11 @@ def build(args: Args, environ: Mapping[str, str], proxies: Mapping[str, Any] | N
     Raises ValueError with Docker's text for values that contradict each other, CommandError for files that cannot be
     read.
     """
-    if wrong := [flag for flag in _WINDOWS_ONLY if args.changed(flag)]:
-        text = "only supported on a daemon running on windows, but the havre daemon is running on linux"
-        raise CommandError("\n".join(f'"--{flag}" is {text}' for flag in wrong))
     if not (args.memory_swappiness == -1 or 0 <= args.memory_swappiness <= 100):
         raise ValueError(f"invalid value: {args.memory_swappiness}. Valid memory swappiness range is 0-100")
     config = _config(args, environ, proxies or {})
     host = {field: getattr(args, name) for name, field in _PLAIN_HOST.items() if getattr(args, name)}
+    host.update(limits.fields(args))
     host.update(_host(args))
     # The notations of networks, volumes, ports and devices are imported where the command line has some.
     _add_networks(args, config, host)
@@ -229,7 +213,7 @@ def _host(args: Args) -> dict[str, Any]:
 
 
 def _capability(name: str) -> str:
-    name = name.strip().upper()
+    name = name.upper()
     return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"
 
 
@@ -245,10 +229,10 @@ def restart_policy(text: str) -> dict[str, Any]:
         raise ValueError("invalid restart policy format: no policy provided before colon")
     policy: dict[str, Any] = {"Name": name, "MaximumRetryCount": 0}
     if count:
-        try:
-            policy["MaximumRetryCount"] = int(count)
-        except ValueError:
-            raise ValueError("invalid restart policy format: maximum retry count must be an integer") from None
+        digits = count[1:] if count[0] in "+-" else count
+        if not (digits.isascii() and digits.isdigit()):
+            raise ValueError("invalid restart policy format: maximum retry count must be an integer")
+        policy["MaximumRetryCount"] = int(count)
     return policy
 
 
@@ -312,7 +296,7 @@ def _profile(path: str) -> str:
             data = file.read()
     except OSError as error:
         raise CommandError(
-            f"opening seccomp profile ({path}) failed: open {path}: {(error.strerror or '').lower()}", 125
+            f"opening seccomp profile ({path}) failed: open {path}: {(error.strerror or '').lower()}"
         ) from error
     try:
         return json.dumps(json.loads(data), separators=(",", ":"))

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from havre.cli.parser import Args
     from havre.cli.trace import Trace
 
+_WINDOWS_ONLY = ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops")
 PULL = ("always", "missing", "never")
+
+
+def refuse_foreign(args: Args) -> None:
+    """Raises CommandError where flags are given that mean something on Windows only."""
+    if wrong := [flag for flag in _WINDOWS_ONLY if args.changed(flag)]:
+        text = "only supported on a havre daemon running on windows, but the havre daemon is running on linux"
+        raise CommandError("\n".join(f'"--{flag}" is {text}' for flag in wrong))
 
 
 def request_body(args: Args, ctx: Context) -> dict[str, Any]:
@@ -82,10 +90,9 @@ def _platform(args: Args, ctx: Context) -> str | None:
     text = args.platform or ctx.environ.get("DOCKER_DEFAULT_PLATFORM", "")
     if not text:
         return None
-    from havre.cli.platformflag import as_query
+    from havre.cli.platformflag import full
 
-    parts = as_query(text) or {}
-    return "/".join(parts[name] for name in ("os", "architecture", "variant") if name in parts)
+    return full(text)
 
 
 def _pull(args: Args, ctx: Context, image: str, trace: Trace) -> None:

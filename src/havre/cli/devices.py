@@ -30,7 +30,7 @@ def parse_device(text: str) -> dict[str, str]:
         target, mode = parts[1], parts[2]
         if not _is_mode(mode):
             raise ValueError(f"bad mode specified: {mode}")
-    checked = target or source
+    checked = source if len(parts) < 3 and not target else target
     if not checked.startswith("/"):
         raise ValueError(f"{checked} is not an absolute path")
     source = source if target else _clean(source)
@@ -138,6 +138,8 @@ def _decimal(text: str) -> int:
     digits = text[1:] if text[:1] in ("-", "+") else text
     if not (digits.isascii() and digits.isdigit()):
         raise ValueError(f"strconv.ParseInt: parsing {go_quoted(text)}: invalid syntax")
+    if not -(1 << 63) <= int(text) < 1 << 63:
+        raise ValueError(f"strconv.ParseInt: parsing {go_quoted(text)}: value out of range")
     return int(text)
 
 
@@ -162,7 +164,7 @@ def parse_gpus(text: str) -> dict[str, Any]:
         elif key == "capabilities":
             request["Capabilities"] = [[*value.split(","), "gpu"]]
         elif key == "options":
-            request["Options"] = dict(_pair(option) for option in csvline.split(value))
+            request["Options"] = _options(value)
         else:
             raise ValueError(f"unexpected key '{key}' in '{field}'")
     if "count" not in seen and "DeviceIDs" not in request:
@@ -171,9 +173,12 @@ def parse_gpus(text: str) -> dict[str, Any]:
     return request
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    return name, value
+def _options(text: str) -> dict[str, str]:
+    try:
+        options = csvline.split(text)
+    except ValueError as error:
+        raise ValueError(f"failed to read gpu options: {error}") from None
+    return {name: value for name, _, value in (option.partition("=") for option in options)}
 
 
 def _count(text: str) -> int:

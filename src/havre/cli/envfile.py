@@ -64,8 +64,10 @@ def _read(path: str) -> list[tuple[str, str | None]]:
     try:
         with open(path, "rb") as file:
             data = file.read()
+    except IsADirectoryError as error:
+        raise _bad(path, f"read {path}: {_reason(error)}") from error
     except OSError as error:
-        raise CommandError(f"open {path}: {_reason(error)}", 125) from error
+        raise CommandError(f"open {path}: {_reason(error)}") from error
     pairs: list[tuple[str, str | None]] = []
     for number, raw in enumerate(data.split(b"\n"), 1):
         if len(raw) >= _LONGEST_LINE:
@@ -98,7 +100,7 @@ def _pair(path: str, text: str) -> tuple[str, str | None]:
 
 
 def _bad(path: str, reason: str) -> CommandError:
-    return CommandError(f"invalid env file ({path}): {reason}", 125)
+    return CommandError(f"invalid env file ({path}): {reason}")
 
 
 def _reason(error: OSError) -> str:

@@ -21,7 +21,13 @@ class FlagError(CommandError):
 
 
 class ArityError(CommandError):
-    """The command line has too few or too many arguments: ``message`` lacks the command's name, which ``main`` adds."""
+    """The command line has too few or too many arguments: ``message`` lacks the command's name, which ``main`` adds.
+    ``hint`` is Docker's word before the way to the help, "Run" or "See".
+    """
+
+    def __init__(self, message: str, hint: str = "Run") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def with_help(command: str, message: str) -> str:

@@ -16,13 +16,25 @@ _SLOP = 5
 def command_help(command: str, module: str, usage: str, summary: str, parser: Parser) -> str:
     """The whole help of one command."""
     parts = [f"Usage:  {usage_lines(command, usage)}\n\n{summary}\n"]
-    names = [name for name, (other, _) in sorted(COMMANDS.items()) if other == module]
+    names = sorted((name for name, (other, _) in COMMANDS.items() if other == module), key=_rank)
     if len(names) > 1:
         parts.append("Aliases:\n  " + ", ".join(f"havre {name}" for name in names) + "\n")
+    if parser.takes_short("h"):
+        # Where -h means something else, --help is worth a line.
+        parser.flag("help", "", "bool", "Print usage")
     shown = [flag for name, flag in sorted(parser.flags.items()) if name == flag.long and not flag.hidden]
     if shown:
         parts.append("Options:\n" + flag_lines(shown))
     return "\n".join(parts)
+
+
+_SECOND_NAMES = ("list", "ps", "remove")
+
+
+def _rank(name: str) -> tuple[bool, bool, str]:
+    """The order of a command's names: in its group first, its usual name there before the others."""
+    group, _, tail = name.rpartition(" ")
+    return not group, tail in _SECOND_NAMES, name
 
 
 def usage_lines(command: str, usage: str) -> str:
@@ -57,7 +69,7 @@ def group_help(group: str) -> str:
     rows: dict[str, tuple[str, str]] = {}
     for name, (module, text) in sorted(COMMANDS.items()):
         head, _, tail = name.partition(" ")
-        if head == group and tail not in ("list", "remove") and not (group == "container" and tail == "ps"):
+        if head == group and tail not in _SECOND_NAMES:
             rows[tail] = (module, text)
     listing = _listing([(name, text) for name, (_, text) in rows.items()])
     return (
@@ -86,18 +98,20 @@ def flag_lines(flags: list[Flag]) -> str:
     rows = []
     for flag in flags:
         head = f"  -{flag.short}, --{flag.long}" if flag.short else f"      --{flag.long}"
-        rows.append((head if flag.kind == "bool" else f"{head} {flag.word}", flag.help + _default(flag)))
+        default = f" (default {shown})" if (shown := default_shown(flag)) else ""
+        rows.append((head if flag.kind == "bool" else f"{head} {flag.word}", flag.help + default))
     column = max(len(head) for head, _ in rows) + 3
     width = _columns() - 1
     return "".join(f"{head}{' ' * (column - len(head))}{_wrapped(text, column, width)}\n" for head, text in rows)
 
 
-def _default(flag: Flag) -> str:
+def default_shown(flag: Flag) -> str:
+    """What help says a flag is when it is not given; "" where that goes without saying."""
+    if flag.shows:
+        return flag.shows
     if flag.default in (None, False, "", 0) or flag.repeated:
         return ""
-    return (
-        f' (default "{flag.default}")' if isinstance(flag.default, str) else f" (default {str(flag.default).lower()})"
-    )
+    return f'"{flag.default}"' if isinstance(flag.default, str) else str(flag.default).lower()
 
 
 def _columns() -> int:

@@ -102,6 +102,7 @@ def _main(words: list[str]) -> int:
     try:
         options = parser.parse(words)
     except HelpWanted:
+        parser.notes.clear()
         return _explain("", parser)
     except FlagError as error:
         return _wrong(error, "[OPTIONS] COMMAND [ARG...]", "")
@@ -113,7 +114,7 @@ def _main(words: list[str]) -> int:
         return _explain("", parser)
     command, rest = _find(options.args)
     if command == "help":
-        return _explain(" ".join(rest), parser)
+        return _help(rest, parser)
     if command not in COMMANDS:
         return _group(command, rest)
     return _run(options, command, rest)
@@ -142,9 +143,13 @@ def _run(options: Args, command: str, rest: list[str]) -> int:
     except HelpWanted:
         return _explain(command, parser)
     except FlagError as error:
+        _tell(parser)
         return _wrong(error, module.USAGE, command)
     except ArityError as error:
-        return _wrong(CommandError(f"havre: 'havre {command}' {error.message}", error.exit_code), module.USAGE, command)
+        _tell(parser)
+        message = f"havre: 'havre {command}' {error.message}"
+        return _wrong(CommandError(message, error.exit_code), module.USAGE, command, error.hint)
+    _tell(parser)
     ctx = Context(options, command, began=BEGAN)
     try:
         code: int = module.run(args, ctx)
@@ -153,20 +158,31 @@ def _run(options: Args, command: str, rest: list[str]) -> int:
     return code
 
 
+def _tell(parser: Parser) -> None:
+    """Docker's client tells of flags that are going away on stdout, and so it is done here."""
+    sys.stdout.write("".join(f"{note}\n" for note in parser.notes))
+
+
+def _help(words: list[str], parser: Parser) -> int:
+    command, rest = _find(words) if words else ("", [])
+    if command in COMMANDS or not command or (command in GROUPS and not rest):
+        return _explain(command, parser)
+    return _fail(f"unknown help topic: {rest[0] if command in GROUPS else command}", 1)
+
+
 def _explain(command: str, parser: Parser) -> int:
     from havre.cli.help import command_help, group_help, main_help
 
+    _tell(parser)
     if not command:
         text = main_help(global_parser())
     elif command in GROUPS:
         text = group_help(command)
-    elif command in COMMANDS:
+    else:
         module = load(command)
         parser = Parser()
         module.configure(parser)
         text = command_help(command, COMMANDS[command][0], module.USAGE, module.HELP, parser)
-    else:
-        return _unknown(command)
     sys.stdout.write(text)
     return 0
 
@@ -178,13 +194,18 @@ def _group(command: str, rest: list[str]) -> int:
     if names and names != ["help"]:
         return _unknown(f"{command} {names[0]}")
     if not names and rest and rest[0] not in ("--help", "-h"):
-        return _wrong(FlagError(f"unknown flag: {rest[0].partition('=')[0]}"), "COMMAND", command)
-    return _explain(command, Parser())
+        return _wrong(FlagError(f"unknown flag: {rest[0].partition('=')[0]}"), "", command)
+    if rest:
+        return _explain(command, Parser())
+    from havre.cli.help import group_help
+
+    sys.stderr.write(group_help(command))
+    return 0
 
 
 # Docker's commands that havre has not: said so, where "unknown command" would send people looking for a typing error.
 _NOT_YET = (
-    *("build builder buildx checkpoint completion compose config context manifest".split()),
+    *("build builder buildx completion compose config context manifest".split()),
     *("node plugin secret service stack swarm trust".split()),
 )
 
@@ -194,23 +215,23 @@ def _unknown(command: str) -> int:
 
     if command in _NOT_YET:
         return _fail(f"havre: havre does not implement {command} yet\n\nRun 'havre --help' for what it has", 1)
-    head = f"{command.split(' ')[0]} " if " " in command else ""
+    group = command.partition(" ")[0] if " " in command else ""
+    usage = f"\nUsage:  havre {group}\n" if group else ""
+    name = f"havre {group}".rstrip()
     return _fail(
-        f"havre: unknown command: havre {command}\n{suggestion(command)}\n"
-        f"Run 'havre {head}--help' for more information",
+        f"havre: unknown command: havre {command}\n{suggestion(command)}{usage}\n"
+        f"Run '{name} --help' for more information",
         1,
     )
 
 
-def _wrong(error: CommandError, usage: str, command: str) -> int:
+def _wrong(error: CommandError, usage: str, command: str, hint: str = "Run") -> int:
     from havre.cli.help import usage_lines
 
     name = f"havre {command}".rstrip()
-    lines = usage_lines(command, usage) if command else f"havre {usage}"
-    return _fail(
-        f"{error.message}\n\nUsage:  {lines}\n\nRun '{name} --help' for more information",
-        error.exit_code,
-    )
+    lines = usage_lines(command, usage) if command and usage else f"{name} {usage}".rstrip()
+    text = f"{error.message}\n\nUsage:  {lines}\n\n{hint} '{name} --help' for more information"
+    return _fail(text, error.exit_code)
 
 
 def _version() -> int:

@@ -49,8 +49,7 @@ def _set(mount: dict[str, Any], key: str, value: str, field: str) -> None:
     if key == "type":
         mount["Type"] = value.lower()
     elif key in ("source", "src"):
-        relative = value == "." or value.startswith("./")
-        mount["Source"] = os.path.abspath(value) if relative else value
+        mount["Source"] = os.path.abspath(value) if value.startswith(".") else value
     elif key in ("target", "dst", "destination"):
         mount["Target"] = value
     elif key in ("readonly", "ro"):

@@ -56,17 +56,27 @@ class Attachment:
 
 def parse_network(text: str) -> Attachment:
     """One ``--network`` value: a name, ``container:ID``, or ``name=…,alias=…,ip=…``. Raises ValueError."""
-    if "=" not in text:
+    if not _is_long(text):
         return Attachment(text)
     made = Attachment("")
     for field in csvline.split(text):
         key, equals, value = field.partition("=")
         if not equals or not key:
             raise ValueError(f"invalid field {field}")
-        _set(made, key.strip(), value.strip())
+        _set(made, key.strip().lower(), value.strip())
     if not made.target:
         raise ValueError("network name/id is not specified")
     return made
+
+
+def _is_long(text: str) -> bool:
+    """Whether there is a ``key=value`` in it: an equals sign between two letters, digits or underscores."""
+    pairs = zip(text, text[1:], text[2:], strict=False)
+    return any(middle == "=" and _is_word(before) and _is_word(after) for before, middle, after in pairs)
+
+
+def _is_word(char: str) -> bool:
+    return char == "_" or (char.isascii() and char.isalnum())
 
 
 def _set(made: Attachment, key: str, value: str) -> None:
@@ -79,7 +89,7 @@ def _set(made: Attachment, key: str, value: str) -> None:
     elif key == "ip6":
         made.ipv6 = value
     elif key == "mac-address":
-        made.mac = check_mac(value)
+        made.mac = value
     elif key == "link-local-ip":
         made.link_local.append(value)
     elif key == "driver-opt":
@@ -126,7 +136,7 @@ def check_extra_host(text: str) -> str:
         raise ValueError(f"bad format for add-host: {go_quoted(text)}")
     if len(address) > 2 and address[0] == "[" and address[-1] == "]":
         address = address[1:-1]
-    if address != "host-gateway" and not is_address(address):
+    if address != "host-gateway" and not is_address(address.strip()):
         raise ValueError(f"invalid IP address in add-host: {go_quoted(address)}")
     return f"{name}:{address}"
 
@@ -173,6 +183,8 @@ def endpoints(args: Args) -> dict[str, dict[str, Any]]:
             raise ValueError("network-scoped aliases are only supported for user-defined networks")
         if not attachment.user_defined and attachment.links:
             raise ValueError("links are only supported for user-defined networks")
+        if attachment.mac:
+            check_mac(attachment.mac)
         if attachment.target in out:
             raise ValueError(f"network {go_quoted(attachment.target)} is specified multiple times")
         out[attachment.target] = attachment.settings()

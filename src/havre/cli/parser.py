@@ -30,6 +30,11 @@ class Args:
         """Whether the flag ``--long`` stands on the command line."""
         return long in self._given
 
+    @property
+    def given(self) -> bool:
+        """Whether any flag stands there."""
+        return bool(self._given)
+
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"this command has no flag {name!r}")
 
@@ -37,7 +42,7 @@ class Args:
 class Flag:
     """One declared flag; the fields are ``Parser.flag``'s."""
 
-    __slots__ = ("bare", "convert", "default", "help", "hidden", "kind", "long", "short", "word")
+    __slots__ = ("bare", "convert", "default", "deprecated", "help", "hidden", "kind", "long", "short", "shows", "word")
 
     def __init__(
         self,
@@ -50,6 +55,8 @@ class Flag:
         convert: Callable[[str], Any] | str,
         hidden: bool,
         bare: str | None,
+        shows: str,
+        deprecated: str,
     ) -> None:
         self.long = long
         self.short = short
@@ -60,6 +67,8 @@ class Flag:
         self.convert = convert
         self.hidden = hidden
         self.bare = "true" if kind == "bool" else bare
+        self.shows = shows
+        self.deprecated = deprecated
 
     @property
     def repeated(self) -> bool:
@@ -89,7 +98,8 @@ class Flag:
 
 
 class Parser:
-    """The flags and arguments of one command.
+    """The flags and arguments of one command. ``notes`` is what the user has to be told after ``parse``: flags that are
+    going away.
 
     Set ``interspersed = False`` where options end at the first argument (run, create, exec).
     """
@@ -98,6 +108,7 @@ class Parser:
         self.flags: dict[str, Flag] = {}
         self._shorts: dict[str, Flag] = {}
         self.interspersed = True
+        self.notes: list[str] = []
         self._least = 0
         self._most = 0
 
@@ -113,6 +124,8 @@ class Parser:
         convert: Callable[[str], Any] | str = "",
         hidden: bool = False,
         bare: str | None = None,
+        shows: str = "",
+        deprecated: str = "",
     ) -> None:
         """Declare ``--long`` (and ``-short``).
 
@@ -121,12 +134,18 @@ class Parser:
         billionths), ``list`` (repeatable → list[str]), ``map`` (repeatable key=value → list[str], to be split by the
         command). ``word`` is what help shows instead of the kind; ``convert`` turns the text (of each value) into
         something else and raises ValueError with the reason; ``default`` is the value when the flag is not given,
-        else the kind's zero.
+        else the kind's zero; ``shows`` is the default as help shows it where that is not its own text; ``deprecated``
+        tells whoever gives the flag what to use instead (and hides it).
         """
-        made = Flag(long, short, kind, help, default, word or kind, convert, hidden, bare)
+        hidden = hidden or bool(deprecated)
+        made = Flag(long, short, kind, help, default, word or kind, convert, hidden, bare, shows, deprecated)
         self.flags[long] = made
         if short:
             self._shorts[short] = made
+
+    def takes_short(self, letter: str) -> bool:
+        """Whether ``-letter`` is a flag."""
+        return letter in self._shorts
 
     def alias(self, other: str, long: str) -> None:
         """Let ``--other``, which help does not show, mean ``--long``."""
@@ -191,6 +210,7 @@ class Parser:
             flag = self._shorts.get(letter)
             if flag is None:
                 if letter == "h":
+                    self.notes.append("Flag shorthand -h has been deprecated, use --help")
                     raise HelpWanted
                 raise FlagError(f"unknown shorthand flag: {letter!r} in -{letters}")
             if tail.startswith("=") and len(tail) > 1:
@@ -212,6 +232,8 @@ class Parser:
             value = flag.converter()(text) if flag.convert else convert(flag.kind, text)
         except ValueError as error:
             raise FlagError(f'invalid argument {go_quoted(text)} for "{flag.shown()}" flag: {error}') from error
+        if flag.deprecated:
+            self.notes.append(f"Flag --{flag.long} has been deprecated, {flag.deprecated}")
         if flag.repeated:
             values.setdefault(flag.long, list(flag.default or ())).append(value)
         else:
@@ -227,7 +249,7 @@ class Parser:
         if least == most:
             raise ArityError(f"requires {least} argument{plural}")
         if most >= MANY:
-            raise ArityError(f"requires at least {least} argument{plural}")
+            raise ArityError(f"requires at least {least} argument{plural}", "See")
         if least == 0:
             raise ArityError(f"requires at most {most} argument{plural}")
         raise ArityError(f"requires at least {least} and at most {most} argument{plural}")
@@ -294,6 +316,8 @@ def _billionths(text: str) -> int:
     from fractions import Fraction
 
     try:
+        if text != text.strip():
+            raise ValueError(text)
         value = Fraction(text)
     except (ValueError, ZeroDivisionError):
         raise ValueError(f"failed to parse {text} as a rational number") from None

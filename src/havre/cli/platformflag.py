@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from havre.cli.errors import CommandError
 
 TYPE_CHECKING = False
@@ -47,6 +49,20 @@ def as_query(text: str) -> dict[str, str] | None:
     if len(parts) > 1:
         platform["variant"] = parts[1]
     return platform
+
+
+def full(text: str) -> str:
+    """``linux/arm64/v8`` with every part named, our own architecture where none is: what ``create`` asks for. Raises
+    CommandError.
+    """
+    try:
+        parts = as_query(text) or {}
+    except CommandError as error:
+        raise CommandError(f"error parsing specified platform: {error}") from error
+    if "architecture" not in parts:
+        machine = os.uname().machine
+        parts["architecture"] = _ARCHITECTURES.get(machine, machine)
+    return "/".join(parts[name] for name in ("os", "architecture", "variant") if name in parts)
 
 
 def _wrong(part: str, text: str, kind: str, what: str, pattern: str) -> CommandError:

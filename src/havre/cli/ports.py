@@ -29,7 +29,7 @@ def _short_form(spec: str) -> str:
 def parse_publication(spec: str) -> list[tuple[str, str, str]]:
     """One short form → (port/proto, host address or "", host port, range or "") for each container port."""
     address, host, container = _three_parts(spec)
-    container, _, protocol = container.partition("/")
+    container, protocol = _without_protocol(container)
     protocol = (protocol or "tcp").lower()
     if not container:
         raise ValueError(f"no port specified: {spec}<empty>")
@@ -58,15 +58,21 @@ def exposures(specs: list[str]) -> list[str]:
     """``--expose`` values → ``["80/tcp", …]``. Raises ValueError with Docker's text."""
     out: list[str] = []
     for spec in specs:
-        ports, _, protocol = spec.partition("/")
+        ports, protocol = _without_protocol(spec)
         if ":" in spec:
             raise ValueError(f"invalid port format for --expose: {spec}")
         try:
             first, last = _range(ports)
         except ValueError as error:
-            raise ValueError(f"invalid range format for --expose: {ports}, error: {error}") from None
+            raise ValueError(f"invalid range format for --expose: {spec}, error: {error}") from None
         out.extend(f"{port}/{protocol or 'tcp'}" for port in range(first, last + 1))
     return out
+
+
+def _without_protocol(text: str) -> tuple[str, str]:
+    """The port and the protocol behind it; what follows a second slash is not looked at."""
+    port, *rest = text.split("/")
+    return port, rest[0] if rest else ""
 
 
 def _three_parts(spec: str) -> tuple[str, str, str]:
@@ -84,6 +90,8 @@ def _checked_address(address: str) -> str:
         if not bracket or rest:
             raise ValueError(f"invalid IP address {address}: address {address}:: missing ']' in address")
         address = bare
+        if not address:
+            return ""
     if not is_address(address):
         raise ValueError(f"invalid IP address: {address}")
     return address

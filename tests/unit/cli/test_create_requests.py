@@ -11,7 +11,7 @@ import pytest
 
 from havre.cli import createbody, runflags
 from havre.cli.context import Context
-from havre.cli.creation import request_body
+from havre.cli.creation import refuse_foreign, request_body
 from havre.cli.errors import CommandError
 from havre.cli.main import global_parser
 from havre.cli.parser import HelpWanted, Parser
@@ -85,8 +85,10 @@ def test_proxies_of_the_configuration_unless_given() -> None:
 
 
 def test_windows_options_are_refused_here() -> None:
-    with pytest.raises(CommandError, match='"--cpu-count" is only supported on a daemon running on windows'):
-        body("--cpu-count", "2", "b")
+    parser = Parser()
+    runflags.declare(parser)
+    with pytest.raises(CommandError, match='"--cpu-count" is only supported on a havre daemon running on windows'):
+        refuse_foreign(parser.parse(["--cpu-count", "2", "b"]))
 
 
 def test_a_seccomp_profile_travels_by_value(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ def no_such(name: str) -> Answer:
     [
         (["stop", "c"], "/containers/c/stop", {}),
         (["stop", "-t", "0", "-s", "INT", "c"], "/containers/c/stop", {"t": ["0"], "signal": ["INT"]}),
-        (["stop", "--time", "5", "c"], "/containers/c/stop", {"t": ["5"]}),
         (["restart", "-t", "-1", "c"], "/containers/c/restart", {"t": ["-1"]}),
         (["kill", "c"], "/containers/c/kill", {}),
         (["kill", "-s", "HUP", "c"], "/containers/c/kill", {"signal": ["HUP"]}),
@@ -50,6 +49,15 @@ def test_one_that_fails_does_not_stop_the_others(havre: Havre, daemon: FakeDaemo
     assert done.err == "Error response from daemon: No such container: a\nError response from daemon: busy\n"
 
 
+def test_the_old_name_of_the_time_to_wait(havre: Havre, daemon: FakeDaemon) -> None:
+    daemon.on("POST", "/containers/c/stop", status=204)
+    done = havre("stop", "--time", "5", "c")
+    assert (done.code, done.out) == (0, "Flag --time has been deprecated, use --timeout instead\nc\n")
+    assert daemon.requests[0].query == {"t": ["5"]}
+    done = havre("stop", "--time", "5", "-t", "6", "c")
+    assert (done.code, done.err) == (1, "conflicting options: cannot specify both --timeout and --time\n")
+
+
 def test_stops_go_on_at_once(havre: Havre, daemon: FakeDaemon) -> None:
     together = threading.Barrier(3, timeout=30)
     daemon.on("POST", "/containers/*/stop", status=204, before=lambda _: together.wait())
@@ -61,7 +69,7 @@ def test_start_reports_each_failure(havre: Havre, daemon: FakeDaemon) -> None:
     daemon.on("POST", "/containers/b/start", status=304)
     done = havre("start", "a", "b")
     assert (done.code, done.out) == (1, "b\n")
-    assert done.err == "Error response from daemon: No such container: a\nfailed to start containers: a\n"
+    assert done.err == "Error response from daemon: No such container: a\nError: failed to start containers: a\n"
 
 
 def test_start_attached_takes_one_container(havre: Havre) -> None:
@@ -171,7 +179,8 @@ def test_numbers_sort_as_numbers() -> None:
     [
         (["-m", "512m", "--memory-swap", "-1"], {"Memory": 512 << 20, "MemorySwap": -1}),
         (["--cpus", "1.5", "-c", "10"], {"NanoCpus": 1_500_000_000, "CpuShares": 10}),
-        (["--pids-limit", "0"], {"PidsLimit": 0}),
+        (["--pids-limit", "0"], {}),
+        (["--restart", ""], {}),
         (["--restart", "on-failure:3"], {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}}),
     ],
 )

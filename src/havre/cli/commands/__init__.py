@@ -32,6 +32,11 @@ _CONTAINER = {
 COMMANDS: dict[str, tuple[str, str]] = {
     **_CONTAINER,
     **{f"container {name}": entry for name, entry in _CONTAINER.items()},
+    "checkpoint create": ("checkpoint_create", "Create a checkpoint from a running container"),
+    "checkpoint list": ("checkpoint_ls", "List checkpoints for a container"),
+    "checkpoint ls": ("checkpoint_ls", "List checkpoints for a container"),
+    "checkpoint remove": ("checkpoint_rm", "Remove a checkpoint"),
+    "checkpoint rm": ("checkpoint_rm", "Remove a checkpoint"),
     "container inspect": ("container_inspect", "Display detailed information on one or more containers"),
     "container list": ("ps", "List containers"),
     "container ls": ("ps", "List containers"),
@@ -92,6 +97,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 GROUPS: dict[str, str] = {
+    "checkpoint": "Manage checkpoints",
     "container": "Manage containers",
     "image": "Manage images",
     "network": "Manage networks",

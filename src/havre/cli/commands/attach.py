@@ -37,10 +37,10 @@ def run(args: Args, ctx: Context) -> int:
     name = quote(args.args[0])
     found = _running(ctx, name)
     config = found["Config"]
-    container, tty = found["Id"], config["Tty"]
+    container, tty = found["Id"], config.get("Tty", False)
     terminal.require_terminal(terminal.descriptor_of(ctx.stdin), not args.no_stdin, tty)
     waiter = Waiter(ctx.client, container, "")
-    stdin = not args.no_stdin and config["OpenStdin"]
+    stdin = not args.no_stdin and config.get("OpenStdin", False)
     keys = args.detach_keys or ctx.config.text("detachKeys")
     query = {"stream": True, "stdin": stdin or None, "stdout": True, "stderr": True, "detachKeys": keys or None}
     path = f"/containers/{container}"

@@ -20,9 +20,10 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    creation.refuse_foreign(args)
     try:
         body = creation.request_body(args, ctx)
-    except ValueError as error:
+    except (ValueError, CommandError) as error:
         raise CommandError(with_help("create", str(error)), 125) from error
     ctx.out.write(creation.create(args, ctx, body, Trace(False, 0.0)) + "\n")
     return 0

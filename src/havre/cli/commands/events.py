@@ -51,15 +51,14 @@ def moment(text: str) -> str | None:
     """A ``--since`` or ``--until`` as the API wants it: seconds, perhaps with a fraction. None when not given."""
     from time import time_ns
 
-    from havre.lib.times import parse_timestamp
+    from havre.lib.times import api_timestamp
 
     if not text:
         return None
     try:
-        seconds, fraction = divmod(parse_timestamp(text, time_ns()), SECOND)
+        return api_timestamp(text, time_ns())
     except ValueError as error:
         raise CommandError(str(error)) from error
-    return f"{seconds}.{fraction:09d}" if fraction else str(seconds)
 
 
 def line(event: dict[str, Any]) -> str:

@@ -68,7 +68,7 @@ def run(args: Args, ctx: Context) -> int:
 
 
 def _exec_config(args: Args, ctx: Context) -> dict[str, Any]:
-    body: dict[str, Any] = {"Cmd": args.args[1:], "Tty": args.tty, "Privileged": args.privileged}
+    body: dict[str, Any] = {"Cmd": args.args[1:], "Tty": args.tty, "Privileged": args.privileged, "Detach": args.detach}
     for field, value in (
         ("User", args.user),
         ("WorkingDir", args.workdir),

@@ -46,18 +46,16 @@ def run(args: Args, ctx: Context) -> int:
 
 
 def _moment(flag: str, text: str) -> str | None:
-    """A timestamp as the API takes it: seconds, with nanoseconds behind the point."""
     if not text:
         return None
     from time import time_ns
 
-    from havre.lib.times import parse_timestamp
+    from havre.lib.times import api_timestamp
 
     try:
-        moment = parse_timestamp(text, time_ns())
+        return api_timestamp(text, time_ns())
     except ValueError as error:
         raise CommandError(f'invalid value for "{flag}": {error}') from error
-    return f"{moment // 10**9}.{moment % 10**9:09d}"
 
 
 def _multiplexed(ctx: Context, name: str, content_type: str) -> bool:

@@ -36,6 +36,7 @@ def configure(parser: Parser) -> None:
 
 def run(args: Args, ctx: Context) -> int:
     """Run the container → its exit code; 125, 126 or 127 where it could not be started."""
+    creation.refuse_foreign(args)
     trace = Trace(bool(args.trace), ctx.began)
     if args.trace not in ("", "table", "json"):
         raise CommandError(with_help("run", f'invalid --trace: {args.trace}: must be "table" or "json"'), FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from havre.cli import experimental
 from havre.cli.errors import CommandError
 from havre.cli.parser import MANY
 from havre.client.errors import ApiError
@@ -26,12 +27,16 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    experimental.require(ctx, *(f'"--{flag}"' for flag in ("checkpoint", "checkpoint-dir") if args.changed(flag)))
     if args.attach or args.interactive:
         if len(args.args) > 1:
             raise CommandError("you cannot start and attach multiple containers at once")
         return _foreground(args, ctx)
-    if args.checkpoint and len(args.args) > 1:
-        raise CommandError("you cannot restore multiple containers at once")
+    if args.checkpoint:
+        if len(args.args) > 1:
+            raise CommandError("you cannot restore multiple containers at once")
+        _start(args, ctx, args.args[0])
+        return 0
     failed: list[str] = []
     for name in args.args:
         try:
@@ -43,7 +48,7 @@ def run(args: Args, ctx: Context) -> int:
             ctx.out.write(f"{name}\n")
             ctx.out.flush()
     if failed:
-        raise CommandError(f"failed to start containers: {', '.join(failed)}")
+        raise CommandError(f"Error: failed to start containers: {', '.join(failed)}")
     return 0
 
 
@@ -58,15 +63,16 @@ def _foreground(args: Args, ctx: Context) -> int:
 
     found = ctx.client.get(f"/containers/{quote(args.args[0])}/json").json()
     container, config = found["Id"], found["Config"]
+    tty = config.get("Tty", False)
     front = Foreground(
         ctx,
         container,
-        tty=config["Tty"],
-        stdin=args.interactive and config["OpenStdin"],
+        tty=tty,
+        stdin=args.interactive and config.get("OpenStdin", False),
         stdout=True,
         stderr=True,
         keys=args.detach_keys,
-        forward=not config["Tty"],
+        forward=not tty,
         remove=bool(found["HostConfig"].get("AutoRemove")),
         trace=Trace(False, 0.0),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from havre.cli.parser import MANY
+from havre.cli import stopping
 from havre.client.query import quote
 
 TYPE_CHECKING = False
@@ -15,14 +15,11 @@ USAGE = "havre stop [OPTIONS] CONTAINER [CONTAINER...]"
 
 
 def configure(parser: Parser) -> None:
-    parser.arity(1, MANY)
-    parser.flag("signal", "s", "string", "Signal to send to the container")
-    parser.flag("timeout", "t", "int", "Seconds to wait before killing the container")
-    parser.alias("time", "timeout")
+    stopping.declare(parser)
 
 
 def run(args: Args, ctx: Context) -> int:
-    query = {"signal": args.signal or None, "t": args.timeout if args.changed("timeout") else None}
+    query = stopping.query(args)
     return ctx.each_at_once(
         args.args, lambda client, name: client.post(f"/containers/{quote(name)}/stop", query).read()
     )
