@@ -87,8 +87,8 @@ def parse_timestamp(text: str, now_ns: int) -> int:
 
 
 def api_timestamp(text: str, now_ns: int) -> str:
-    """What ``parse_timestamp`` accepts, as the API takes it: seconds, perhaps with a fraction. A number goes as it is, a
-    duration is whole seconds before now. Raises ValueError with Docker's text.
+    """What ``parse_timestamp`` accepts, as the API takes it: seconds, perhaps with a fraction. A number goes as it is,
+    a duration is whole seconds before now. Raises ValueError with Docker's text.
     """
     seconds, fraction = divmod(parse_timestamp(text, now_ns), SECOND)
     if "-" in text[1:]:
