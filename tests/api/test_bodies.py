@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from havre.engine.container.create import Created
+from havre.wire.containers import PortBinding
 from tests.api.talk import Client, Wire
 from tests.fakes.engine import FakeEngine
 
@@ -69,14 +70,14 @@ async def test_null_means_the_default(client: Client, engine: FakeEngine) -> Non
             "Labels": {"a": None},
             "ExposedPorts": {"80/tcp": None},
             "Volumes": {"/data": None},
-            "HostConfig": {"Memory": None, "RestartPolicy": None, "PortBindings": {"80/tcp": None}},
+            "HostConfig": {"Memory": None, "RestartPolicy": None, "PortBindings": {"80/tcp": [None]}},
             "NetworkingConfig": None,
         },
     )
     config, host = arguments["config"], arguments["host"]
     assert config.hostname == "" and config.env is None
     assert config.labels == {"a": ""} and config.exposed_ports == {"80/tcp": {}} and config.volumes == {"/data": {}}
-    assert host.memory == 0 and host.restart_policy.name == "" and host.port_bindings == {"80/tcp": None}
+    assert host.memory == 0 and host.restart_policy.name == "" and host.port_bindings == {"80/tcp": [PortBinding()]}
 
 
 async def test_unknown_keys_are_skipped(client: Client, engine: FakeEngine) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ async def test_a_wait_is_cancelled_with_its_client(socket: Path, engine: FakeEng
 
 async def test_events(socket: Path, engine: FakeEngine) -> None:
     wire = await Wire.open(socket)
-    wire.request("GET", "/events?" + 'filters={"type":{"container":true}}')
+    wire.request("GET", "/v1.51/events?" + 'filters={"type":{"container":true}}')
     status, _, headers = await wire.head()
     assert (status, headers["content-type"]) == (200, "application/json")
     engine.events.publish("image", "pull", "busybox", {})
@@ -166,6 +167,30 @@ async def test_streams_end_with_the_server(tmp_path: Path, engine: FakeEngine) -
         await server.close()
     for wire in wires:
         assert await wire.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen", "start"),
+    [
+        ("", "application/json", b"{"),
+        ("*/*", "application/json", b"{"),
+        ("application/x-ndjson", "application/x-ndjson", b"{"),
+        ("application/jsonl", "application/jsonl", b"{"),
+        ("application/json-seq", "application/json-seq", b"\x1e{"),
+        ("application/x-ndjson;q=0.5, application/json-seq;q=0.9", "application/json-seq", b"\x1e{"),
+        ("application/json-seq;q=0, text/plain", "application/json", b"{"),
+        ("application/json-seq;q=x", "application/json", b"{"),
+    ],
+)
+async def test_the_type_of_events_is_the_client_s_choice(
+    client: Client, engine: FakeEngine, accept: str, chosen: str, start: bytes
+) -> None:
+    engine.events.publish("container", "start", "c", {})
+    past = f"/events?since=1&until={time.time() + 0.01:.6f}"
+    answer = await client.call("GET", past, headers={"Accept": accept} if accept else {})
+    assert answer.headers["content-type"] == chosen
+    assert answer.body.startswith(start) and answer.body.endswith(b"}\n")
+    assert b"status" not in answer.body
 
 
 async def test_past_events_end_by_themselves(client: Client, engine: FakeEngine) -> None:

@@ -14,18 +14,18 @@ def version_answers(engine: FakeEngine) -> None:
     engine.answer("system.version", {"Version": __version__})
 
 
-@pytest.mark.parametrize("prefix", ["", "/v1.24", "/v1.30", "/v1.51"])
+@pytest.mark.parametrize("prefix", ["", "/v1.24", "/v1.30", "/v1.51", "/v1.55"])
 async def test_versions_in_range(client: Client, prefix: str) -> None:
     answer = await client.get(f"{prefix}/version")
     assert answer.status == 200
     assert answer.json() == {"Version": __version__}
 
 
-@pytest.mark.parametrize("version", ["1.52", "1.60", "2.0", "1.51.1", "999999999999999.0"])
+@pytest.mark.parametrize("version", ["1.56", "1.60", "2.0", "1.55.1", "999999999999999.0"])
 async def test_too_new(client: Client, version: str) -> None:
     answer = await client.get(f"/v{version}/version")
     assert answer.status == 400
-    assert answer.message() == f"client version {version} is too new. Maximum supported API version is 1.51"
+    assert answer.message() == f"client version {version} is too new. Maximum supported API version is 1.55"
 
 
 @pytest.mark.parametrize("version", ["1.23", "1.0", "0.9", "1"])
@@ -42,7 +42,7 @@ async def test_too_old_is_told_in_plain_text(client: Client, version: str) -> No
 async def test_every_answer_has_the_headers(client: Client) -> None:
     for path in ("/version", "/v1.24/version", "/v1.20/version", "/nothing", "/swarm"):
         headers = (await client.get(path)).headers
-        assert headers["api-version"] == "1.51"
+        assert headers["api-version"] == "1.55"
         assert headers["docker-experimental"] == "false"
         assert headers["ostype"] == "linux"
         assert headers["server"] == f"Docker/{__version__} (linux)"
@@ -63,7 +63,7 @@ async def test_ping_by_head_has_no_body(client: Client) -> None:
     answer = await client.call("HEAD", "/_ping")
     assert answer.status == 200
     assert answer.headers["content-length"] == "0"
-    assert answer.headers["api-version"] == "1.51"
+    assert answer.headers["api-version"] == "1.55"
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def serve(directory: Path, *, password: bool = False) -> Iterator[Registry]:
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / "registry.log"
     for _ in range(5):
-        port = _free_port()
+        port = free_port()
         config = directory / "config.json"
         config.write_text(json.dumps(_configuration(directory, port, password)))  # JSON is YAML too
         with log.open("ab") as output:
@@ -201,7 +201,8 @@ def _configuration(directory: Path, port: int, password: bool) -> dict[str, Any]
     return configuration
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of the loopback that nobody has at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

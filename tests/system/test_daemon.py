@@ -151,7 +151,7 @@ def test_restart_policies_at_start(fresh_havred: Havred) -> None:
     ("version", "message"),
     [
         ("v1.23", "client version 1.23 is too old. Minimum supported API version is 1.24"),
-        ("v1.99", "client version 1.99 is too new. Maximum supported API version is 1.51"),
+        ("v1.99", "client version 1.99 is too new. Maximum supported API version is 1.55"),
     ],
 )
 def test_versions_out_of_range(engine: Engine, version: str, message: str) -> None:
@@ -165,7 +165,7 @@ def test_ping(engine: Engine) -> None:
         answer = engine.api(method, "/_ping")
         assert (answer.status, answer.body) == (200, b"OK" if method == "GET" else b"")
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        assert headers["api-version"] == "1.51"
+        assert headers["api-version"] == "1.55"
         assert headers["ostype"] == "linux"
         assert headers["cache-control"] == "no-cache, no-store, must-revalidate"
 

@@ -38,7 +38,7 @@ class Client:
         self, endpoint: Endpoint, version: str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
         self.endpoint = endpoint
-        self.version = version or versions.MAX
+        self.version = version or versions.CLIENT
         self.settled = version is not None
         self._headers = dict(headers or {})
         self._idle: Connection | None = None
@@ -146,7 +146,7 @@ class Client:
 
     def _settle(self, theirs: str) -> None:
         try:
-            self.version = versions.negotiate(versions.MAX, theirs)
+            self.version = versions.negotiate(versions.CLIENT, theirs)
         except ValueError:
             # A daemon that names no version is left to refuse what it does not know.
             pass

@@ -4,6 +4,7 @@ Answers are JSON-able dicts in the newest API's shape.
 """
 
 from collections.abc import Callable, Iterable
+from ipaddress import ip_network
 from typing import Any
 
 from havre.errors import Forbidden, InvalidParameter, Unsupported
@@ -49,7 +50,8 @@ class NetworkVerbs:
         if scope not in ("", "local"):
             raise InvalidParameter(f"network {reference} is of scope local, not {scope}")
         network = self._networks.get(reference)
-        return self._document(network, self._networks.endpoints_on(network.id))
+        endpoints = self._networks.endpoints_on(network.id)
+        return {**self._document(network, endpoints), **_status(network, len(endpoints))}
 
     def prune(self, filters: Filters) -> dict[str, Any]:
         """``POST /networks/prune``: Docker's own networks always stay, and there are no others yet."""
@@ -121,3 +123,12 @@ class NetworkVerbs:
             "com.docker.network.bridge.name": network.interface,
             "com.docker.network.driver.mtu": str(settings.mtu),
         }
+
+
+def _status(network: Network, endpoints: int) -> dict[str, Any]:
+    """How full the network is; its own address, its gateway's and the broadcast's are in use by nature."""
+    if not network.subnet:
+        return {}
+    used = endpoints + 3
+    free = ip_network(network.subnet).num_addresses - used
+    return {"Status": {"IPAM": {"Subnets": {network.subnet: {"IPsInUse": used, "DynamicIPsAvailable": free}}}}}

@@ -1,7 +1,9 @@
 """API versions: the range havre speaks and the choice of one both ends know. Both ends of the socket come in here."""
 
 MIN = "1.24"
-MAX = "1.51"
+MAX = "1.55"
+CLIENT = "1.51"
+"""What havre's own client speaks at most: it prints what the docker CLI 28 prints, which knows no newer answers."""
 
 
 def parse(version: str) -> tuple[int, int]:

@@ -1,8 +1,6 @@
-"""What old API versions sent and expect, quirk by quirk."""
+"""What requests of each API version mean, quirk by quirk."""
 
-import ast
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +16,13 @@ from havre.wire.containers import (
     ImageOptions,
     Mount,
     NetworkingConfig,
+    PortBinding,
     TmpfsOptions,
     VolumeOptions,
 )
 
-REPOSITORY = Path(__file__).parent.parent.parent.parent
 NEWEST = (1, 51)
+"""What the engine knows."""
 
 
 def create(
@@ -36,19 +35,6 @@ def create(
     config, host = config or ContainerConfig(), host or HostConfig()
     networking = NetworkingConfig(endpoints_config=endpoints)
     return config, host, networking, compat.adapt_create(version, config, host, networking)
-
-
-def test_every_quirk_is_on_the_page() -> None:
-    page = (REPOSITORY / "docs" / "compat.md").read_text()
-    tree = ast.parse(Path(compat.__file__).read_text())
-    lists = ("_CONTAINER_SUMMARY", "_CONTAINER", "_IMAGE_SUMMARY", "_IMAGE", "_INFO", "_DISK_USAGE")
-    quirks = {quirk.__name__: before for name in lists for before, quirk in getattr(compat, name)}
-    assert len(quirks) > 15
-    for name, before in quirks.items():
-        assert f"| {before[0]}.{before[1] - 1} | `{name}` |" in page, name
-    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    named = {word for word in page.split("`")[1::2] if word.startswith(("_", "adapt_"))}
-    assert named <= functions
 
 
 @pytest.mark.parametrize("mode", ["", "default", "bridge"])
@@ -83,6 +69,20 @@ def test_pids_limit(limit: int | None, expected: int | None) -> None:
 def test_update_of_the_pids_limit() -> None:
     assert compat.adapt_update((1, 39), {"Memory": 1, "PidsLimit": 5, "pidslimit": 5}) == {"Memory": 1}
     assert compat.adapt_update((1, 40), {"PidsLimit": 5}) == {"PidsLimit": 5}
+
+
+def test_update_of_the_rules_for_single_devices() -> None:
+    update = {"BlkioWeight": 5, "BlkioDeviceReadBps": [], "blkioweightdevice": []}
+    assert compat.adapt_update((1, 54), update) == {"BlkioWeight": 5}
+    assert compat.adapt_update((1, 55), update) == update
+
+
+def test_ports_without_bindings() -> None:
+    for version, kept, warned in (((1, 51), True, False), ((1, 52), True, True), ((1, 53), False, False)):
+        bindings = {"80/tcp": [], "81/tcp": [PortBinding(host_port="5")]}
+        _, host, _, warnings = create(version, host=HostConfig(port_bindings=bindings))
+        assert host.port_bindings is not None and ("80/tcp" in host.port_bindings) is kept
+        assert "81/tcp" in host.port_bindings and bool(warnings) is warned
 
 
 def test_start_interval() -> None:
@@ -168,6 +168,11 @@ def test_mac_of_an_endpoint_in_old_versions() -> None:
     assert endpoint.mac_address == MAC
 
 
+def test_a_mac_of_the_container_is_gone() -> None:
+    config, _, networking, warnings = create((1, 52), ContainerConfig(mac_address=MAC))
+    assert not config.mac_address and not networking.endpoints_config and not warnings
+
+
 def test_two_macs() -> None:
     with pytest.raises(InvalidParameter, match="must match the endpoint-specific MAC address"):
         create(NEWEST, ContainerConfig(mac_address=MAC), endpoints={"bridge": EndpointSettings(mac_address="x")})
@@ -194,80 +199,3 @@ def test_sysctls_of_an_interface() -> None:
         create((1, 47), host=HostConfig(sysctls=dict(given)))
     with pytest.raises(InvalidParameter, match="unable to determine network endpoint"):
         create((1, 46), host=HostConfig(sysctls={"net.ipv4.conf.eth1.forwarding": "1"}))
-
-
-CONTAINER: dict[str, Any] = {
-    "Id": "0123456789abcdef",
-    "ImageManifestDescriptor": {},
-    "Config": {"Hostname": "0123456789ab"},
-    "HostConfig": {"NetworkMode": "net", "Annotations": {"a": "b"}},
-    "NetworkSettings": {"Networks": {"net": {"MacAddress": MAC, "Aliases": None, "DNSNames": ["x"]}}},
-}
-IMAGE: dict[str, Any] = {"RepoTags": [], "RepoDigests": [], "Size": 5, "Descriptor": {}, "Containers": 2, "Config": {}}
-INFO: dict[str, Any] = {
-    "Runtimes": {"runc": {"path": "runc", "status": {}}},
-    "Containerd": {},
-    "FirewallBackend": {},
-    "RuncCommit": {"ID": "abc"},
-    "RegistryConfig": {"Mirrors": []},
-}
-
-
-@pytest.mark.parametrize(
-    ("adapt", "document"),
-    [(compat.container, CONTAINER), (compat.image, IMAGE), (compat.info, INFO), (compat.disk_usage, {"Images": []})],
-)
-def test_the_newest_version_is_as_the_engine_says(adapt: Any, document: dict[str, Any]) -> None:
-    assert adapt(NEWEST, document) == document
-
-
-def test_the_engine_s_own_documents_stay_as_they_are() -> None:
-    for adapt, document in ((compat.container, CONTAINER), (compat.image, IMAGE), (compat.info, INFO)):
-        before = copy.deepcopy(document)
-        adapt((1, 24), document)
-        assert document == before
-    rows = [copy.deepcopy(CONTAINER)]
-    compat.container_list((1, 24), rows)
-    assert rows == [CONTAINER]
-
-
-def test_containers_of_old() -> None:
-    old = compat.container((1, 43), CONTAINER)
-    endpoint = old["NetworkSettings"]["Networks"]["net"]
-    assert "ImageManifestDescriptor" not in old and "DNSNames" not in endpoint
-    assert endpoint["Aliases"] == ["0123456789ab"] and old["Config"]["MacAddress"] == MAC
-    (row,) = compat.container_list((1, 45), [CONTAINER])
-    assert row["HostConfig"] == {"NetworkMode": "net"} and "ImageManifestDescriptor" not in row
-    assert compat.container((1, 47), CONTAINER)["NetworkSettings"] == CONTAINER["NetworkSettings"]
-
-
-def test_images_of_old() -> None:
-    (row,) = compat.image_list((1, 42), [IMAGE])
-    assert row["RepoTags"] == ["<none>:<none>"] and row["RepoDigests"] == ["<none>@<none>"]
-    assert row["VirtualSize"] == 5 and row["Containers"] == -1 and "Descriptor" not in row
-    assert compat.image_list((1, 50), [IMAGE])[0]["Containers"] == -1
-    old = compat.image((1, 43), IMAGE)
-    assert old["VirtualSize"] == 5 and old["Created"] == "0001-01-01T00:00:00Z"
-    assert old["ContainerConfig"]["Hostname"] == "" and old["Config"]["Tty"] is False
-    assert "Tty" not in compat.image((1, 50), IMAGE)["Config"]
-
-
-def test_info_of_old() -> None:
-    old = compat.info((1, 43), INFO)
-    assert old["Runtimes"] == {"runc": {"path": "runc"}} and "Containerd" not in old and "FirewallBackend" not in old
-    assert old["RuncCommit"] == {"ID": "abc", "Expected": "abc"} and old["BridgeNfIptables"] is False
-    assert old["RegistryConfig"]["AllowNondistributableArtifactsCIDRs"] is None
-
-
-def test_disk_usage_of_old() -> None:
-    usage = {"LayersSize": 0, "Images": [IMAGE], "Containers": [CONTAINER]}
-    old = compat.disk_usage((1, 41), usage)
-    assert old["BuilderSize"] == 0 and old["Images"][0]["VirtualSize"] == 5
-    assert old["Images"][0]["Containers"] == IMAGE["Containers"] >= 0
-    assert "ImageManifestDescriptor" not in old["Containers"][0]
-
-
-def test_events_of_old() -> None:
-    event = {"Type": "image", "Action": "create"}
-    assert compat.event_wanted((1, 46), event) and not compat.event_wanted((1, 45), event)
-    assert compat.event_wanted((1, 24), {"Type": "container", "Action": "create"})

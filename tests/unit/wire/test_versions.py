@@ -2,7 +2,7 @@
 
 import pytest
 
-from havre.wire.versions import MAX, MIN, negotiate, parse
+from havre.wire.versions import CLIENT, MAX, MIN, negotiate, parse
 
 
 @pytest.mark.parametrize(("text", "pair"), [("1.24", (1, 24)), ("1.9", (1, 9)), ("2.0", (2, 0)), ("1.100", (1, 100))])
@@ -19,4 +19,4 @@ def test_what_is_no_version(text: str) -> None:
 def test_the_older_of_the_newest_ones_wins() -> None:
     assert negotiate("1.51", "1.43") == "1.43"
     assert negotiate("1.9", "1.24") == "1.9"
-    assert parse(MIN) < parse(MAX)
+    assert parse(MIN) < parse(CLIENT) <= parse(MAX)

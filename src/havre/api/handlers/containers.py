@@ -3,7 +3,7 @@
 import msgspec
 from aiohttp.web_response import StreamResponse
 
-from havre.api import compat, decode, respond
+from havre.api import answers, compat, decode, respond
 from havre.api.call import Call
 from havre.errors import InvalidParameter
 from havre.wire.containers import ContainerConfig, HostConfig, NetworkingConfig
@@ -34,12 +34,12 @@ async def list_(call: Call) -> StreamResponse:
             filters = filters.with_value(key, value)
     limit = call.integer("limit")
     found = await call.engine.listing.list(call.flag("all"), limit, call.flag("size"), filters)
-    return respond.json(compat.container_list(call.version, found))
+    return respond.json(answers.container_list(call.version, found))
 
 
 async def inspect(call: Call) -> StreamResponse:
     found = await call.engine.listing.inspect(call.name(), call.flag("size"))
-    return respond.json(compat.container(call.version, found))
+    return respond.json(answers.container(call.version, found))
 
 
 async def top(call: Call) -> StreamResponse:

@@ -2,7 +2,7 @@
 
 from aiohttp.web_response import StreamResponse
 
-from havre.api import compat, decode, respond
+from havre.api import answers, decode, respond
 from havre.api.call import Call
 from havre.errors import InvalidParameter, Unsupported
 from havre.image.remote.auth import decode_auth
@@ -51,8 +51,10 @@ async def list_(call: Call) -> StreamResponse:
         filters = filters.with_value("reference", pattern)
     shared_size = not call.before(1, 42) and call.flag("shared-size")
     manifests = not call.before(1, 47) and call.flag("manifests")
+    if not call.before(1, 54) and call.flag("identity") and not manifests:
+        raise InvalidParameter("conflicting options: identity requires manifests=1")
     found = await call.engine.images.list(call.flag("all"), filters, shared_size, call.flag("digests"), manifests)
-    return respond.json(compat.image_list(call.version, found))
+    return respond.json(answers.image_list(call.version, found))
 
 
 async def inspect(call: Call) -> StreamResponse:
@@ -60,7 +62,7 @@ async def inspect(call: Call) -> StreamResponse:
         raise Unsupported("havre does not implement the manifests option of image inspect yet")
     if not call.before(1, 49) and (platform := _platform_of(call.texts("platform"))):
         raise Unsupported(f"havre does not implement the platform option of image inspect yet ({platform})")
-    return respond.json(compat.image(call.version, await call.engine.images.inspect(call.name())))
+    return respond.json(answers.image(call.version, await call.engine.images.inspect(call.name())))
 
 
 async def history(call: Call) -> StreamResponse:
@@ -87,8 +89,24 @@ async def prune(call: Call) -> StreamResponse:
     return respond.json(await call.engine.images.prune(call.filters()))
 
 
+async def attestations(call: Call) -> StreamResponse:
+    """Images are kept without what was attested about them, as in Docker's own stores without containerd."""
+    if len(platforms := call.texts("platform")) > 1:
+        raise InvalidParameter("only one platform value is currently supported")
+    _platform_of(platforms)
+    await call.engine.images.inspect(call.name())
+    raise Unsupported("havre keeps no attestations of images")
+
+
 def _platform(call: Call) -> str | None:
-    return None if call.before(1, 48) else _platform_of(call.texts("platform"))
+    """The platform to save or load; several may be asked for since 1.52, but a store has one of each image."""
+    if call.before(1, 48):
+        return None
+    if len(given := call.texts("platform")) > 1 and not call.before(1, 52):
+        for one in given:
+            _platform_of([one])
+        raise InvalidParameter("multiple platforms are not supported: this image store keeps one platform of an image")
+    return _platform_of(given)
 
 
 def _platform_of(given: list[str]) -> str | None:

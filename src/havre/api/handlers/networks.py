@@ -2,7 +2,7 @@
 
 from aiohttp.web_response import StreamResponse
 
-from havre.api import respond
+from havre.api import answers, respond
 from havre.api.call import Call
 
 
@@ -12,7 +12,7 @@ async def list_(call: Call) -> StreamResponse:
 
 async def inspect(call: Call) -> StreamResponse:
     scope = "" if call.before(1, 31) else call.text("scope")
-    return respond.json(call.engine.networks.inspect(call.name(), scope))
+    return respond.json(answers.network(call.version, call.engine.networks.inspect(call.name(), scope)))
 
 
 async def remove(call: Call) -> StreamResponse:
