@@ -1,4 +1,4 @@
-"""Every endpoint of API 1.51, in one table: method, path, handler, the version it came with. Nothing else registers
+"""Every endpoint of API 1.55, in one table: method, path, handler, the version it came with. Nothing else registers
 routes.
 
 ``{name}`` matches anything, slashes too, because image names have them; the first route that matches wins.
@@ -6,7 +6,19 @@ routes.
 run to their end.
 """
 
-from havre.api.handlers import absent, archives, containers, execs, images, networks, stats, streams, system, volumes
+from havre.api.handlers import (
+    absent,
+    archives,
+    containers,
+    execs,
+    files,
+    images,
+    networks,
+    stats,
+    streams,
+    system,
+    volumes,
+)
 from havre.api.router import CLIENT_ONLY, Route, delete, get, head, options, post, put
 
 NOT_YET = absent.not_yet
@@ -47,10 +59,10 @@ CONTAINERS: tuple[Route, ...] = (
     put("/containers/{name}/archive", archives.put),
     delete("/containers/{name}/checkpoints/{checkpoint}", NOT_YET("checkpoints")),
     delete("/containers/{name}", containers.remove),
-    get("/containers/{name}/changes", NOT_YET("docker diff (container changes)")),
-    get("/containers/{name}/export", NOT_YET("docker export")),
+    get("/containers/{name}/changes", files.changes),
+    get("/containers/{name}/export", files.export, CLIENT_ONLY),
     get("/containers/{name}/stats", stats.stats, CLIENT_ONLY),
-    post("/commit", NOT_YET("docker commit")),
+    post("/commit", files.commit),
     get("/containers/{name}/checkpoints", NOT_YET("checkpoints")),
     post("/containers/{name}/checkpoints", NOT_YET("checkpoints")),
 )
@@ -72,6 +84,7 @@ IMAGES: tuple[Route, ...] = (
     get("/images/{name}/get", images.save, CLIENT_ONLY),
     get("/images/{name}/history", images.history),
     get("/images/{name}/json", images.inspect),
+    get("/images/{name}/attestations", images.attestations, since=(1, 55)),
     post("/images/{name}/tag", images.tag),
     post("/images/{name}/push", NOT_YET("docker push")),
     delete("/images/{name}", images.remove),

@@ -18,7 +18,10 @@ from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
 from havre.engine import Engine
 from havre.engine.container.attach import Attacher
+from havre.engine.container.changes import Changes
+from havre.engine.container.commit import Commits
 from havre.engine.container.copy import Copier
+from havre.engine.container.export import Exporter
 from havre.engine.container.inspect import Inspector
 from havre.engine.container.listing import Listing
 from havre.engine.container.ocispec import find_init
@@ -26,12 +29,15 @@ from havre.engine.container.registry import Registry
 from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
 from havre.engine.container.usage import Usage
+from havre.engine.container.viewing import Views
+from havre.engine.eventhistory import EventHistory
 from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.system import Facts, System, identity
 from havre.engine.volumes import Volumes
 from havre.errors import InvalidParameter
+from havre.image.committer import Committer
 from havre.image.hello import Hello
 from havre.image.importer import Importer
 from havre.image.load import Loader
@@ -65,7 +71,9 @@ class Daemon:
     storage: Storage
     networks: Networks
     containers: Containers
+    views: Views
     puller: Puller
+    history: EventHistory
     session: ClientSession
 
     async def start(self) -> None:
@@ -78,7 +86,7 @@ class Daemon:
         if not self.config.live_restore:
             await self._stop_containers()
         await self.engine.stats.close()
-        await self.engine.copy.close()
+        await self.views.close()
         await self.puller.close()
         await self.containers.logs.close()
         await self.containers.health.close()
@@ -90,6 +98,7 @@ class Daemon:
         await self.storage.layers.close()
         await self.storage.snapshotter.close()
         await self.session.close()
+        await self.history.close()
         self.storage.database.close()
 
     async def _stop_containers(self) -> None:
@@ -112,7 +121,8 @@ async def assemble(config: Config) -> Daemon:
     settings = RegistryConfig(insecure=config.insecure_registries, mirrors=config.registry_mirrors)
     storage = await assemble_storage.storage(config)
     cgroups = Cgroups.detect()
-    events = Events()
+    history = EventHistory(storage.database)
+    events = Events(history)
     networks = Networks(storage.database, _network_settings(config), storage.layout)
     registry = Registry(storage.database)
     registry.load()
@@ -133,6 +143,8 @@ async def assemble(config: Config) -> Daemon:
     inspector = Inspector(storage.layout, "overlay2", containers.execs.ids_of, containers.health.of)
     listing = Listing(registry, storage.images, storage.snapshotter, inspector, containers.health.of)
     facts = _facts(config, storage.layout, cgroups, runtimes, networks)
+    views = Views(registry, storage.snapshotter, storage.layout)
+    committer = Committer(storage.blobs, storage.layers, storage.images)
     engine = Engine(
         create=assemble_containers.creator(config, storage, cgroups, events, registry, volumes, runtimes),
         lifecycle=containers.lifecycle,
@@ -141,7 +153,10 @@ async def assemble(config: Config) -> Daemon:
         stats=Stats(registry, cgroups, hostinfo.host().memory),
         attach=Attacher(registry, containers.hubs, containers.logs, events),
         execs=containers.execs,
-        copy=Copier(registry, storage.snapshotter, storage.layout, events),
+        copy=Copier(views, events),
+        changes=Changes(registry, storage.snapshotter),
+        export=Exporter(registry, views, events),
+        commits=Commits(registry, storage.images, storage.snapshotter, committer, cgroups, events),
         logs=containers.logs,
         listing=listing,
         images=images,
@@ -152,7 +167,7 @@ async def assemble(config: Config) -> Daemon:
             facts, events, usage.states, listing, images, volumes, login.check_auth, config.labels, config.debug
         ),
     )
-    return Daemon(engine, config, storage, networks, containers, puller, session)
+    return Daemon(engine, config, storage, networks, containers, views, puller, history, session)
 
 
 def _runtime_arguments(config: Config) -> tuple[str, ...]:

@@ -6,9 +6,12 @@ The REST door comes in through ``Engine``, which holds the verbs by group; ``dae
 from dataclasses import dataclass
 
 from havre.engine.container.attach import Attacher
+from havre.engine.container.changes import Changes
+from havre.engine.container.commit import Commits
 from havre.engine.container.copy import Copier
 from havre.engine.container.create import Creator
 from havre.engine.container.exec import Execs
+from havre.engine.container.export import Exporter
 from havre.engine.container.lifecycle import Lifecycle
 from havre.engine.container.listing import Listing
 from havre.engine.container.logs import Logs
@@ -34,6 +37,9 @@ class Engine:
     attach: Attacher
     execs: Execs
     copy: Copier
+    changes: Changes
+    export: Exporter
+    commits: Commits
     logs: Logs
     listing: Listing
     images: Images

@@ -93,7 +93,7 @@ class Images:
 
     async def tag(self, ref: str, repo: str, tag: str) -> None:
         """``POST /images/{name}/tag``: call the image ``repo:tag`` (``latest`` by default) as well."""
-        name = _new_name(repo, tag)
+        name = new_name(repo, tag)
         if name is None:
             raise InvalidParameter("invalid reference format")
         image = self._images.resolve(ref)
@@ -167,7 +167,7 @@ class Images:
         body: AsyncIterator[bytes],
     ) -> AsyncIterator[Json]:
         """``POST /images/create?fromSrc=``: the id of an image made of the archive in ``body``."""
-        name = _new_name(repo, tag)
+        name = new_name(repo, tag)
         if src != "-":
             raise Unsupported("havre does not implement the import from a URL yet: download it and import the file")
         wanted = parse_platform(platform) if platform else host_platform()
@@ -239,7 +239,7 @@ def _pulled_name(ref: str, tag: str, all_tags: bool) -> Reference:
         raise InvalidParameter(str(error)) from None
 
 
-def _new_name(repo: str, tag: str) -> Reference | None:
+def new_name(repo: str, tag: str) -> Reference | None:
     """A name to be given; None when ``repo`` is empty."""
     if not repo:
         return None

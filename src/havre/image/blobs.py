@@ -226,6 +226,22 @@ class BlobStore:
                     found.append((digest, status.st_size))
         return found
 
+    def left_behind(self) -> list[str]:
+        """Blobs that an operation adopted which was cut short: their staged bytes are still there as well.
+
+        To be called before those are dropped.
+        """
+        staged = (entry for entry in os.scandir(self._ingest) if entry.name.startswith(_STAGED))
+        inodes = {entry.inode() for entry in staged if entry.stat().st_nlink > 1}
+        if not inodes:
+            return []
+        return [
+            f"{algorithm.name}:{entry.name}"
+            for algorithm in os.scandir(self._blobs)
+            for entry in os.scandir(algorithm.path)
+            if entry.inode() in inodes
+        ]
+
     def drop_stale_ingests(self, older_than: float) -> None:
         """Remove broken-off blobs nobody came back for within ``older_than`` seconds, and all that cannot be
         resumed.

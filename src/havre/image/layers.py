@@ -1,27 +1,32 @@
 """Layers: blobs unpacked into committed snapshots, each under its chain id, each only once.
 
-Pull, load and import come in here after they have the blob.
+Pull, load and import come in here after they have the blob, commit with a container's files.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from havre.errors import Conflict, HavreError, InvalidParameter, NotFound
+from havre.errors import Conflict, HavreError, InvalidParameter, NotFound, SystemFault
 from havre.image import digest as digests
-from havre.image.blobs import BlobStore
+from havre.image.blobs import BlobStore, Partial
 from havre.image.digest import DigestMismatch
 from havre.image.manifest import Descriptor
 from havre.image.snapshots import Snapshotter, Usage
 from havre.kernel import mounts
+from havre.kernel.treelayer import LayerCopy, copy_layer
 from havre.kernel.unpack import Limits, Unpacked, unpack
 from havre.lib.ids import new_id
+from havre.lib.relay import settled
 from havre.lib.tasks import TaskOwner
 
 Progress = Callable[[int], None]
+Taken = Callable[[], Awaitable[None]]
 Unpacker = Callable[[BinaryIO, Path, Sequence[Path], Limits, Progress], Awaitable[Unpacked]]
 _UNPACKING = "unpack-"
+_WRITE_OUT = 8 << 20
 _MOST_LAYERS = 127  # what a mount surely takes; images of Docker have fewer
 
 
@@ -103,10 +108,48 @@ class LayerStore:
             if unpacked.diff_id != diff_id:
                 raise DigestMismatch(f"layer content is {unpacked.diff_id}, but the image names it {diff_id}")
             await asyncio.to_thread(mounts.syncfs, target)
-            await self._snapshotter.commit(key, chain_id, Usage(unpacked.size, unpacked.inodes))
+            await self._publish(key, chain_id, Usage(unpacked.size, unpacked.inodes))
         except BaseException:
             await self._snapshotter.remove(key)
             raise
+
+    async def capture(
+        self, parent: str | None, source: Path, without: Collection[str], blob: Partial, taken: Taken
+    ) -> tuple[str, int] | None:
+        """Make a layer on the stack ``parent`` of the files at ``source``, which are in the snapshots' own format.
+
+        Its archive is written to ``blob``, which is given its name. Returns its digest and size; None when there was
+        nothing to put in it. Paths in ``without`` are left out. ``taken`` is called when ``source`` has been read (not
+        when it could not be). On return the layer is on disk. ``SystemFault`` when it cannot be made.
+        """
+        if len(self._below(parent)) >= _MOST_LAYERS:
+            raise InvalidParameter("max depth exceeded")
+        key = _UNPACKING + new_id()
+        await self._snapshotter.prepare(key, parent)
+        try:
+            target = self._snapshotter.upper(key)
+            made = await settled(lambda: _copy(source, target, without, blob), lambda _: None)
+            await taken()
+            if not made.inodes:
+                await self._snapshotter.remove(key)
+                return None
+            digest, size = blob.digest, blob.offset
+            await asyncio.to_thread(mounts.syncfs, target)
+            await self._blobs.adopt(blob.path, digest)
+            await self._publish(key, digests.chain_id(parent, digest), Usage(made.size, made.inodes))
+        except BaseException:
+            await self._snapshotter.remove(key)
+            raise
+        return digest, size
+
+    async def _publish(self, key: str, chain_id: str, usage: Usage) -> None:
+        """Commit an unpacked layer, unless the same one has come from elsewhere meanwhile."""
+        try:
+            await self._snapshotter.commit(key, chain_id, usage)
+        except Conflict:
+            if not self.exists(chain_id):
+                raise
+            await self._snapshotter.remove(key)
 
     def _below(self, parent: str | None) -> list[Path]:
         """The directories of all layers from ``parent`` down."""
@@ -118,6 +161,28 @@ class LayerStore:
             directories.append(self._snapshotter.upper(parent))
             parent = known[parent].parent
         return directories
+
+
+def _copy(source: Path, target: Path, without: Collection[str], blob: Partial) -> LayerCopy:
+    reading = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    writing = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    unwritten = 0
+
+    def write(data: bytes) -> None:
+        nonlocal unwritten
+        blob.write(data)
+        unwritten += len(data)
+        if unwritten >= _WRITE_OUT:
+            blob.start_writing_out()
+            unwritten = 0
+
+    try:
+        return copy_layer(reading, writing, without, write)
+    except OSError as error:
+        raise SystemFault(f"cannot make a layer of the container's files: {error}") from error
+    finally:
+        os.close(writing)
+        os.close(reading)
 
 
 class _Work:

@@ -106,6 +106,8 @@ class ImageStore:
                 log.error("image %s is damaged and left out: %s", image_id, error)
         self._names = {name: image_id for name, image_id in self._names.items() if image_id in self._images}
         await self.collect()
+        for digest in set(self._blobs.left_behind()) - self._used_content():
+            self._blobs.delete(digest)
         await self.prune_content(KEEP_UNUSED)
 
     # -- finding ------------------------------------------------------------------------------------------------------

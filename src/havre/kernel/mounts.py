@@ -1,4 +1,4 @@
-"""mount(2), umount2(2), mount_setattr(2) and the table of mounts, for everything in havre that mounts a file system.
+"""mount(2), umount2(2), mount_setattr(2), open_tree(2) and the table of mounts, for all that mounts a file system.
 
 Calls block; most take well under a millisecond, but unmounting an overlay flushes the file system below it.
 Errors are ``OSError`` with the kernel's errno and the target's path.
@@ -39,10 +39,17 @@ _PROPAGATION = {
 }
 
 _SYNC_FILE_RANGE_WRITE = 2
-_SYS_MOUNT_SETATTR = 442  # the same number on every architecture
+# The same numbers on every architecture.
+_SYS_OPEN_TREE = 428
+_SYS_MOUNT_SETATTR = 442
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
-_MOUNT_ATTR_RDONLY = 1
+_AT_EMPTY_PATH = 0x1000
+_OPEN_TREE_CLONE = 1
+
+ATTR_RDONLY = 1
+ATTR_NOSUID = 2
+ATTR_NODEV = 4
 
 
 class _MountAttr(ctypes.Structure):
@@ -121,26 +128,52 @@ def bind(
 
 def set_readonly(target: str | os.PathLike[str], recursive: bool = False) -> None:
     """Make the mount at ``target`` read-only, with the mounts below it when ``recursive`` (Linux 5.12 and later)."""
-    attributes = _MountAttr(attr_set=_MOUNT_ATTR_RDONLY)
-    result = _libc.syscall(
-        ctypes.c_long(_SYS_MOUNT_SETATTR),
-        ctypes.c_int(_AT_FDCWD),
-        ctypes.c_char_p(os.fsencode(target)),
-        ctypes.c_uint(_AT_RECURSIVE if recursive else 0),
-        ctypes.byref(attributes),
-        ctypes.c_size_t(ctypes.sizeof(attributes)),
-    )
-    if result:
+    if _set_attributes(_AT_FDCWD, os.fsencode(target), _AT_RECURSIVE if recursive else 0, ATTR_RDONLY):
         raise _error(target)
 
 
 def recursive_readonly() -> bool:
     """Whether this kernel has mount_setattr(2), which makes mounts below a mount read-only too."""
-    if _libc.syscall(
+    result = _libc.syscall(
         ctypes.c_long(_SYS_MOUNT_SETATTR), ctypes.c_int(-1), None, ctypes.c_uint(0), None, ctypes.c_size_t(0)
-    ):
+    )
+    if result:
         return ctypes.get_errno() != errno.ENOSYS
     return True
+
+
+def clone(target: str | os.PathLike[str], attributes: int = 0) -> int:
+    """A descriptor (O_PATH) of the root of a mount like the one at ``target``, without those below it.
+
+    It is nowhere attached and goes when the descriptor is closed. ``attributes`` is a sum of ATTR_* flags. Linux 5.12.
+    """
+    flags = ctypes.c_uint(_OPEN_TREE_CLONE | os.O_CLOEXEC)
+    fd = int(
+        _libc.syscall(
+            ctypes.c_long(_SYS_OPEN_TREE), ctypes.c_int(_AT_FDCWD), ctypes.c_char_p(os.fsencode(target)), flags
+        )
+    )
+    if fd < 0:
+        raise _error(target)
+    if attributes and _set_attributes(fd, b"", _AT_EMPTY_PATH, attributes):
+        error = _error(target)
+        os.close(fd)
+        raise error
+    return fd
+
+
+def _set_attributes(directory: int, path: bytes, flags: int, attributes: int) -> int:
+    given = _MountAttr(attr_set=attributes)
+    return int(
+        _libc.syscall(
+            ctypes.c_long(_SYS_MOUNT_SETATTR),
+            ctypes.c_int(directory),
+            ctypes.c_char_p(path),
+            ctypes.c_uint(flags),
+            ctypes.byref(given),
+            ctypes.c_size_t(ctypes.sizeof(given)),
+        )
+    )
 
 
 def unmount(path: str | os.PathLike[str], detach: bool = False) -> None:

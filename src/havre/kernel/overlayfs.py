@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from havre.errors import SystemFault
 from havre.kernel import mounts
@@ -18,6 +19,21 @@ if TYPE_CHECKING:  # typing takes longer to import than all the rest the unpacki
 _OPTIONS = "index=off,metacopy=off,redirect_dir=nofollow"
 _OPTIONS_LIMIT = 4095  # a page, less the final NUL
 OPAQUE = "trusted.overlay.opaque"
+WHITEOUT = os.makedev(0, 0)
+"""The device number of what stands for a deleted file."""
+
+
+def is_whiteout(status: os.stat_result) -> bool:
+    """Whether a file of a layer only says that there is none."""
+    return status.st_rdev == WHITEOUT and stat.S_ISCHR(status.st_mode)
+
+
+def is_opaque(fd: int) -> bool:
+    """Whether the open directory of a layer hides what is below it."""
+    try:
+        return os.getxattr(fd, OPAQUE) == b"y"
+    except OSError:
+        return False
 
 
 def mount_stack(

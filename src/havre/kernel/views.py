@@ -61,7 +61,7 @@ class View:
 
     root: int
     hidden: frozenset[int]
-    _namespace: int
+    _namespace: int | None = None
 
     def open(self, path: str | bytes, flags: int) -> int:
         """Open ``path`` as the container sees it, links followed inside, magic links of procfs never."""
@@ -70,7 +70,8 @@ class View:
     def close(self) -> None:
         """Give it up. Descriptors opened through it stay usable, but mounts below theirs are gone."""
         os.close(self.root)
-        os.close(self._namespace)
+        if self._namespace is not None:
+            os.close(self._namespace)
 
     def resolve(self, path: bytes) -> bytes:
         """``path`` without any link in it, absolute. What does not exist is taken as it is written.
@@ -155,6 +156,14 @@ def of_tree(tree: Path, binds: Sequence[Bind], readonly: bool) -> View:
     """
     root, namespace = _in_thread(lambda: _build(tree, binds, readonly))
     return View(root, frozenset(), namespace)
+
+
+def of_mount(tree: Path) -> View:
+    """The mount at ``tree`` alone, without what is mounted in it; read-only, and devices in it cannot be opened.
+
+    Afterwards the mount at ``tree`` may go. Raises ``OSError``.
+    """
+    return View(mounts.clone(tree, mounts.ATTR_RDONLY | mounts.ATTR_NOSUID | mounts.ATTR_NODEV), frozenset())
 
 
 def _build(tree: Path, binds: Sequence[Bind], readonly: bool) -> tuple[int, int]:

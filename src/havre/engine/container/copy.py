@@ -12,15 +12,12 @@ from typing import Any
 from havre.engine.container import pathstat, users
 from havre.engine.container.create import EventSink
 from havre.engine.container.record import Container
-from havre.engine.container.registry import Registry
 from havre.engine.container.viewing import Sight, Views
 from havre.errors import Conflict, Forbidden, HavreError, InvalidParameter, NotFound, SystemFault
-from havre.image.snapshots import Snapshotter
 from havre.kernel import treetar
 from havre.kernel.treextract import Rules, extract
 from havre.kernel.views import TooManyLinksError, View, mount_id
 from havre.lib.relay import Outflow, inflow, settled
-from havre.store.layout import Layout
 
 _NAME = os.O_PATH | os.O_NOFOLLOW
 _REFUSED = (errno.EROFS, errno.EPERM, errno.EACCES)
@@ -41,13 +38,9 @@ _IMPOSSIBLE = (
 class Copier:
     """``HEAD``, ``GET`` and ``PUT /containers/{id}/archive``. Paths count from the container's root, as it sees it."""
 
-    def __init__(self, registry: Registry, snapshotter: Snapshotter, layout: Layout, events: EventSink) -> None:
-        self._views = Views(registry, snapshotter, layout)
+    def __init__(self, views: Views, events: EventSink) -> None:
+        self._views = views
         self._events = events
-
-    async def close(self) -> None:
-        """Wait until nothing of a copy is left."""
-        await self._views.close()
 
     async def stat(self, reference: str, path: str) -> dict[str, Any]:
         """name, size, mode (Go's), mtime and linkTarget of ``path``; a link at its end is not followed.

@@ -320,7 +320,7 @@ class Lifecycle:
         """Unfreeze a paused container; the caller holds its lock."""
         container = self.registry.current(container_id)
         await asyncio.to_thread(self.cgroups.thaw, container.cgroup)
-        await self.registry.save(container.with_state(status=RUNNING))
+        await self.registry.save(container.replace(paused_for_commit=False).with_state(status=RUNNING))
         self.health.unpause(container_id)
 
 

@@ -96,6 +96,8 @@ class Container(msgspec.Struct, frozen=True):
     mac_addresses: dict[str, str] = msgspec.field(default_factory=dict)
     state: State = State()
     restart_count: int = 0
+    # Its pause is a commit's, which ends with it, or with the daemon.
+    paused_for_commit: bool = False
     # The user stopped it: a restart policy of "unless-stopped" or "always" leaves it alone.
     stopped_by_user: bool = False
     platform: str = "linux"

@@ -21,7 +21,7 @@ from typing import Protocol
 from havre.engine.container import network
 from havre.engine.container.exec import PROBE_PREFIX
 from havre.engine.container.lifecycle import Lifecycle
-from havre.engine.container.record import CREATED, EXITED, RESTARTING, RUNNING, Container
+from havre.engine.container.record import CREATED, EXITED, PAUSED, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
 from havre.engine.container.remove import Remover
@@ -94,6 +94,11 @@ class Recovery:
                 # The start was never acknowledged and its process has not run: it did not happen.
                 await self._undo_start(container)
                 return
+            if container.paused_for_commit:
+                resumed = container.replace(paused_for_commit=False)
+                if container.state.status == PAUSED:
+                    resumed = resumed.with_state(status=RUNNING)
+                container = await self.registry.save(resumed)
             if container.state.status == RUNNING:
                 # A pause that was never acknowledged did not happen.
                 await asyncio.to_thread(self.cgroups.thaw, container.cgroup)

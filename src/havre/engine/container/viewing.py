@@ -59,17 +59,34 @@ class Views:
         """
         container_id = self._registry.find(reference).id
         async with self._registry.lock(container_id):
-            container = self._registry.current(container_id)
-            if container.state.status == REMOVING:
-                raise Conflict(f"container {container_id} is being removed")
-            if container.state.status == DEAD:
-                raise Conflict(f"container {container_id} is dead")
+            container = self._current(container_id)
             try:
                 if container.state.running:
                     return Sight(container, await self._of_running(container), False)
                 return Sight(container, await self._of_stopped(container), True)
             except OSError as error:
-                raise SystemFault(f"cannot show the files of container {container.short_id}: {error}") from error
+                raise _cannot_show(container, error) from error
+
+    async def open_root(self, reference: str) -> Sight:
+        """A view, to be read only, of the container's own files and its image's, without anything mounted in them.
+
+        Errors as ``open``.
+        """
+        container_id = self._registry.find(reference).id
+        async with self._registry.lock(container_id):
+            container = self._current(container_id)
+            rootfs = self._layout.rootfs(container_id)
+            running = container.state.running
+            await self._snapshotter.mount(container_id, rootfs)
+            try:
+                view = await settled(lambda: views.of_mount(rootfs), View.close)
+            except OSError as error:
+                if not running and not self._holds[container_id]:
+                    await self._snapshotter.unmount(rootfs)
+                raise _cannot_show(container, error) from error
+            if not running:
+                self._holds[container_id] += 1
+            return Sight(container, view, not running)
 
     async def give_up(self, sight: Sight) -> None:
         """Take a view back. On return nothing shows on the host that it was; also if this call is cancelled, soon."""
@@ -83,6 +100,14 @@ class Views:
         """Wait until all that was given up is done."""
         await self._tasks.drain()
         await asyncio.to_thread(self._closing.shutdown)
+
+    def _current(self, container_id: str) -> Container:
+        container = self._registry.current(container_id)
+        if container.state.status == REMOVING:
+            raise Conflict(f"container {container_id} is being removed")
+        if container.state.status == DEAD:
+            raise Conflict(f"container {container_id} is dead")
+        return container
 
     async def _of_running(self, container: Container) -> View:
         state = container.state
@@ -141,6 +166,10 @@ class Views:
                 return  # and its removal has unmounted it
             if not container.state.running:
                 await self._snapshotter.unmount(self._layout.rootfs(container_id))
+
+
+def _cannot_show(container: Container, error: OSError) -> SystemFault:
+    return SystemFault(f"cannot show the files of container {container.short_id}: {error}")
 
 
 def _close(view: View | None) -> None:
