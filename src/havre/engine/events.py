@@ -1,6 +1,7 @@
 """What happened, told to whoever listens: ``GET /events``. Every verb of the engine publishes here.
 
-The last 256 events are kept in memory for ``since``; none of this is durable, as in Docker.
+The last 256 events are kept in memory for ``since``, those before them by a ``History``. Docker's daemon forgets them
+when it ends; ours does not.
 """
 
 import asyncio
@@ -8,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from havre.wire.filters import Filters
 
@@ -23,17 +24,36 @@ _FILTERS = (*_OBJECTS, "event", "image", "label", "scope", "type")
 _FUZZY_ACTIONS = ("health_status", "exec_create", "exec_start")
 
 
+class History(Protocol):
+    """Where events are kept for longer. Their numbers rise."""
+
+    def last_number(self) -> int:
+        """The number of the newest event kept."""
+
+    def note(self, number: int, event: dict[str, Any]) -> None:
+        """Keep an event, without waiting."""
+
+    def read(self, since_ns: int, until_ns: int | None, before: int) -> AsyncIterator[dict[str, Any]]:
+        """The kept events of a span of time with numbers below ``before``, oldest first."""
+
+
 class Events:
     """The one place events go through. ``publish`` never waits and never fails."""
 
-    def __init__(self) -> None:
-        self._history: deque[dict[str, Any]] = deque(maxlen=_HISTORY)
+    def __init__(self, history: History | None = None) -> None:
+        self._history = history
+        self._number = history.last_number() if history is not None else 0
+        # The newest events; the last one has the number ``_number``.
+        self._recent: deque[dict[str, Any]] = deque(maxlen=_HISTORY)
         self._streams: set[EventStream] = set()
 
     def publish(self, type: str, action: str, actor_id: str, attributes: Mapping[str, str] | None = None) -> None:
         """Tell everybody that ``action`` happened to the object ``actor_id`` of ``type``: container, image, volume…."""
         event = _event(type, action, actor_id, dict(attributes or {}), time.time_ns())
-        self._history.append(event)
+        self._number += 1
+        self._recent.append(event)
+        if self._history is not None:
+            self._history.note(self._number, event)
         for stream in tuple(self._streams):
             stream.offer(event)
 
@@ -49,25 +69,32 @@ class Events:
         ``InvalidParameter`` for a filter events do not know.
         """
         filters.validate(_FILTERS)
-        past = [] if since_ns is None and until_ns is None else self._between(since_ns or 0, until_ns)
-        stream = EventStream(self._streams, filters, until_ns)
-        for event in past:
-            stream.offer(event)
+        if since_ns is None and until_ns is None:
+            return EventStream(self._streams, filters, None)
+        since = since_ns or 0
+        older: AsyncIterator[dict[str, Any]] | None = None
+        if self._history is not None and (not self._recent or self._recent[0]["timeNano"] > since):
+            older = self._history.read(since, until_ns, self._number - len(self._recent) + 1)
+        stream = EventStream(self._streams, filters, until_ns, older)
+        for event in self._recent:
+            if event["timeNano"] >= since and (until_ns is None or event["timeNano"] <= until_ns):
+                stream.offer(event)
         return stream
-
-    def _between(self, since_ns: int, until_ns: int | None) -> list[dict[str, Any]]:
-        return [
-            event
-            for event in self._history
-            if event["timeNano"] >= since_ns and (until_ns is None or event["timeNano"] <= until_ns)
-        ]
 
 
 class EventStream(AsyncIterator[dict[str, Any]]):
     """One listener's events, in order. ``aclose`` ends the subscription."""
 
-    def __init__(self, streams: "set[EventStream]", filters: Filters, until_ns: int | None) -> None:
+    def __init__(
+        self,
+        streams: "set[EventStream]",
+        filters: Filters,
+        until_ns: int | None,
+        older: AsyncIterator[dict[str, Any]] | None = None,
+    ) -> None:
         self._streams = streams
+        # What is told first.
+        self._older = older
         self._filters = filters
         self._until_ns = until_ns
         self._waiting: deque[dict[str, Any]] = deque()
@@ -86,6 +113,11 @@ class EventStream(AsyncIterator[dict[str, Any]]):
         self._wake.set()
 
     async def __anext__(self) -> dict[str, Any]:
+        if self._older is not None:
+            async for event in self._older:
+                if _wanted(event, self._filters):
+                    return event
+            self._older = None
         while not self._waiting:
             if self not in self._streams:
                 raise StopAsyncIteration

@@ -59,9 +59,9 @@ async def test_waiting_for_the_next() -> None:
 async def test_history() -> None:
     events = Events()
     events.publish("image", "pull", "a")
-    first = events._history[-1]["timeNano"]
+    first = events._recent[-1]["timeNano"]
     events.publish("image", "tag", "a")
-    last = events._history[-1]["timeNano"]
+    last = events._recent[-1]["timeNano"]
     for since, until, actions in (
         (None, None, []),
         (first, None, ["pull", "tag"]),

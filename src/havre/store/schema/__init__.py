@@ -1,9 +1,10 @@
 """The tables of each room, as numbered migrations; ``ALL`` joins them in the order they are applied."""
 
-from havre.store.schema import containers, images, networks, volumes
+from havre.store.schema import containers, events, images, networks, volumes
 
 ALL = {
     "containers": containers.MIGRATIONS,
+    "events": events.MIGRATIONS,
     "images": images.MIGRATIONS,
     "networks": networks.MIGRATIONS,
     "volumes": volumes.MIGRATIONS,
