@@ -28,6 +28,7 @@ from havre.engine.container.ocispec import find_init
 from havre.engine.container.registry import Registry
 from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
+from havre.engine.container.update import Updater
 from havre.engine.container.usage import Usage
 from havre.engine.container.viewing import Views
 from havre.engine.eventhistory import EventHistory
@@ -49,7 +50,7 @@ from havre.image.remote.repository import Registries
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport, open_session
 from havre.image.save import Saver
-from havre.kernel import cgroupdriver, hostinfo
+from havre.kernel import cgroupdriver, cgrouplimits, hostinfo
 from havre.kernel.cgroups import Cgroups
 from havre.logs.drivers import ALL as LOG_DRIVERS
 from havre.network.networks import Networks
@@ -148,6 +149,7 @@ async def assemble(config: Config) -> Daemon:
     engine = Engine(
         create=assemble_containers.creator(config, storage, cgroups, events, registry, volumes, runtimes),
         lifecycle=containers.lifecycle,
+        update=Updater(registry, runtimes, cgroups, cgrouplimits.detect(cgroups), events),
         removal=containers.remover,
         processes=Processes(registry, cgroups, events),
         stats=Stats(registry, cgroups, hostinfo.host().memory),

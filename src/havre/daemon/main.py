@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from havre import __version__
 from havre.daemon import config as configuration
-from havre.daemon import flags as command_line
 from havre.daemon import containerdefaults, listeners, log, notify
+from havre.daemon import flags as command_line
 from havre.daemon.config import Config
 from havre.daemon.flags import Flags
 from havre.daemon.pidfile import PidFile

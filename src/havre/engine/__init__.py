@@ -18,6 +18,7 @@ from havre.engine.container.logs import Logs
 from havre.engine.container.remove import Remover
 from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
+from havre.engine.container.update import Updater
 from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
@@ -31,6 +32,7 @@ class Engine:
 
     create: Creator
     lifecycle: Lifecycle
+    update: Updater
     removal: Remover
     processes: Processes
     stats: Stats

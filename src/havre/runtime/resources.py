@@ -12,6 +12,13 @@ from havre.errors import InvalidParameter
 from havre.wire.containers import HostConfig, ThrottleDevice, WeightDevice
 
 _PERIOD = 100_000
+# Rules for single devices: their kind and its key in the OCI configuration.
+_THROTTLES = {
+    "read_bps": "throttleReadBpsDevice",
+    "write_bps": "throttleWriteBpsDevice",
+    "read_iops": "throttleReadIOPSDevice",
+    "write_iops": "throttleWriteIOPSDevice",
+}
 
 
 def linux_resources(host: HostConfig) -> dict[str, Any]:
@@ -88,17 +95,22 @@ def _cpu(host: HostConfig) -> dict[str, Any]:
 
 def _block_io(host: HostConfig) -> dict[str, Any]:
     found: dict[str, Any] = {"weight": host.blkio_weight} if host.blkio_weight else {}
-    per_device: dict[str, Iterable[WeightDevice | ThrottleDevice] | None] = {
-        "weightDevice": host.blkio_weight_device,
-        "throttleReadBpsDevice": host.blkio_device_read_bps,
-        "throttleWriteBpsDevice": host.blkio_device_write_bps,
-        "throttleReadIOPSDevice": host.blkio_device_read_iops,
-        "throttleWriteIOPSDevice": host.blkio_device_write_iops,
-    }
-    for key, limits in per_device.items():
-        if limits:
-            found[key] = [_device_limit(limit) for limit in limits]
+    if host.blkio_weight_device:
+        found["weightDevice"] = [_device_limit(limit) for limit in host.blkio_weight_device]
+    for kind, rules in throttles(host).items():
+        found[_THROTTLES[kind]] = rules
     return found
+
+
+def throttles(host: HostConfig) -> dict[str, list[dict[str, int]]]:
+    """The rules for single devices, as ``major``, ``minor`` and ``rate``, by their kind; empty kinds are left out."""
+    kinds: dict[str, Iterable[ThrottleDevice] | None] = {
+        "read_bps": host.blkio_device_read_bps,
+        "write_bps": host.blkio_device_write_bps,
+        "read_iops": host.blkio_device_read_iops,
+        "write_iops": host.blkio_device_write_iops,
+    }
+    return {kind: [_device_limit(limit) for limit in limits] for kind, limits in kinds.items() if limits}
 
 
 def _device_limit(limit: WeightDevice | ThrottleDevice) -> dict[str, int]:

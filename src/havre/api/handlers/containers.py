@@ -100,9 +100,8 @@ async def update(call: Call) -> StreamResponse:
     document = await call.document()
     if not isinstance(document, dict | None):
         raise InvalidParameter("invalid JSON: cannot unmarshal the request body into an update of a container")
-    return respond.json(
-        await call.engine.lifecycle.update(call.name(), compat.adapt_update(call.version, document or {}))
-    )
+    asked = decode.fit(compat.adapt_update(call.version, document or {}), HostConfig, "UpdateConfig")
+    return respond.json(await call.engine.update.update(call.name(), asked))
 
 
 async def resize(call: Call) -> StreamResponse:

@@ -17,7 +17,7 @@ from havre.engine.container.start import Starter
 from havre.engine.container.supervise import Supervisor
 from havre.engine.container.wait import NEXT_EXIT, ExitStatus, Waiter, Waits
 from havre.engine.trace import Trace
-from havre.errors import Conflict, HavreError, InvalidParameter, NotFound, NotModified, Unsupported
+from havre.errors import Conflict, HavreError, InvalidParameter, NotFound, NotModified
 from havre.kernel import pidfd
 from havre.kernel.cgroups import Cgroups
 from havre.runtime import conmon
@@ -194,11 +194,6 @@ class Lifecycle:
                 self.registry.release(new)
         attributes = renamed.event_attributes(oldName=f"/{container.name}")
         self.events.publish("container", "rename", container.id, attributes)
-
-    async def update(self, reference: str, body: dict[str, object]) -> dict[str, object]:
-        """Changing limits of a container is not there yet."""
-        self.registry.find(reference)
-        raise Unsupported("havre does not implement container update yet")
 
     async def resize(self, reference: str, rows: int, columns: int) -> None:
         """Set the size of its terminal."""

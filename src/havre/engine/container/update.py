@@ -1,0 +1,109 @@
+"""Update: change limits and restart policy of a container that is there, running or not. A change that fails leaves
+record and control group as they were.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from havre.engine.container import limits, validate
+from havre.engine.container.create import EventSink
+from havre.engine.container.record import DEAD, REMOVING, Container
+from havre.engine.container.registry import Registry
+from havre.errors import Conflict, HavreError, SystemFault
+from havre.kernel import cgroupfiles
+from havre.kernel.cgrouplimits import Support
+from havre.kernel.cgroups import Cgroups
+from havre.runtime import resources
+from havre.runtime.runtimes.probe import Runtimes
+from havre.wire.containers import HostConfig
+
+# What an update takes over where it is not empty; the other fields of HostConfig stay what they were at create.
+_TAKEN = (
+    *("blkio_weight", "cpu_shares", "cpu_period", "cpu_quota", "cpuset_cpus", "cpuset_mems"),
+    *("memory", "memory_swap", "memory_reservation", "cpu_realtime_period", "cpu_realtime_runtime"),
+    *("blkio_device_read_bps", "blkio_device_write_bps", "blkio_device_read_iops", "blkio_device_write_iops"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Updater:
+    """``POST /containers/{id}/update``."""
+
+    registry: Registry
+    runtimes: Runtimes
+    cgroups: Cgroups
+    kernel: Support
+    events: EventSink
+
+    async def update(self, reference: str, asked: HostConfig) -> dict[str, Any]:
+        """Change what ``asked`` names. The answer holds warnings of limits the kernel cannot set.
+
+        ``Conflict`` when the change contradicts what the container has, or it is being removed.
+        """
+        asked, warnings = limits.settle(asked, self.kernel, update=True)
+        if asked.restart_policy.name:
+            validate.restart_policy(asked.restart_policy, auto_remove=False)
+        container_id = self.registry.find(reference).id
+        async with self.registry.lock(container_id):
+            container = self.registry.current(container_id)
+            try:
+                await self._update(container, asked)
+            except (HavreError, OSError) as error:
+                kind = type(error) if isinstance(error, HavreError) else SystemFault
+                raise kind(f"Cannot update container {container_id}: {error}") from None
+        self.events.publish("container", "update", container_id, container.event_attributes())
+        return {"Warnings": warnings or None}
+
+    async def _update(self, container: Container, asked: HostConfig) -> None:
+        if container.state.status in (REMOVING, DEAD):
+            raise Conflict('container is marked for removal and cannot be "update"')
+        host = merged(container.host, asked)
+        changed = container.replace(host=host)
+        if not container.state.running:
+            await self.registry.save(changed)
+            return
+        held = await asyncio.to_thread(cgroupfiles.keep, self.cgroups, container.cgroup)
+        try:
+            await self._apply(container, host, asked)
+            await self.registry.save(changed)
+        except BaseException:
+            await asyncio.to_thread(cgroupfiles.put_back, held)
+            raise
+
+    async def _apply(self, container: Container, host: HostConfig, asked: HostConfig) -> None:
+        limited = resources.changed(host, asked)
+        if limited:
+            await self.runtimes.choose(container.runtime).update(container.id, limited)
+        for kind, rules in resources.throttles(asked).items():
+            await asyncio.to_thread(cgroupfiles.throttle, self.cgroups, container.cgroup, kind, rules)
+
+
+def merged(host: HostConfig, asked: HostConfig) -> HostConfig:
+    """``host`` with what ``asked`` names; ``Conflict`` for what cannot go together. Pure."""
+    _refuse_two_ways(host, asked)
+    if asked.memory > host.memory_swap >= 0 and not asked.memory_swap:
+        raise Conflict(
+            "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"
+        )
+    changes: dict[str, Any] = {name: getattr(asked, name) for name in _TAKEN if getattr(asked, name)}
+    if asked.nano_cpus:
+        changes |= {"nano_cpus": asked.nano_cpus, "cpu_period": 0, "cpu_quota": 0}
+    if asked.pids_limit is not None:
+        changes["pids_limit"] = max(asked.pids_limit, 0)
+    if asked.restart_policy.name:
+        if host.auto_remove and asked.restart_policy.name != "no":
+            raise Conflict("Restart policy cannot be updated because AutoRemove is enabled for the container")
+        changes["restart_policy"] = asked.restart_policy
+    return msgspec.structs.replace(host, **changes)
+
+
+def _refuse_two_ways(host: HostConfig, asked: HostConfig) -> None:
+    """CPUs by number and by period and quota are the same files of the kernel."""
+    for ours, theirs in (("CPU Period", "cpu_period"), ("CPU Quota", "cpu_quota")):
+        if asked.nano_cpus > 0 and getattr(host, theirs) > 0:
+            raise Conflict(f"Conflicting options: Nano CPUs cannot be updated as {ours} has already been set")
+        if host.nano_cpus > 0 and getattr(asked, theirs) > 0:
+            raise Conflict(f"Conflicting options: {ours} cannot be updated as NanoCPUs has already been set")
