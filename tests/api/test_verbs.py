@@ -19,9 +19,9 @@ class Steps:
 @pytest.mark.parametrize(
     ("method", "path", "verb", "arguments"),
     [
-        ("POST", "/containers/x/stop", "lifecycle.stop", ["x", None, None]),
-        ("POST", "/containers/x/stop?t=3&signal=INT", "lifecycle.stop", ["x", "INT", 3]),
-        ("POST", "/v1.41/containers/x/stop?t=3&signal=INT", "lifecycle.stop", ["x", None, 3]),
+        ("POST", "/containers/x/stop", "lifecycle.stop", ["x", None, None, False]),
+        ("POST", "/containers/x/stop?t=3&signal=INT", "lifecycle.stop", ["x", "INT", 3, False]),
+        ("POST", "/v1.41/containers/x/stop?t=3&signal=INT", "lifecycle.stop", ["x", None, 3, False]),
         ("POST", "/containers/x/restart?t=-1", "lifecycle.restart", ["x", None, -1]),
         ("POST", "/containers/x/kill?signal=HUP", "lifecycle.kill", ["x", "HUP"]),
         ("POST", "/containers/x/kill", "lifecycle.kill", ["x", None]),
