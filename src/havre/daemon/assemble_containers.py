@@ -32,6 +32,7 @@ from havre.kernel import cgroupdriver, cgrouplimits
 from havre.kernel.cgroups import Cgroups
 from havre.network.networks import Networks
 from havre.runtime import capabilities
+from havre.runtime.cdi import Specifications
 from havre.runtime.conmon import Conmon
 from havre.runtime.runtimes.probe import Runtimes
 
@@ -65,7 +66,7 @@ def containers(
     layout, snapshotter = storage.layout, storage.snapshotter
     hubs, waits = Hubs(), Waits()
     driver = cgroupdriver.choose(config.exec_opts, config.cgroup_parent)
-    confinement = Confinement(containerdefaults.security(config))
+    confinement = Confinement(containerdefaults.security(config), Specifications(config.cdi_spec_dirs))
     specs = SpecWriter(driver, Path(config.init_path) if config.init_path else find_init(), confinement)
     conmon = Conmon(conmon_program())
     releaser = Releaser(networks, snapshotter, runtimes, layout, events)

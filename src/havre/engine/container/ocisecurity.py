@@ -7,7 +7,8 @@ from typing import Any
 
 from havre.engine.container import security
 from havre.kernel import abis, apparmor
-from havre.runtime import capabilities, devices, resources, seccomp, seccompprofiles
+from havre.runtime import capabilities, devicerequests, devices, resources, seccomp, seccompprofiles
+from havre.runtime.cdi import Specifications
 from havre.wire.containers import HostConfig
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -33,8 +34,9 @@ class SecurityDefaults:
 class Confinement:
     """Knows what this host can hold back; asked once for each process or container."""
 
-    def __init__(self, defaults: SecurityDefaults) -> None:
+    def __init__(self, defaults: SecurityDefaults, specifications: Specifications) -> None:
         self._defaults = defaults
+        self._specifications = specifications
         self._limit = capabilities.bounding()
         self._architecture = architecture()
         self._missing = abis.missing()
@@ -48,12 +50,14 @@ class Confinement:
         asked = security.parse(host.security_opt).no_new_privileges
         return self._defaults.no_new_privileges if asked is None else asked
 
-    def apparmor(self, host: HostConfig) -> str:
-        """The AppArmor profile of a process; empty where the kernel has none, or Docker's own was not loaded."""
+    def label(self, host: HostConfig, process: dict[str, Any]) -> None:
+        """Give ``process`` its AppArmor profile, where the kernel has any: the one asked for, else Docker's own if
+        somebody has loaded it.
+        """
         if not apparmor.enabled():
-            return ""
-        default = "" if host.privileged or not apparmor.loaded(apparmor.DEFAULT) else apparmor.DEFAULT
-        return security.parse(host.security_opt).apparmor or default
+            return
+        default = _UNCONFINED if host.privileged or not apparmor.loaded(apparmor.DEFAULT) else apparmor.DEFAULT
+        process["apparmorProfile"] = security.parse(host.security_opt).apparmor or default
 
     def devices(self, host: HostConfig) -> tuple[list[dict[str, Any]], list[str]]:
         """The device nodes the container gets, and what it may do with each."""
@@ -69,6 +73,17 @@ class Confinement:
         rules = devices.rules(host.privileged, nodes, accesses, host.device_cgroup_rules or ())
         return {**resources.linux_resources(host), "devices": rules}
 
+    def finish(self, host: HostConfig, spec: dict[str, Any]) -> None:
+        """Complete the configuration ``spec`` in place: AppArmor, the mode of the control groups' mount, and the
+        devices asked for by name or number.
+        """
+        self.label(host, spec["process"])
+        mode = "rw" if _writable_cgroups(host) else "ro"
+        for mount in spec["mounts"]:
+            if mount["type"] == "cgroup":
+                mount["options"] = [mode, *(word for word in mount["options"] if word not in ("ro", "rw"))]
+        devicerequests.fulfil(host.device_requests or (), self._specifications, spec)
+
     def seccomp(self, host: HostConfig, held: Sequence[str]) -> dict[str, Any] | None:
         """The system calls a process that holds these capabilities may use; None for all."""
         asked = security.parse(host.security_opt).seccomp
@@ -82,7 +97,7 @@ class Confinement:
         return seccompprofiles.resolve(profile, held, self._architecture)
 
 
-def writable_cgroups(host: HostConfig) -> bool:
+def _writable_cgroups(host: HostConfig) -> bool:
     """Whether the container may write below ``/sys/fs/cgroup``: as asked, else only a privileged one."""
     asked = security.parse(host.security_opt).writable_cgroups
     return host.privileged if asked is None else asked

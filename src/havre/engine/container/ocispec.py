@@ -1,55 +1,75 @@
 """From a container's record to its OCI configuration: the processes it runs and the sandbox around them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from havre.engine.container import merge, mounts, users, validate
+from havre.engine.container import merge, mounts, users, validate, workdir
+from havre.engine.container.links import Links
 from havre.engine.container.ocisecurity import Confinement, rlimits
 from havre.engine.container.record import Container
 from havre.errors import InvalidParameter
 from havre.kernel.cgroupdriver import CgroupDriver
 from havre.runtime.spec import Process, Sandbox, base_mounts, bind, build
-from havre.wire.containers import HostConfig
+from havre.wire.containers import ContainerConfig, HostConfig
 
 INIT_TARGET = "/sbin/docker-init"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a start has made ready for a container.
+
+    ``rootfs`` is mounted: users are looked up in it. ``files`` holds hosts, hostname and resolv.conf. ``netns`` is a
+    path, "" for a new one, None for the host's. ``shm`` is what is shown at /dev/shm, None for a new one. ``sources``
+    are those of mounts that had to be prepared.
+    """
+
+    rootfs: Path
+    files: Path
+    netns: str | None
+    joined: Mapping[str, str | None] = field(default_factory=dict)
+    shm: Path | None = None
+    sources: Mapping[int, Path] = field(default_factory=dict)
 
 
 class SpecWriter:
     """Builds configurations. ``init`` is the host's init program for ``--init``, None when there is none."""
 
-    def __init__(self, driver: CgroupDriver, init: Path | None, confinement: Confinement) -> None:
+    def __init__(self, driver: CgroupDriver, init: Path | None, confinement: Confinement, links: Links) -> None:
         self._driver = driver
         self._init = init
         self._confinement = confinement
+        self._links = links
 
-    def container(self, container: Container, rootfs: Path, files: Path, netns: str | None) -> dict[str, Any]:
-        """``config.json``. ``files`` holds hosts, hostname and resolv.conf; ``netns`` is a path, "" for a new one, None
-        for the host's. The root file system must be mounted: users are looked up in it.
-        """
+    def container(self, container: Container, place: Place) -> dict[str, Any]:
+        """``config.json``."""
         host, config = container.host, container.config
         arguments = [container.path, *container.args]
-        binds = mounts.to_oci(container.mounts)
+        binds = [*_etc(container, place.files), *mounts.to_oci(container.mounts, place.sources)]
+        # A mount on /etc comes before those in it.
+        binds.sort(key=lambda mount: mount["destination"].count("/"))
         if host.init:
             if self._init is None:
                 raise InvalidParameter("--init needs an init program on the host: install tini")
             arguments = [INIT_TARGET, "--", *arguments]
             binds.append(bind(str(self._init), INIT_TARGET, "ro"))
-        process = self._process(container, rootfs, arguments)
+        process = self._process(container, place.rootfs, arguments)
         nodes, accesses = self._confinement.devices(host)
         # On cgroup v1 Docker shares the host's cgroup namespace by default; a private one there is what the record
         # asks.
         own_cgroup = host.cgroupns_mode != "host"
         sandbox = Sandbox(
-            rootfs=str(rootfs),
+            rootfs=str(place.rootfs),
             hostname=config.hostname,
             cgroup=self._driver.words(container.cgroup),
-            namespaces=_namespaces(host, netns, own_cgroup),
+            namespaces=_namespaces(host, place, own_cgroup),
             readonly_rootfs=host.readonly_rootfs,
-            mounts=[*_pseudo(host), *_etc(container, files), *binds],
+            mounts=[*_pseudo(container, place.shm), *binds],
             resources=self._confinement.resources(host, nodes, accesses),
             devices=nodes,
             masked_paths=host.masked_paths or (),
@@ -62,6 +82,7 @@ class SpecWriter:
         spec = build(process, sandbox)
         if config.domainname and "uts" in sandbox.namespaces:
             spec["linux"]["sysctl"].setdefault("kernel.domainname", config.domainname)
+        self._confinement.finish(host, spec)
         return spec
 
     def exec_process(
@@ -79,12 +100,12 @@ class SpecWriter:
     ) -> dict[str, Any]:
         """``process.json`` of an exec: the container's surroundings with the exec's own words."""
         host = container.host
-        base = merge.environment(msgspec.structs.replace(container.config, tty=tty))
+        base = self._environment(msgspec.structs.replace(container.config, tty=tty), container)
         overridden = {entry.partition("=")[0] for entry in env}
         process = Process(
             args=arguments,
             env=[entry for entry in base if entry.partition("=")[0] not in overridden] + [e for e in env if "=" in e],
-            cwd=cwd or container.config.working_dir or "/",
+            cwd=workdir.check(cwd or container.config.working_dir or "/", rootfs),
             user=users.resolve(rootfs, user or container.config.user, host.group_add or ()),
             capabilities=self._confinement.capabilities(host, privileged),
             terminal=tty,
@@ -92,14 +113,16 @@ class SpecWriter:
             no_new_privileges=self._confinement.no_new_privileges(host),
             rlimits=rlimits(host),
         )
-        return process.to_oci()
+        words = process.to_oci()
+        self._confinement.label(host, words)
+        return words
 
     def _process(self, container: Container, rootfs: Path, arguments: list[str]) -> Process:
         host, config = container.host, container.config
         return Process(
             args=arguments,
-            env=merge.environment(config),
-            cwd=config.working_dir or "/",
+            env=self._environment(config, container),
+            cwd=workdir.check(config.working_dir or "/", rootfs),
             user=users.resolve(rootfs, config.user, host.group_add or ()),
             capabilities=self._confinement.capabilities(host),
             terminal=config.tty,
@@ -109,25 +132,32 @@ class SpecWriter:
             oom_score_adj=host.oom_score_adj or None,
         )
 
-
-def _namespaces(host: HostConfig, netns: str | None, own_cgroup: bool) -> dict[str, str]:
-    spaces = {"mount": ""}
-    for kind, mode in (("pid", host.pid_mode), ("ipc", host.ipc_mode), ("uts", host.uts_mode)):
-        if mode != "host":
-            spaces[kind] = ""
-    if netns is not None:
-        spaces["network"] = netns
-    if own_cgroup:
-        spaces["cgroup"] = ""
-    return spaces
+    def _environment(self, config: ContainerConfig, container: Container) -> list[str]:
+        return merge.environment(config, self._links.environment(container))
 
 
-def _pseudo(host: HostConfig) -> list[dict[str, Any]]:
-    taken = set(host.tmpfs or {})
-    pseudo = base_mounts(host.shm_size, host.privileged, host.ipc_mode == "host")
+def _namespaces(host: HostConfig, place: Place, own_cgroup: bool) -> dict[str, str]:
+    modes = {"pid": host.pid_mode, "ipc": host.ipc_mode, "uts": host.uts_mode}
+    wanted = {kind: None if mode == "host" else "" for kind, mode in modes.items()}
+    wanted |= {"network": place.netns, "cgroup": "" if own_cgroup else None, **place.joined}
+    return {"mount": ""} | {kind: path for kind, path in wanted.items() if path is not None}
+
+
+def _pseudo(container: Container, shm: Path | None) -> list[dict[str, Any]]:
+    host = container.host
+    shared = Path("/dev/shm") if host.ipc_mode == "host" else shm
+    taken = {mount.point.destination for mount in container.mounts}
+    if host.ipc_mode == "none":
+        taken.add("/dev/shm")
+    pseudo = base_mounts(host.shm_size, host.privileged, str(shared) if shared else "", host.ipc_mode == "host")
     # The host's /dev/mqueue, for --ipc host, is not there where nobody mounted it.
     there = [mount for mount in pseudo if mount["type"] != "bind" or os.path.exists(mount["source"])]
-    return [mount for mount in there if mount["destination"] not in taken]
+    # A mount of the user's takes the place of ours. One on /dev brings with it what is in there.
+    return [
+        mount
+        for mount in there
+        if mount["destination"] not in taken and not ("/dev" in taken and mount["destination"].startswith("/dev/"))
+    ]
 
 
 def _etc(container: Container, files: Path) -> list[dict[str, Any]]:

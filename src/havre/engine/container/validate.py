@@ -42,7 +42,6 @@ _IMPLEMENTED: dict[str, Callable[[Any], bool]] = {
     "pid_mode": _choice("host"),
     "uts_mode": _choice("host"),
     "userns_mode": _choice("host"),
-    "device_requests": lambda value: False,
 }
 _WIRE_NAMES = {"uts_mode": "UTSMode"}
 
