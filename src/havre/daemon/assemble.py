@@ -16,6 +16,7 @@ from havre.daemon import assemble_containers, assemble_storage
 from havre.daemon.assemble_containers import Containers
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
+from havre.daemon.facts import facts as engine_facts
 from havre.engine import Engine
 from havre.engine.container.attach import Attacher
 from havre.engine.container.changes import Changes
@@ -24,7 +25,6 @@ from havre.engine.container.copy import Copier
 from havre.engine.container.export import Exporter
 from havre.engine.container.inspect import Inspector
 from havre.engine.container.listing import Listing
-from havre.engine.container.ocispec import find_init
 from havre.engine.container.registry import Registry
 from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
@@ -35,7 +35,7 @@ from havre.engine.eventhistory import EventHistory
 from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
-from havre.engine.system import Facts, System, identity
+from havre.engine.system import System
 from havre.engine.volumes import Volumes
 from havre.errors import InvalidParameter
 from havre.image.committer import Committer
@@ -55,7 +55,7 @@ from havre.kernel.cgroups import Cgroups
 from havre.logs.drivers import ALL as LOG_DRIVERS
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
-from havre.runtime.runtimes.probe import Runtimes, probe
+from havre.runtime.runtimes.probe import probe
 from havre.store.layout import Layout
 from havre.volume.drivers.local import LocalDriver
 from havre.volume.store import VolumeStore
@@ -143,7 +143,8 @@ async def assemble(config: Config) -> Daemon:
     images = _image_verbs(storage, puller, usage, events)
     inspector = Inspector(storage.layout, "overlay2", containers.execs.ids_of, containers.health.of)
     listing = Listing(registry, storage.images, storage.snapshotter, inspector, containers.health.of)
-    facts = _facts(config, storage.layout, cgroups, runtimes, networks)
+    conmon = assemble_containers.conmon_program()
+    facts = engine_facts(config, layout.data_root, cgroups, runtimes, networks, conmon)
     views = Views(registry, storage.snapshotter, storage.layout)
     committer = Committer(storage.blobs, storage.layers, storage.images)
     engine = Engine(
@@ -175,28 +176,6 @@ async def assemble(config: Config) -> Daemon:
 def _runtime_arguments(config: Config) -> tuple[str, ...]:
     driver = cgroupdriver.choose(config.exec_opts, config.cgroup_parent)
     return ("--systemd-cgroup",) if driver.systemd else ()
-
-
-def _facts(config: Config, layout: Layout, cgroups: Cgroups, runtimes: Runtimes, networks: Networks) -> Facts:
-    init = find_init()
-    return Facts(
-        identity=identity(layout.data_root / "engine-id"),
-        data_root=layout.data_root,
-        cgroups=cgroups,
-        storage_driver="overlay2",
-        log_driver=config.log_driver,
-        default_runtime=runtimes.default,
-        runtimes={name: runtime.program for name, runtime in runtimes.known.items()},
-        conmon=assemble_containers.conmon_program(),
-        firewall="nftables" if config.iptables else "none",
-        log_drivers=tuple(sorted(LOG_DRIVERS)),
-        network_drivers=tuple(sorted({network.driver for network in networks.all()})),
-        volume_drivers=("local",),
-        insecure_registries=config.insecure_registries,
-        registry_mirrors=config.registry_mirrors,
-        live_restore=config.live_restore,
-        init_binary=str(init or ""),
-    )
 
 
 def _image_verbs(storage: Storage, puller: Puller, usage: Usage, events: Events) -> Images:

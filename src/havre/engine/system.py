@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from havre import __version__
+from havre.engine import hostreport
 from havre.engine.events import Events
-from havre.kernel import hostinfo
+from havre.kernel import cgrouplimits, hostinfo
 from havre.kernel.cgroups import Cgroups
 from havre.lib import times
 from havre.store.files import write_atomic
@@ -23,10 +26,13 @@ from havre.wire.filters import Filters
 Json = dict[str, Any]
 
 _INDEX = "https://index.docker.io/v1/"
-_INSECURE_CIDRS = ("::1/128", "127.0.0.0/8")
+_INSECURE_CIDRS = ("127.0.0.0/8", "::1/128")
 # GOARCH, which clients compare with, for what the kernel calls the machine.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _PROXIES = {"HttpProxy": "HTTP_PROXY", "HttpsProxy": "HTTPS_PROXY", "NoProxy": "NO_PROXY"}
+# The name Docker has for the init process of containers.
+_INIT = "docker-init"
+_FEATURES = "org.opencontainers.runtime-spec.features"
 
 
 class ContainerListing(Protocol):
@@ -53,7 +59,9 @@ class VolumeUsage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the configuration and the host settle for the daemon's life. ``runtimes`` maps names to programs."""
+    """What the configuration and the host settle for the daemon's life. ``runtimes`` maps names to programs;
+    ``exposed`` are the addresses that anybody on the network may use, and whether they are encrypted.
+    """
 
     identity: str
     data_root: Path
@@ -72,6 +80,12 @@ class Facts:
     registry_mirrors: tuple[str, ...] = ()
     live_restore: bool = False
     init_binary: str = ""
+    cgroup_driver: str = "cgroupfs"
+    private_cgroups: bool = False
+    seccomp_profile: str = ""
+    no_new_privileges: bool = False
+    cdi_spec_dirs: tuple[str, ...] = ()
+    exposed: tuple[tuple[str, bool], ...] = ()
 
 
 @dataclass(slots=True)
@@ -88,7 +102,7 @@ class System:
     labels: tuple[str, ...] = ()
     debug: bool = False
     host: hostinfo.Host = field(default_factory=hostinfo.host)
-    _versions: dict[str, str] = field(default_factory=dict)
+    _answers: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def reload(self, labels: tuple[str, ...], debug: bool) -> None:
         """Take over what may change while the daemon runs."""
@@ -98,26 +112,30 @@ class System:
 
     async def info(self) -> Json:
         """Everything ``GET /info`` has in API 1.51."""
-        limits = hostinfo.limits(self.facts.cgroups)
+        facts, version = self.facts, self.facts.cgroups.version
+        support = cgrouplimits.detect(facts.cgroups)
+        limits = hostreport.limits(support, version)
         return {
-            "ID": self.facts.identity,
+            "ID": facts.identity,
             **self._objects(),
             **self._storage(),
             "Plugins": self._plugins(),
-            **self._limits(limits),
+            **limits,
+            "CgroupDriver": facts.cgroup_driver,
             **self._process(),
             **self._host(),
             **self._registries(),
             **await self._runtimes(),
             "Swarm": _NO_SWARM,
-            "LiveRestoreEnabled": self.facts.live_restore,
+            "LiveRestoreEnabled": facts.live_restore,
             "Isolation": "",
-            "SecurityOptions": _security_options(),
-            "ProductLicense": "",
-            "DefaultAddressPools": [{"Base": base, "Size": size} for base, size in self.facts.address_pools],
-            "FirewallBackend": {"Driver": self.facts.firewall},
-            "CDISpecDirs": [],
-            "Warnings": _warnings(limits),
+            "SecurityOptions": hostreport.security_options(
+                facts.seccomp_profile, facts.no_new_privileges, facts.private_cgroups
+            ),
+            **self._address_pools(),
+            "FirewallBackend": {"Driver": facts.firewall},
+            "CDISpecDirs": list(facts.cdi_spec_dirs),
+            "Warnings": hostreport.warnings(support, version, limits, facts.exposed) or None,
         }
 
     async def version(self) -> Json:
@@ -136,8 +154,12 @@ class System:
         }
         details = {**{key: value for key, value in engine.items() if key != "Version"}, "Experimental": "false"}
         components: list[Json] = [{"Name": "Engine", "Version": __version__, "Details": details}]
-        for name, program in (*self.facts.runtimes.items(), ("conmon", self.facts.conmon)):
-            number, commit = _split_version(await self._version_of(program))
+        programs = [*self.facts.runtimes.items(), ("conmon", self.facts.conmon)]
+        if self.facts.init_binary:
+            programs.append((_INIT, self.facts.init_binary))
+        answers = await asyncio.gather(*(self._said(program, "--version") for _, program in programs))
+        for (name, _), answer in zip(programs, answers, strict=True):
+            number, commit = _split_version(answer)
             components.append({"Name": name, "Version": number, "Details": {"GitCommit": commit}})
         return {"Platform": {"Name": f"havre {__version__}"}, "Components": components, **engine}
 
@@ -171,7 +193,14 @@ class System:
         backing = hostinfo.file_system(self.facts.data_root)
         return {
             "Driver": self.facts.storage_driver,
-            "DriverStatus": [["Backing Filesystem", backing], ["Supports d_type", "true"]],
+            "DriverStatus": [
+                # Docker knows file systems by the number in their superblock, which these have in common.
+                ["Backing Filesystem", "extfs" if backing in ("ext2", "ext3", "ext4") else backing],
+                ["Supports d_type", "true"],
+                ["Using metacopy", "false"],
+                ["Native Overlay Diff", "true"],
+                ["userxattr", "false"],
+            ],
             "DockerRootDir": str(self.facts.data_root),
         }
 
@@ -183,20 +212,9 @@ class System:
             "Log": list(self.facts.log_drivers),
         }
 
-    def _limits(self, limits: hostinfo.Limits) -> Json:
-        return {
-            "MemoryLimit": limits.memory,
-            "SwapLimit": limits.swap,
-            "CpuCfsPeriod": limits.cpu_quota,
-            "CpuCfsQuota": limits.cpu_quota,
-            "CPUShares": limits.cpu_shares,
-            "CPUSet": limits.cpu_set,
-            "PidsLimit": limits.pids,
-            "OomKillDisable": limits.oom_kill_disable,
-            "IPv4Forwarding": hostinfo.forwards_ipv4(),
-            "CgroupDriver": "cgroupfs",
-            "CgroupVersion": str(self.facts.cgroups.version),
-        }
+    def _address_pools(self) -> Json:
+        pools = [{"Base": base, "Size": size} for base, size in self.facts.address_pools]
+        return {"DefaultAddressPools": pools} if pools else {}
 
     def _process(self) -> Json:
         return {
@@ -209,7 +227,7 @@ class System:
             "Labels": list(self.labels),
             "ExperimentalBuild": False,
             "ServerVersion": __version__,
-            **{key: os.environ.get(name) or os.environ.get(name.lower(), "") for key, name in _PROXIES.items()},
+            **{key: _proxy(name) for key, name in _PROXIES.items()},
         }
 
     def _host(self) -> Json:
@@ -239,34 +257,54 @@ class System:
             "RegistryConfig": {
                 "IndexConfigs": {**hosts, "docker.io": official},
                 "InsecureRegistryCIDRs": [*_INSECURE_CIDRS, *(name for name in insecure if "/" in name)],
-                "Mirrors": mirrors,
+                "Mirrors": mirrors or None,
             },
         }
 
     async def _runtimes(self) -> Json:
-        default = self.facts.runtimes.get(self.facts.default_runtime, "")
-        _, commit = _split_version(await self._version_of(default)) if default else ("", "")
+        facts = self.facts
+        programs = dict.fromkeys((*facts.runtimes.values(), facts.init_binary))
+        await asyncio.gather(*(self._said(program, "--version") for program in programs))
+        features = await asyncio.gather(*(self._features(program) for program in facts.runtimes.values()))
+        runtimes = zip(facts.runtimes.items(), features, strict=True)
         return {
-            "Runtimes": {name: {"path": program} for name, program in self.facts.runtimes.items()},
-            "DefaultRuntime": self.facts.default_runtime,
-            "InitBinary": self.facts.init_binary,
+            "Runtimes": {name: {"path": program, **status} for (name, program), status in runtimes},
+            "DefaultRuntime": facts.default_runtime,
+            "InitBinary": facts.init_binary,
             "ContainerdCommit": {"ID": ""},
-            "RuncCommit": {"ID": commit},
-            "InitCommit": {"ID": ""},
+            "RuncCommit": {"ID": await self._commit(facts.runtimes.get(facts.default_runtime, ""))},
+            "InitCommit": {"ID": await self._commit(facts.init_binary)},
         }
 
-    async def _version_of(self, program: str) -> str:
-        """What ``program --version`` prints, asked once; empty when it cannot be run."""
-        if program not in self._versions:
+    async def _commit(self, program: str) -> str:
+        return _split_version(await self._said(program, "--version"))[1]
+
+    async def _features(self, program: str) -> Json:
+        """What a runtime can do, in its own words; nothing if it has none."""
+        try:
+            features = msgspec.json.decode(await self._said(program, "features"))
+        except msgspec.DecodeError:
+            return {}
+        return {"status": {_FEATURES: msgspec.json.encode(features).decode()}}
+
+    async def _said(self, program: str, word: str) -> str:
+        """What ``program`` prints when called with ``word``, asked once; empty when it cannot be run."""
+        if not program:
+            return ""
+        if (program, word) not in self._answers:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    program, "--version", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+                    program,
+                    word,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.DEVNULL,
                 )
-                output, _ = await process.communicate()
-                self._versions[program] = output.decode(errors="replace")
             except OSError:
                 return ""
-        return self._versions[program]
+            output, _ = await process.communicate()
+            self._answers[program, word] = output.decode(errors="replace")
+        return self._answers[program, word]
 
 
 def identity(path: Path) -> str:
@@ -289,28 +327,13 @@ _NO_SWARM: Json = {
 }
 
 
-def _security_options() -> list[str]:
-    options = []
-    if hostinfo.has_seccomp():
-        options.append("name=seccomp,profile=builtin")
-    if hostinfo.has_cgroup_namespaces():
-        options.append("name=cgroupns")
-    return options
-
-
-def _warnings(limits: hostinfo.Limits) -> list[str]:
-    missing = {
-        "No memory limit support": not limits.memory,
-        "No swap limit support": not limits.swap,
-        "No cpu cfs quota support": not limits.cpu_quota,
-        "No cpuset support": not limits.cpu_set,
-        "IPv4 forwarding is disabled": not hostinfo.forwards_ipv4(),
-    }
-    return [f"WARNING: {text}" for text, is_missing in missing.items() if is_missing]
+def _proxy(name: str) -> str:
+    value = os.environ.get(name) or os.environ.get(name.lower(), "")
+    return value if name == "NO_PROXY" else hostreport.masked(value)
 
 
 def _split_version(text: str) -> tuple[str, str]:
     """The number and the commit in what a program says of its version; empty where it says none."""
     number = re.search(r"version:?\s+(\S+)", text)
-    commit = re.search(r"commit:?\s+(\S+)", text)
+    commit = re.search(r"(?:commit:?\s+|git\.)(\S+)", text)
     return number[1] if number else "", commit[1] if commit else ""

@@ -19,6 +19,7 @@ class Support:
     reservation: bool = False
     swappiness: bool = False
     oom_kill_disable: bool = False
+    kernel_tcp: bool = False
     cpu_shares: bool = False
     cpu_quota: bool = False
     cpu_realtime: bool = False
@@ -41,6 +42,7 @@ _V1 = {
     "reservation": ("memory", "memory.soft_limit_in_bytes"),
     "swappiness": ("memory", "memory.swappiness"),
     "oom_kill_disable": ("memory", "memory.oom_control"),
+    "kernel_tcp": ("memory", "memory.kmem.tcp.limit_in_bytes"),
     "cpu_shares": ("cpu", "cpu.shares"),
     "cpu_quota": ("cpu", "cpu.cfs_quota_us"),
     "cpu_realtime": ("cpu", "cpu.rt_runtime_us"),

@@ -1,4 +1,4 @@
-"""What the host is, as ``GET /info`` tells it: kernel, distribution, processors, memory, and which limits it has."""
+"""What the host is, as ``GET /info`` tells it: kernel, distribution, processors, memory."""
 
 import os
 import socket
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from havre.kernel import mounts
-from havre.kernel.cgroups import Cgroups
 
 # The unit of /proc/stat: 1/USER_HZ of a second.
 _TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -33,19 +32,6 @@ class ProcessorTime:
     online: int
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Which resources containers can be limited in, after the control groups of this host."""
-
-    memory: bool
-    swap: bool
-    cpu_quota: bool
-    cpu_shares: bool
-    cpu_set: bool
-    pids: bool
-    oom_kill_disable: bool
-
-
 def host() -> Host:
     """Read the host's own files; what cannot be read is empty or 0."""
     release = _os_release()
@@ -56,24 +42,8 @@ def host() -> Host:
         architecture=machine.machine,
         system=release.get("PRETTY_NAME") or release.get("NAME") or "Linux",
         system_version=release.get("VERSION_ID", ""),
-        processors=os.cpu_count() or 1,
+        processors=len(os.sched_getaffinity(0)),
         memory=_memory_total(),
-    )
-
-
-def limits(cgroups: Cgroups) -> Limits:
-    """What the controllers in ``cgroups`` can do."""
-    found, old = cgroups.controllers, cgroups.version == 1
-    memory = "memory" in found
-    swap = memory and (not old or (cgroups.trees["memory"] / "memory.memsw.limit_in_bytes").exists())
-    return Limits(
-        memory=memory,
-        swap=swap,
-        cpu_quota="cpu" in found,
-        cpu_shares="cpu" in found,
-        cpu_set="cpuset" in found,
-        pids="pids" in found,
-        oom_kill_disable=memory and old,
     )
 
 

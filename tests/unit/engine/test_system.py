@@ -39,9 +39,11 @@ class Volumes:
 
 def make(tmp_path: Path, states: Iterable[str] = (), **facts: Any) -> System:
     """A system with the parts above; programs are scripts that tell a version."""
-    for name in ("runc", "conmon"):
+    for name in ("runc", "conmon", "tini"):
         script = tmp_path / name
-        script.write_text(f"#!/bin/sh\necho {name} version 1.2.3\necho commit: {name}-abc\n")
+        words = "tini version 0.19.0 - git.de40ad0" if name == "tini" else f"{name} version 1.2.3\ncommit: {name}-abc"
+        features = '{"hooks" :\n ["poststart"]}' if name == "runc" else "no such command"
+        script.write_text(f"#!/bin/sh\n[ $1 = --version ] && echo '{words}' || echo '{features}'\n")
         script.chmod(0o755)
     known: dict[str, Any] = {
         "identity": "id-1",
@@ -105,23 +107,68 @@ async def test_what_the_host_lacks_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").write_text("cpu")
     document = await system.info()
     assert not document["MemoryLimit"] and not document["PidsLimit"]
+    assert document["CPUShares"]
     assert {"WARNING: No memory limit support", "WARNING: No cpuset support"} <= set(document["Warnings"])
 
 
 async def test_swap_limits_of_old_cgroups(tmp_path: Path) -> None:
     system = make(tmp_path, cgroups=Cgroups(1, {"memory": tmp_path, "cpu": tmp_path}))
+    for name in ("memory.limit_in_bytes", "memory.oom_control", "memory.kmem.tcp.limit_in_bytes"):
+        (tmp_path / name).touch()
     document = await system.info()
     assert document["MemoryLimit"] and not document["SwapLimit"] and document["OomKillDisable"]
+    assert document["KernelMemoryTCP"] is True
     (tmp_path / "memory.memsw.limit_in_bytes").touch()
     assert (await system.info())["SwapLimit"]
 
 
 async def test_version(tmp_path: Path) -> None:
     document = await make(tmp_path).version()
-    assert (document["Version"], document["ApiVersion"], document["MinAPIVersion"]) == (__version__, versions.MAX, versions.MIN)
+    assert (document["Version"], document["ApiVersion"], document["MinAPIVersion"]) == (
+        __version__,
+        versions.MAX,
+        versions.MIN,
+    )
     assert document["Arch"] == "amd64" and document["Os"] == "linux"
     components = {one["Name"]: one["Version"] for one in document["Components"]}
     assert components == {"Engine": __version__, "runc": "1.2.3", "conmon": "1.2.3"}
+
+
+async def test_the_init_of_containers_has_docker_s_name(tmp_path: Path) -> None:
+    system = make(tmp_path, init_binary=str(tmp_path / "tini"))
+    last = (await system.version())["Components"][-1]
+    assert last == {"Name": "docker-init", "Version": "0.19.0", "Details": {"GitCommit": "de40ad0"}}
+    document = await system.info()
+    assert (document["InitCommit"], document["InitBinary"]) == ({"ID": "de40ad0"}, str(tmp_path / "tini"))
+
+
+async def test_runtimes_say_what_they_can(tmp_path: Path) -> None:
+    runtimes = {"runc": str(tmp_path / "runc"), "mute": str(tmp_path / "conmon"), "gone": "/nothing"}
+    found = (await make(tmp_path, runtimes=runtimes).info())["Runtimes"]
+    features = {"org.opencontainers.runtime-spec.features": '{"hooks":["poststart"]}'}
+    assert found["runc"] == {"path": runtimes["runc"], "status": features}
+    assert found["mute"] == {"path": runtimes["mute"]} and found["gone"] == {"path": "/nothing"}
+
+
+async def test_what_the_configuration_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy:3128")
+    monkeypatch.setenv("NO_PROXY", "a@b,localhost")
+    facts: dict[str, Any] = {
+        "cgroup_driver": "systemd",
+        "private_cgroups": True,
+        "no_new_privileges": True,
+        "cdi_spec_dirs": ("/etc/cdi",),
+        "exposed": (("0.0.0.0:2375", False),),
+        "address_pools": (("10.0.0.0/8", 24),),
+    }
+    document = await make(tmp_path, **facts).info()
+    assert (document["HttpsProxy"], document["NoProxy"]) == ("http://xxxxx:xxxxx@proxy:3128", "a@b,localhost")
+    assert document["CgroupDriver"] == "systemd" and document["CDISpecDirs"] == ["/etc/cdi"]
+    assert {"name=cgroupns", "name=no-new-privileges"} <= set(document["SecurityOptions"])
+    assert any("without encryption" in warning for warning in document["Warnings"])
+    assert document["DefaultAddressPools"] == [{"Base": "10.0.0.0/8", "Size": 24}]
+    plain = await make(tmp_path).info()
+    assert "DefaultAddressPools" not in plain and "name=cgroupns" not in plain["SecurityOptions"]
 
 
 async def test_a_program_that_is_gone_has_no_version(tmp_path: Path) -> None:
@@ -155,12 +202,14 @@ async def test_login(tmp_path: Path) -> None:
     assert await make(tmp_path).login("you") == {"Status": "hello you"}
 
 
-async def test_reload(tmp_path: Path) -> None:
+async def test_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(Events, "publish", lambda self, *words: told.append(words))
     system = make(tmp_path)
     system.reload(("c=d",), debug=True)
     document = await system.info()
     assert document["Labels"] == ["c=d"] and document["Debug"] is True
-    assert system.events._history[-1]["Action"] == "reload"
+    assert told[0][:3] == ("daemon", "reload", "id-1")
 
 
 def test_identity_is_kept(tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""What the engine tells of itself, of the configuration and what was found on the host. ``assemble`` comes in here."""
+
+from pathlib import Path
+
+from havre.daemon.config import Config
+from havre.engine.container.ocispec import find_init
+from havre.engine.system import Facts, identity
+from havre.kernel import cgroupdriver
+from havre.kernel.cgroups import Cgroups
+from havre.logs.drivers import ALL as LOG_DRIVERS
+from havre.network.networks import Networks
+from havre.runtime.runtimes.probe import Runtimes
+
+_NETWORK_SCHEME = "tcp://"
+
+
+def facts(
+    config: Config, data_root: Path, cgroups: Cgroups, runtimes: Runtimes, networks: Networks, conmon: str
+) -> Facts:
+    """What does not change while the daemon runs."""
+    return Facts(
+        identity=identity(data_root / "engine-id"),
+        data_root=data_root,
+        cgroups=cgroups,
+        storage_driver="overlay2",
+        log_driver=config.log_driver,
+        default_runtime=runtimes.default,
+        runtimes={name: runtime.program for name, runtime in runtimes.known.items()},
+        conmon=conmon,
+        firewall="nftables" if config.iptables else "none",
+        log_drivers=tuple(sorted(LOG_DRIVERS)),
+        network_drivers=tuple(sorted({network.driver for network in networks.all()})),
+        volume_drivers=("local",),
+        insecure_registries=config.insecure_registries,
+        registry_mirrors=config.registry_mirrors,
+        live_restore=config.live_restore,
+        init_binary=config.init_path or str(find_init() or ""),
+        cgroup_driver=cgroupdriver.choose(config.exec_opts, config.cgroup_parent).name,
+        private_cgroups=(config.default_cgroupns_mode or ("host", "private")[cgroups.version - 1]) == "private",
+        seccomp_profile=config.seccomp_profile,
+        no_new_privileges=config.no_new_privileges,
+        cdi_spec_dirs=config.cdi_spec_dirs,
+        exposed=tuple(exposed(config)),
+    )
+
+
+def exposed(config: Config) -> list[tuple[str, bool]]:
+    """The addresses anybody on the network may use, and whether what they say there is encrypted."""
+    if config.tlsverify:
+        return []
+    addresses = [address for address in config.addresses if address.startswith(_NETWORK_SCHEME)]
+    return [(address.removeprefix(_NETWORK_SCHEME), config.tls) for address in addresses]
