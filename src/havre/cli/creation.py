@@ -46,6 +46,7 @@ def request_body(args: Args, ctx: Context) -> dict[str, Any]:
 def create(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> str:
     """Create the container → its id. Warnings go to stderr."""
     image = body["Image"]
+    _check_image(image)
     with _CidFile(args.cidfile) as cidfile:
         if args.pull == "always":
             _pull(args, ctx, image, trace)
@@ -64,6 +65,20 @@ def create(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> str:
             ctx.err.write(f"WARNING: {warning}\n")
         cidfile.write(container)
     return container
+
+
+def _check_image(image: str) -> None:
+    """Raises CommandError for what cannot be an image's name. Plain ones are left to the daemon, for the time it takes
+    to import their grammar.
+    """
+    if image and not image.strip("abcdefghijklmnopqrstuvwxyz0123456789._-/:@"):
+        return
+    from havre.lib.references import parse
+
+    try:
+        parse(image)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
 
 
 def _post(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> dict[str, Any]:

@@ -26,6 +26,6 @@ def collected(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, bool]] | 
     """The API's form of the filters given; None when there are none, so that the query leaves them out."""
     filters: dict[str, dict[str, bool]] = {}
     for name, value in pairs:
-        if name:
+        if name or value:
             filters.setdefault(name, {})[value] = True
     return {name: filters[name] for name in sorted(filters)} or None

@@ -1,9 +1,5 @@
-"""What ``create`` asks the daemon for, held against what the docker CLI asked for the same words (recorded in
-tests/golden).
-"""
+"""What ``create`` asks the daemon for beyond what the golden files hold (``test_as_docker``)."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +11,6 @@ from havre.cli.creation import refuse_foreign, request_body
 from havre.cli.errors import CommandError
 from havre.cli.main import global_parser
 from havre.cli.parser import HelpWanted, Parser
-
-GOLDEN = json.loads((Path(__file__).parent.parent.parent / "golden" / "docker_create.json").read_text())
-
-
-def without_empty(value: Any) -> Any:
-    """The recording leaves out what is empty; a port or a path as a key says something by itself."""
-    if isinstance(value, list):
-        return [without_empty(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    pairs = {key: without_empty(item) for key, item in value.items()}
-    return {
-        key: item
-        for key, item in pairs.items()
-        if item not in (None, "", 0, False, [], [0, 0])
-        and (item != {} or key.startswith("/") or key.endswith(("/tcp", "/udp", "/sctp")))
-    }
-
-
-def comparable(body: dict[str, Any]) -> dict[str, Any]:
-    """Docker's Binds and Env come in an order that changes from run to run."""
-    for part, name in ((body, "Env"), (body.get("HostConfig", {}), "Binds")):
-        if name in part:
-            part[name] = sorted(part[name])
-    return body
 
 
 def asked(argv: list[str], environ: dict[str, str]) -> dict[str, Any] | str:
@@ -55,21 +26,6 @@ def asked(argv: list[str], environ: dict[str, str]) -> dict[str, Any] | str:
     except CommandError as error:
         return error.message
     return body
-
-
-@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: " ".join(case["argv"])[:60] or "none")
-def test_as_docker_asks(case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, text in GOLDEN["files"].items():
-        (tmp_path / name).write_bytes(text.encode())
-    monkeypatch.chdir(tmp_path)
-    found = asked(case["argv"], {**GOLDEN["environment"], "PATH": os.environ["PATH"]})
-    if "error" in case:
-        wanted = case["error"].replace("docker", "havre")
-        assert found == wanted or f"'havre create' {found}" == wanted.removeprefix("havre: ")
-        return
-    assert isinstance(found, dict), found
-    wanted = json.loads(json.dumps(case["body"]).replace("{cwd}", str(tmp_path)))
-    assert comparable(without_empty(found)) == comparable(wanted)
 
 
 def body(*argv: str, environ: dict[str, str] | None = None, proxies: dict[str, str] | None = None) -> dict[str, Any]:

@@ -37,6 +37,8 @@ def configure(parser: Parser) -> None:
 def run(args: Args, ctx: Context) -> int:
     """Run the container → its exit code; 125, 126 or 127 where it could not be started."""
     creation.refuse_foreign(args)
+    if args.detach and args.attach:
+        raise CommandError("conflicting options: cannot specify both --attach and --detach")
     trace = Trace(bool(args.trace), ctx.began)
     if args.trace not in ("", "table", "json"):
         raise CommandError(with_help("run", f'invalid --trace: {args.trace}: must be "table" or "json"'), FAILED)
@@ -66,8 +68,6 @@ def run(args: Args, ctx: Context) -> int:
 def _settle_streams(args: Args, body: dict[str, Any]) -> None:
     if not args.detach:
         return
-    if args.attach:
-        raise ValueError("Conflicting options: -a and -d")
     body["AttachStdin"] = body["AttachStdout"] = body["AttachStderr"] = False
     body.pop("StdinOnce", None)
 
@@ -83,9 +83,6 @@ def _run_detached(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) 
 
 def _run_attached(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> int:
     container = creation.create(args, ctx, body, trace)
-    if not (body["AttachStdout"] or body["AttachStderr"]):
-        ctx.out.write(f"{container}\n")
-        ctx.out.flush()
     front = Foreground(
         ctx,
         container,
