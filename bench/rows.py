@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.system.harness import UnixConnection, wait_until
@@ -127,6 +128,24 @@ def remove_bench_image(engine: Measured) -> None:
     os.sync()
 
 
+def changed_container(engine: Measured) -> None:
+    """A container over the image of 12,000 files that runs and has changed some hundred of them, 16 MB in all."""
+    change = (
+        "cd /srv/small && rm -r 000 && mkdir 000 && chmod 700 001; "
+        "for f in 002/* 003/* 004/*; do echo changed >>$f; done; "
+        "mkdir -p /new/a/b && dd if=/dev/urandom of=/new/a/b/large bs=1M count=16 2>/dev/null; echo done; sleep 100000"
+    )
+    cli(engine, "run", "-d", "--name", "changed", "bench", "sh", "-c", change)
+    wait_until(lambda: b"done" in engine.api("GET", "/containers/changed/logs?stdout=1").body, "the changes")
+    os.sync()
+
+
+def remove_committed(engine: Measured) -> None:
+    """As ``remove_bench_image``, for what a sample of commit has made."""
+    if engine.api("DELETE", "/images/committed").status == 200:
+        os.sync()
+
+
 def memory(engine: Measured) -> float:
     return float(engine.memory())
 
@@ -166,4 +185,38 @@ def rows(archive: str, reference: str, repeat: int) -> list[Row]:
             between=remove_bench_image),
         Row("pull", "pull of a 217 MB image", 0.7, lambda e: cli(e, "pull", "-q", reference), samples=repeat,
             between=remove_bench_image),
+        *file_rows(archive, repeat),
+    ]  # fmt: skip
+
+
+def file_rows(archive: str, repeat: int) -> list[Row]:
+    """Files out of and into one container, which stands on the 217 MB image (12,000 files) and has changed some."""
+
+    def prepare(engine: Measured) -> None:
+        cli(engine, "load", "-q", "-i", archive)
+        changed_container(engine)
+
+    def prepare_large(engine: Measured) -> None:
+        prepare(engine)
+        cli(engine, "cp", str(large), "changed:/out")
+        os.sync()
+
+    def tidy(engine: Measured) -> None:
+        engine.clean()
+        remove_bench_image(engine)
+        (engine.root / "out").unlink(missing_ok=True)
+
+    def row(key: str, title: str, limit: float, sample: Sample, prepare: Callable[[Measured], None] = prepare) -> Row:
+        return Row(key, title, limit, sample, samples=repeat, prepare=prepare, tidy=tidy, between=remove_committed)
+
+    large = Path(archive).with_name("bench-64-mb")
+    if not large.exists():
+        large.write_bytes(os.urandom(1 << 20) * 64)
+    return [
+        row("diff", "`docker diff` of a container over 12,000 files", 0.7, lambda e: cli(e, "diff", "changed")),
+        row("export", "`docker export` of the same", 0.7, lambda e: cli(e, "export", "changed")),
+        row("commit", "`docker commit` of the same", 0.7, lambda e: cli(e, "commit", "changed", "committed")),
+        row("cp-in", "`docker cp` of 64 MB into a container", 1.0, lambda e: cli(e, "cp", str(large), "changed:/in")),
+        row("cp-out", "`docker cp` of 64 MB out of one", 1.0,
+            lambda e: cli(e, "cp", "changed:/out", str(e.root / "out")), prepare_large),
     ]  # fmt: skip

@@ -64,12 +64,9 @@ async def test_leaving_no_swarm(client: Client) -> None:
     ("method", "path", "what"),
     [
         ("POST", "/build?t=x", "docker build"),
-        ("POST", "/commit?container=x", "docker commit"),
         ("POST", "/swarm/init", "docker swarm init"),
         ("POST", "/networks/create", "docker network create"),
         ("POST", "/networks/x/connect", "docker network connect"),
-        ("GET", "/containers/x/changes", "docker diff (container changes)"),
-        ("GET", "/containers/x/export", "docker export"),
         ("POST", "/images/a/b/push", "docker push"),
         ("GET", "/images/search?term=x", "docker search"),
         ("POST", "/plugins/pull", "plugins"),

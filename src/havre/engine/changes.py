@@ -1,6 +1,7 @@
-"""``docker import --change``: Dockerfile instructions that only set an image's configuration, read and applied.
+"""``--change`` of ``docker import`` and ``docker commit``: Dockerfile instructions that only set an image's configuration,
+read and applied.
 
-Pure: text in, a new configuration out. The image verbs come in here. Errors are ``InvalidParameter`` in Docker's words.
+Pure: text in, a new configuration out. The verbs come in here. Errors are ``InvalidParameter`` in Docker's words.
 """
 
 import json
@@ -30,12 +31,20 @@ _HEALTH_OPTIONS = {
 def apply(changes: Sequence[str], config: Config) -> Config:
     """``config`` with all ``changes`` made to it, in order; the one given is left alone."""
     changed = {key: value.copy() if isinstance(value, dict | list) else value for key, value in config.items()}
-    for line in _lines(changes):
+    lines = _lines(changes)
+    if changes and not lines:
+        raise InvalidParameter("file with no instructions")
+    commanded = False
+    for line in lines:
         word, _, rest = line.partition(" ") if " " in line else line.partition("\t")
         instruction = _INSTRUCTIONS.get(word.lower())
         if instruction is None:
             raise InvalidParameter(f"{word} is not a valid change command")
         instruction(changed, rest.strip())
+        commanded = commanded or instruction is _cmd
+        if instruction is _entrypoint and not commanded:
+            # The arguments were for the old one.
+            changed["Cmd"] = None
     return changed
 
 
@@ -66,14 +75,14 @@ def _entrypoint(config: Config, rest: str) -> None:
 def _command(rest: str) -> list[str] | None:
     words = _json_words(rest)
     if words is not None:
-        return words or None
-    return [*_SHELL, rest]
+        return words
+    return [*_SHELL, rest] if rest else list(_SHELL)
 
 
 def _env(config: Config, rest: str) -> None:
     for name, value in _pairs("ENV", rest, config):
-        entries = [entry for entry in config.get("Env") or () if entry.partition("=")[0] != name]
-        config["Env"] = [*entries, f"{name}={value}"]
+        entries = {entry.partition("=")[0]: entry for entry in config.get("Env") or ()}
+        config["Env"] = [*{**entries, name: f"{name}={value}"}.values()]
 
 
 def _label(config: Config, rest: str) -> None:
@@ -291,6 +300,10 @@ def _expand(word: str, config: Config) -> str:
             else:
                 result += character
             at += 1
+    if quote:
+        name = "double" if quote == '"' else "single"
+        text = f"unexpected end of statement while looking for matching {name}-quote"
+        raise InvalidParameter(f"failed to process {json.dumps(word)}: {text}")
     return result
 
 

@@ -65,8 +65,8 @@ class ImageListing:
         rows.sort(key=lambda row: row[0], reverse=True)
         return [row for _, row in rows]
 
-    def inspect(self, ref: str) -> Json:
-        """``GET /images/{name}/json``. Raises ``NotFound``."""
+    def inspect(self, ref: str, container: bool = False) -> Json:
+        """``GET /images/{name}/json``. With ``container`` also what it was committed from. Raises ``NotFound``."""
         image = self._images.resolve(ref)
         config = image.config
         tagged = image.record.tagged
@@ -88,6 +88,7 @@ class ImageListing:
             "RootFS": {"Type": "layers", **({"Layers": list(config.diff_ids)} if config.diff_ids else {})},
             "Metadata": {"LastTagTime": rfc3339nano(tagged) if tagged else _NEVER},
             "Config": shown_config(config),
+            **(_origin(config) if container else {}),
         }
 
     def history(self, ref: str) -> Rows:
@@ -165,11 +166,17 @@ def created_ns(image: Image) -> int:
     return _nanoseconds(image.config.created or _NEVER)
 
 
+def _origin(config: ImageConfig) -> Json:
+    if config.container_config is None:
+        return {}
+    return {"Container": config.container, "ContainerConfig": config.container_config}
+
+
 def shown_config(config: ImageConfig) -> Json:
     """The run configuration with Docker's names; as there, some fields are left out when they are not set."""
     shown: Json = {
         "Cmd": _list(config.cmd),
-        "Entrypoint": _list(config.entrypoint),
+        "Entrypoint": _list(config.entrypoint or None),
         "Env": _list(config.env or None),
         "Labels": config.labels,
         "OnBuild": _list(config.on_build or None),
@@ -187,8 +194,6 @@ def shown_config(config: ImageConfig) -> Json:
         shown["Shell"] = list(config.shell)
     if config.stop_signal:
         shown["StopSignal"] = config.stop_signal
-    if config.stop_timeout is not None:
-        shown["StopTimeout"] = config.stop_timeout
     return shown
 
 

@@ -77,9 +77,9 @@ class Images:
         """
         return self._listing.list(all, filters, shared_size)
 
-    async def inspect(self, ref: str) -> Json:
-        """``GET /images/{name}/json``."""
-        return self._listing.inspect(ref)
+    async def inspect(self, ref: str, container: bool = False) -> Json:
+        """``GET /images/{name}/json``. With ``container`` also what it was committed from, as up to API 1.44."""
+        return self._listing.inspect(ref, container)
 
     async def history(self, ref: str) -> Rows:
         """``GET /images/{name}/history``."""

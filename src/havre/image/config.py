@@ -57,6 +57,9 @@ class ImageConfig:
     on_build: tuple[str, ...]
     diff_ids: tuple[str, ...]
     history: tuple[HistoryEntry, ...]
+    # The container it was committed from, and that one's configuration as its JSON was.
+    container: str
+    container_config: dict[str, Any] | None
 
     @property
     def platform(self) -> Platform:
@@ -106,6 +109,8 @@ def parse(data: bytes) -> ImageConfig:
             )
             for entry in file.history or ()
         ),
+        container=file.container or "",
+        container_config=file.container_config,
     )
 
 
@@ -160,5 +165,7 @@ class _File(msgspec.Struct):
     docker_version: str | None = None
     comment: str | None = None
     config: _Run | None = None
+    container: str | None = None
+    container_config: dict[str, Any] | None = None
     rootfs: _RootFS | None = None
     history: list[_History] | None = None

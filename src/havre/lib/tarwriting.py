@@ -27,9 +27,12 @@ def header(entry: Entry) -> bytes:
     """
     records: list[tuple[bytes, bytes]] = []
     name, prefix = _split(entry.name)
-    if len(entry.name) > _NAME and not prefix:
+    if not entry.name.isascii():
+        name, prefix = _ascii(entry.name), b""
         records.append((b"path", entry.name))
-    if len(entry.link) > _NAME:
+    elif len(entry.name) > _NAME and not prefix:
+        records.append((b"path", entry.name))
+    if len(entry.link) > _NAME or not entry.link.isascii():
         records.append((b"linkpath", entry.link))
     mtime = entry.mtime // _SECOND
     numbers = ((b"uid", entry.uid, _MOST_7), (b"gid", entry.gid, _MOST_7), (b"size", entry.size, _MOST_11))
@@ -58,7 +61,7 @@ def _block(name: bytes, prefix: bytes, entry: Entry, uid: int, gid: int, size: i
         b"%011o" % seconds,
         b"        ",
         entry.type,
-        entry.link[:_NAME],
+        entry.link[:_NAME] if entry.link.isascii() else _ascii(entry.link)[:_NAME],
         _MAGIC,
         b"",
         b"",
@@ -80,8 +83,12 @@ def _split(name: bytes) -> tuple[bytes, bytes]:
     return (name, b"") if at < 0 else (name[at + 1 :], name[:at])
 
 
+def _ascii(name: bytes) -> bytes:
+    return bytes(character for character in name if character < 0x80)
+
+
 def _pax(name: bytes, records: list[tuple[bytes, bytes]]) -> bytes:
-    data = b"".join(_record(key, value) for key, value in records)
+    data = b"".join(_record(key, value) for key, value in sorted(records))
     base = name.rstrip(b"/").rpartition(b"/")[2]
     entry = Entry(_PAX_NAME + base, _PAX, 0o644, 0, 0, len(data), 0)
     return _block(entry.name, b"", entry, 0, 0, len(data), 0) + data + bytes(padding(len(data)))

@@ -62,7 +62,8 @@ async def inspect(call: Call) -> StreamResponse:
         raise Unsupported("havre does not implement the manifests option of image inspect yet")
     if not call.before(1, 49) and (platform := _platform_of(call.texts("platform"))):
         raise Unsupported(f"havre does not implement the platform option of image inspect yet ({platform})")
-    return respond.json(answers.image(call.version, await call.engine.images.inspect(call.name())))
+    found = await call.engine.images.inspect(call.name(), container=call.before(1, 45))
+    return respond.json(answers.image(call.version, found))
 
 
 async def history(call: Call) -> StreamResponse:
