@@ -1,5 +1,5 @@
-"""``--change`` of ``docker import`` and ``docker commit``: Dockerfile instructions that only set an image's configuration,
-read and applied.
+"""``--change`` of ``docker import`` and ``docker commit``: Dockerfile instructions that only set an image's
+configuration, read and applied.
 
 Pure: text in, a new configuration out. The verbs come in here. Errors are ``InvalidParameter`` in Docker's words.
 """
