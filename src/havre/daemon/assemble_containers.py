@@ -12,8 +12,11 @@ from havre.engine.container.etc import EtcFiles
 from havre.engine.container.exec import Execs
 from havre.engine.container.healthchecks import Healthchecks
 from havre.engine.container.healthprobe import Prober
+from havre.engine.container.hostmounts import HostMounts
 from havre.engine.container.hub import Hubs
+from havre.engine.container.joins import Joins
 from havre.engine.container.lifecycle import Lifecycle
+from havre.engine.container.links import Links
 from havre.engine.container.logs import Logs
 from havre.engine.container.ocisecurity import Confinement
 from havre.engine.container.ocispec import SpecWriter, find_init
@@ -67,9 +70,11 @@ def containers(
     hubs, waits = Hubs(), Waits()
     driver = cgroupdriver.choose(config.exec_opts, config.cgroup_parent)
     confinement = Confinement(containerdefaults.security(config), Specifications(config.cdi_spec_dirs))
-    specs = SpecWriter(driver, Path(config.init_path) if config.init_path else find_init(), confinement)
+    links = Links(registry, layout)
+    specs = SpecWriter(driver, Path(config.init_path) if config.init_path else find_init(), confinement, links)
+    host_mounts = HostMounts(snapshotter, layout)
     conmon = Conmon(conmon_program())
-    releaser = Releaser(networks, snapshotter, runtimes, layout, events)
+    releaser = Releaser(networks, snapshotter, runtimes, host_mounts, layout, events)
     execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
     health = Healthchecks(registry, Prober(execs, hubs), events)
     supervisor = Supervisor(registry, releaser, hubs, waits, events, cgroups, layout, health, execs)
@@ -82,6 +87,9 @@ def containers(
         conmon=conmon,
         specs=specs,
         etc=etc,
+        host_mounts=host_mounts,
+        joins=Joins(registry, host_mounts, layout),
+        links=links,
         hubs=hubs,
         releaser=releaser,
         events=events,
@@ -90,7 +98,9 @@ def containers(
     )
     lifecycle = Lifecycle(registry, starter, supervisor, health, waits, events, cgroups, layout)
     forget = (execs.forget, supervisor.forget)
-    remover = Remover(registry, lifecycle, snapshotter, storage.images, volumes, hubs, waits, events, layout, forget)
+    remover = Remover(
+        registry, lifecycle, snapshotter, storage.images, links, volumes, hubs, waits, events, layout, forget
+    )
     # The supervisor acts through verbs that need it themselves: this knot is tied last.
     supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
     health.restart = lifecycle.restart
@@ -105,6 +115,7 @@ def containers(
         runtimes=runtimes,
         cgroups=cgroups,
         layout=layout,
+        host_mounts=host_mounts,
         volumes=volumes,
     )
     logs = Logs(registry, layout, waits)
@@ -129,6 +140,7 @@ def creator(
         volumes=volumes,
         runtimes=runtimes,
         layout=storage.layout,
+        host_mounts=HostMounts(storage.snapshotter, storage.layout),
         events=events,
         rules=HostRules(
             kernel=cgrouplimits.detect(cgroups),
@@ -137,7 +149,14 @@ def creator(
             shm_size=containerdefaults.shm_size(config),
             ulimits=containerdefaults.ulimits(config),
         ),
-        defaults=Defaults(config.log_driver, dict(config.log_opts), cgroupns, config.init),
+        defaults=Defaults(
+            config.log_driver,
+            dict(config.log_opts),
+            cgroupns,
+            config.init,
+            ipc=config.default_ipc_mode or "private",
+            cgroup_version=cgroups.version,
+        ),
     )
 
 

@@ -55,6 +55,8 @@ class Volumes:
         self._users = users
         self._events = events
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Volumes of containers in the making, whose records do not tell of them yet.
+        self._claims: dict[str, set[str]] = {}
         self._tasks = TaskOwner("volumes")
 
     async def start(self) -> None:
@@ -74,11 +76,21 @@ class Volumes:
         return self._describe(record)
 
     async def for_container(self, wanted: WantedVolume) -> tuple[str, str, Path]:
-        """Find or make a volume a container asks for: its name, its driver, its directory."""
+        """Find or make a volume a container asks for: its name, its driver, its directory.
+
+        Until ``settle`` it counts as used by the container.
+        """
         labels = {**wanted.labels, ANONYMOUS: ""} if wanted.name is None else wanted.labels
         owner = wanted.container if wanted.name is None else ""
-        record = await self._ensure(wanted.name, wanted.driver, {}, labels, owner)
+        record = await self._ensure(wanted.name, wanted.driver, wanted.options, labels, owner, wanted.container)
         return record.name, record.driver, self._drivers[record.driver].path(record.name)
+
+    def settle(self, container_id: str) -> None:
+        """What the container that was being made uses is told by its record now; or it was not made."""
+        for name in [name for name, users in self._claims.items() if container_id in users]:
+            self._claims[name].discard(container_id)
+            if not self._claims[name]:
+                del self._claims[name]
 
     async def list(self, filters: Filters) -> Json:
         """``{"Volumes": […], "Warnings": null}``, by name."""
@@ -96,7 +108,7 @@ class Volumes:
             if self._store.get(name) is None and force:
                 return
             record = self._get(name)
-            if users := self._users.using_volume(name):
+            if users := [*self._users.using_volume(name), *sorted(self._claims.get(name, ()))]:
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
             # A removal that has begun ends, also when whoever asked for it does not wait.
             await asyncio.shield(self._tasks.start(self._delete(record), f"remove {name}"))
@@ -116,6 +128,7 @@ class Volumes:
 
     async def discard_made_for(self, container_id: str) -> None:
         """Remove the anonymous volumes that were made for a container that could not be."""
+        self.settle(container_id)
         for record in self._store.all():
             if record.container == container_id:
                 await self.discard(record.name)
@@ -180,12 +193,17 @@ class Volumes:
         options: Mapping[str, str],
         labels: Mapping[str, str],
         container: str = "",
+        claimant: str = "",
     ) -> VolumeRecord:
         if name is None:
             name = ids.new_id()
             labels = {ANONYMOUS: "", **labels}
         check_name(name)
+        if driver:
+            self._driver(name, driver)
         async with self._locks[name]:
+            if claimant:
+                self._claims.setdefault(name, set()).add(claimant)
             if (known := self._store.get(name)) is not None:
                 if driver not in ("", known.driver):
                     raise Conflict(

@@ -1,6 +1,7 @@
 """Processes by pidfd: wait for the end of one that is not our child, and signal it without hitting a reused number."""
 
 import os
+import select
 import signal
 
 from havre.errors import NotFound
@@ -41,6 +42,13 @@ def send(fd: int, number: int) -> None:
         signal.pidfd_send_signal(fd, number)
     except ProcessLookupError:
         raise NotFound("the process has ended") from None
+
+
+def ended(fd: int) -> bool:
+    """Whether the process behind the pidfd has ended."""
+    ready = select.poll()
+    ready.register(fd, select.POLLIN)
+    return bool(ready.poll(0))
 
 
 async def wait(fd: int) -> None:

@@ -129,8 +129,12 @@ def build(process: Process, sandbox: Sandbox) -> dict[str, Any]:
     return config
 
 
-def base_mounts(shm_size: int, privileged: bool, host_ipc: bool) -> list[dict[str, Any]]:
-    """The pseudo file systems of every container, parents before children. ``shm_size`` in bytes."""
+def base_mounts(shm_size: int, privileged: bool, shm: str = "", host_ipc: bool = False) -> list[dict[str, Any]]:
+    """The pseudo file systems of every container, parents before children.
+
+    /dev/shm is what lies at ``shm``, or a new one of ``shm_size`` bytes; with ``host_ipc`` the message queues are the
+    host's.
+    """
     sys_mode = "rw" if privileged else "ro"
     mounts = [
         _mount("/proc", "proc", "proc", "nosuid", "noexec", "nodev"),
@@ -141,13 +145,13 @@ def base_mounts(shm_size: int, privileged: bool, host_ipc: bool) -> list[dict[st
         _mount("/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", sys_mode),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", sys_mode, "nosuid", "noexec", "nodev"),
     ]
-    if host_ipc:
-        mounts += [bind("/dev/mqueue", "/dev/mqueue"), bind("/dev/shm", "/dev/shm")]
+    mqueue = _mount("/dev/mqueue", "mqueue", "mqueue", "nosuid", "noexec", "nodev")
+    mounts.append(bind("/dev/mqueue", "/dev/mqueue") if host_ipc else mqueue)
+    if shm:
+        mounts.append(bind(shm, "/dev/shm"))
     else:
-        mounts += [
-            _mount("/dev/mqueue", "mqueue", "mqueue", "nosuid", "noexec", "nodev"),
-            _mount("/dev/shm", "tmpfs", "shm", "nosuid", "noexec", "nodev", "mode=1777", f"size={shm_size}"),
-        ]
+        words = ("nosuid", "noexec", "nodev", "mode=1777", f"size={shm_size}")
+        mounts.append(_mount("/dev/shm", "tmpfs", "shm", *words))
     return mounts
 
 

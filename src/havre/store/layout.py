@@ -4,6 +4,7 @@
 
     lock                      held by the running daemon
     havre.db                  records (SQLite)
+    reserve                   takes up room, given up on a full disk
     blobs/sha256/<hex>        content by digest
     ingest/                   blobs on their way in, resumable
     snapshots/<n>/            one overlay layer each: fs/ and, for containers, work/
@@ -43,6 +44,10 @@ class Layout:
     @property
     def database(self) -> Path:
         return self.data_root / "havre.db"
+
+    @property
+    def reserve(self) -> Path:
+        return self.data_root / "reserve"
 
     @property
     def blobs(self) -> Path:

@@ -23,7 +23,7 @@ def configuration(**changes: Any) -> dict[str, Any]:
         "hostname": "box",
         "cgroup": "/havre/x",
         "namespaces": {"mount": "", "pid": "", "uts": "", "network": "/run/n"},
-        "mounts": [*base_mounts(1 << 20, False, False), bind("/a", "/b", "ro"), tmpfs("/t", "size=1m")],
+        "mounts": [*base_mounts(1 << 20, False), bind("/a", "/b", "ro"), tmpfs("/t", "size=1m")],
         "resources": {
             **resources.linux_resources(HostConfig(memory=1 << 26, nano_cpus=500_000_000, pids_limit=10)),
             "devices": devices.rules(False, [], []),

@@ -5,15 +5,17 @@ import socket
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from havre.engine.container import merge, mounts, validate
+from havre.engine.container import endpoints, links, merge, modes, mounts, validate
+from havre.engine.container.hostmounts import HostMounts, snapshot_key
 from havre.engine.container.record import Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.rules import HostRules
-from havre.errors import InvalidParameter, Unsupported
+from havre.errors import NotFound
 from havre.image.manifest import Platform, parse_platform
 from havre.image.snapshots import Snapshotter
 from havre.image.store import Image
@@ -22,15 +24,7 @@ from havre.logs.drivers import ALL as LOG_DRIVERS
 from havre.runtime.runtimes.probe import Runtimes
 from havre.runtime.spec import MASKED_PATHS, READONLY_PATHS
 from havre.store.layout import Layout
-from havre.wire.containers import (
-    ContainerConfig,
-    EndpointIPAMConfig,
-    EndpointSettings,
-    HostConfig,
-    LogConfig,
-    NetworkingConfig,
-    RestartPolicy,
-)
+from havre.wire.containers import ContainerConfig, HostConfig, LogConfig, NetworkingConfig, RestartPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +36,8 @@ class Defaults:
     # A cgroup namespace of its own on cgroup v2, the host's on v1, where older programs would not find their group.
     cgroupns: str = "private"
     init: bool = False
+    ipc: str = "private"
+    cgroup_version: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +72,7 @@ class Creator:
         volumes: mounts.VolumeSource,
         runtimes: Runtimes,
         layout: Layout,
+        host_mounts: HostMounts,
         events: EventSink,
         rules: HostRules,
         defaults: Defaults,
@@ -89,6 +86,7 @@ class Creator:
         self._events = events
         self._rules = rules
         self._defaults = defaults
+        self._around = _Around(registry, images, host_mounts)
 
     async def create(
         self,
@@ -100,14 +98,15 @@ class Creator:
     ) -> Created:
         """Make a container that can be started. Every error leaves nothing behind."""
         chosen = validate.name(name) if name else names.random_name(self._registry.named)
-        warnings = validate.create(config, host)
+        warnings = [*validate.create(config, host), *mounts.warnings(host)]
         host, discarded = self._rules.settle(host)
         warnings += discarded
         image = self._images.resolve(config.image, parse_platform(platform) if platform else None)
         container_id = ids.new_id()
-        config = _complete_config(merge.merge(config, image.config), host, container_id)
+        host = modes.resolve(host, self._registry)
+        linked = links.resolve(host.links or (), self._registry)
+        config = self._complete_config(merge.merge(config, image.config), host, container_id)
         host = self._complete_host(config, host)
-        endpoints = self._endpoints(config, host, networking)
         runtime = self._runtimes.choose(host.runtime)
         host = msgspec.structs.replace(host, runtime=runtime.name)
         path, args = merge.command_line(config)
@@ -122,7 +121,8 @@ class Creator:
             args=args,
             runtime=runtime.name,
             group=self._rules.driver.group(host.cgroup_parent, container_id),
-            endpoints=endpoints,
+            endpoints=endpoints.of(config, host, networking),
+            links=linked,
             platform=image.config.os,
         )
         container = await self._commit(container, image)
@@ -135,14 +135,20 @@ class Creator:
         async with AsyncExitStack() as undo:
             undo.callback(self._registry.release, container.name)
             undo.push_async_callback(self._volumes.discard_made_for, container.id)
-            planned = await mounts.plan(container.config, container.host, self._volumes, container.id)
+            planned = await mounts.plan(container.config, container.host, self._volumes, self._around, container.id)
             await self._snapshotter.prepare(container.id, image.chain_id)
             undo.push_async_callback(self._snapshotter.remove, container.id)
+            for index, mount in enumerate(planned):
+                if mount.image:
+                    key = snapshot_key(container.id, index)
+                    await self._snapshotter.prepare(key, self._images.resolve(mount.image).chain_id)
+                    undo.push_async_callback(self._snapshotter.remove, key)
             directory = self._layout.container(container.id)
             (directory / "rootfs").mkdir(parents=True, mode=0o711)
             undo.callback(shutil.rmtree, directory, ignore_errors=True)
             container = await self._registry.save(container.replace(mounts=planned))
             undo.pop_all()
+        self._volumes.settle(container.id)
         return container
 
     def _complete_host(self, config: ContainerConfig, host: HostConfig) -> HostConfig:
@@ -151,12 +157,10 @@ class Creator:
         if not log.type:
             log = LogConfig(type=self._defaults.log_driver, config={**self._defaults.log_options, **(log.config or {})})
             LOG_DRIVERS[log.type].check(log.config or {})
-        if host.privileged:
-            masked: list[str] | None = None
-            readonly: list[str] | None = None
-        else:
-            masked = list(MASKED_PATHS) if host.masked_paths is None else host.masked_paths
-            readonly = list(READONLY_PATHS) if host.readonly_paths is None else host.readonly_paths
+        masked, readonly = host.masked_paths, host.readonly_paths
+        if not host.privileged:
+            masked = list(MASKED_PATHS) if masked is None else masked
+            readonly = list(READONLY_PATHS) if readonly is None else readonly
         return msgspec.structs.replace(
             host,
             log_config=msgspec.structs.replace(log, config=log.config or {}),
@@ -164,59 +168,61 @@ class Creator:
             restart_policy=RestartPolicy(
                 name=host.restart_policy.name or "no", maximum_retry_count=host.restart_policy.maximum_retry_count
             ),
-            ipc_mode=host.ipc_mode or "private",
-            cgroupns_mode=host.cgroupns_mode or self._defaults.cgroupns,
+            ipc_mode=host.ipc_mode or self._defaults.ipc,
+            cgroupns_mode=host.cgroupns_mode or self._cgroupns(host),
             masked_paths=masked,
             readonly_paths=readonly,
             init=host.init if host.init is not None else (True if self._defaults.init else None),
         )
 
-    def _endpoints(
-        self, config: ContainerConfig, host: HostConfig, networking: NetworkingConfig
-    ) -> dict[str, EndpointSettings]:
-        asked = {
-            ("bridge" if name == "default" else name): settings or EndpointSettings()
-            for name, settings in (networking.endpoints_config or {}).items()
-        }
-        mode = host.network_mode
-        if mode.startswith("container:"):
-            raise Unsupported("havre does not implement HostConfig.NetworkMode = container:… yet")
-        if set(asked) - {mode}:
-            raise Unsupported("havre does not implement NetworkingConfig with more than one network yet")
-        for settings in asked.values():
-            if settings.links or settings.driver_opts:
-                raise Unsupported("havre does not implement EndpointSettings.Links and .DriverOpts yet")
-            if settings.aliases and mode in ("bridge", "host", "none"):
-                raise InvalidParameter("network-scoped alias is supported only for containers in user defined networks")
-        endpoint = asked.get(mode, EndpointSettings())
-        if config.mac_address and not endpoint.mac_address:
-            endpoint = msgspec.structs.replace(endpoint, mac_address=config.mac_address)
-        _refuse_addresses(mode, endpoint)
-        return {mode: endpoint}
+    def _cgroupns(self, host: HostConfig) -> str:
+        # Programs that may do everything look for their group where the host has it, except where v2 hides it anyway.
+        return "host" if host.privileged and self._defaults.cgroup_version == 1 else self._defaults.cgroupns
+
+    def _complete_config(self, config: ContainerConfig, host: HostConfig, container_id: str) -> ContainerConfig:
+        hostname, domainname = config.hostname, config.domainname
+        if host.network_mode == "host" or host.uts_mode == "host":
+            hostname = hostname or socket.gethostname()
+        elif (target_id := modes.joined(host.network_mode)) is not None:
+            hostname, domainname = self._names_of(target_id)
+        exposed = dict(config.exposed_ports or {})
+        for port in host.port_bindings or {}:
+            exposed.setdefault(port, {})
+        return msgspec.structs.replace(
+            config,
+            hostname=hostname or container_id[:12],
+            domainname=domainname,
+            exposed_ports=exposed or None,
+            labels=config.labels or {},
+        )
+
+    def _names_of(self, container_id: str) -> tuple[str, str]:
+        try:
+            target = self._registry.find(container_id).config
+        except NotFound:
+            return "", ""
+        return target.hostname, target.domainname
 
 
-def _refuse_addresses(mode: str, endpoint: EndpointSettings) -> None:
-    """Addresses that the network gives nobody: they would be ignored."""
-    ipam = endpoint.ipam_config or EndpointIPAMConfig()
-    if mode in ("host", "none") and endpoint.mac_address:
-        raise InvalidParameter("conflicting options: mac-address and the network mode")
-    if ipam.ipv6_address or ipam.link_local_ips or (mode in ("host", "none") and ipam.ipv4_address):
-        raise InvalidParameter("user specified IP address is supported on user defined networks only")
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """``mounts.Surroundings``."""
+
+    registry: Registry
+    images: ImageSource
+    host_mounts: HostMounts
+
+    def container(self, reference: str) -> Container:
+        return self.registry.find(reference)
+
+    def image(self, reference: str) -> str:
+        return self.images.resolve(reference).id
+
+    def place(self, container_id: str, index: int) -> Path:
+        return self.host_mounts.place(container_id, index)
 
 
 def _network_mode(config: ContainerConfig, host: HostConfig) -> str:
     if config.network_disabled:
         return "none"
     return "bridge" if host.network_mode in ("", "default") else host.network_mode
-
-
-def _complete_config(config: ContainerConfig, host: HostConfig, container_id: str) -> ContainerConfig:
-    hostname = config.hostname or (
-        socket.gethostname() if host.network_mode == "host" or host.uts_mode == "host" else ""
-    )
-    exposed = dict(config.exposed_ports or {})
-    for port in host.port_bindings or {}:
-        exposed.setdefault(port, {})
-    return msgspec.structs.replace(
-        config, hostname=hostname or container_id[:12], exposed_ports=exposed or None, labels=config.labels or {}
-    )

@@ -4,9 +4,11 @@ They lie in the container's directory and are bind-mounted, so they must be ther
 container, and are completed in place (the mount holds the inode) once its address is known.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from havre.engine.container.links import Link
 from havre.engine.container.record import Container
 from havre.errors import InvalidParameter
 from havre.network.files import hosts_file, resolv_conf, resolv_source
@@ -37,13 +39,14 @@ class EtcFiles:
             text = _read_host_file(resolv_source(text))
         (directory / "resolv.conf").write_text(resolv_conf(text, dns, search, options, own_network=own))
 
-    def complete(self, container: Container, endpoint: Endpoint | None) -> None:
-        """Write hosts."""
+    def complete(self, container: Container, endpoint: Endpoint | None, links: Sequence[Link] = ()) -> None:
+        """Write hosts, with those the container is linked to."""
         host = container.host
         if host.network_mode == "host" and not host.extra_hosts:
             text = _read_host_file(Path("/etc/hosts"))
         else:
             extra = [_extra(entry, endpoint) for entry in host.extra_hosts or ()]
+            extra += [(" ".join(link.names), link.address) for link in links]
             text = hosts_file(container.hostname, endpoint, extra, container.config.domainname)
         (self.layout.container(container.id) / "hosts").write_text(text)
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from havre.engine.container import modes
+from havre.engine.container.links import Links
 from havre.engine.container.record import Container, Health
 from havre.lib.times import rfc3339nano
 from havre.store.layout import Layout
@@ -19,15 +21,18 @@ HealthOf = Callable[[Container], Health | None]
 class Inspector:
     """Makes documents. ``exec_ids`` gives the execs of a container that are known, ``health_of`` its health."""
 
-    def __init__(self, layout: Layout, driver: str, exec_ids: Callable[[str], list[str]], health_of: HealthOf) -> None:
+    def __init__(
+        self, layout: Layout, links: Links, driver: str, exec_ids: Callable[[str], list[str]], health_of: HealthOf
+    ) -> None:
         self._layout = layout
+        self._links = links
         self._driver = driver
         self._exec_ids = exec_ids
         self._health_of = health_of
 
     def document(self, one: Container) -> dict[str, Any]:
         """The whole inspect document."""
-        directory = self._layout.container(one.id)
+        directory = self._layout.container(modes.joined(one.host.network_mode) or one.id)
         config, host = msgspec.to_builtins(one.config), msgspec.to_builtins(one.host)
         if one.config.healthcheck is None:
             config.pop("Healthcheck", None)
@@ -41,6 +46,7 @@ class Inspector:
         for name in ("Mounts", "Init", "Sysctls", "Annotations", "Tmpfs", "StorageOpt"):
             if host.get(name) is None:
                 host.pop(name, None)
+        host["Links"] = self._links.shown(one)
         return {
             "Id": one.id,
             "Created": rfc3339nano(one.created),
@@ -67,6 +73,10 @@ class Inspector:
             "Config": config,
             "NetworkSettings": self._network_settings(one),
         }
+
+    def aliases(self) -> dict[str, list[str]]:
+        """The other names of containers, by id: those that links give them."""
+        return self._links.aliases()
 
     def _network_settings(self, one: Container) -> dict[str, Any]:
         mode = one.host.network_mode
@@ -110,7 +120,9 @@ def mount_points(one: Container) -> list[dict[str, Any]]:
             continue
         point: dict[str, Any] = msgspec.to_builtins(mount.point)
         if mount.point.type != "volume":
-            del point["Name"], point["Driver"]
+            del point["Driver"]
+        if not mount.point.name:
+            del point["Name"]
         points.append(point)
     return points
 

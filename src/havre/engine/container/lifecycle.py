@@ -6,12 +6,14 @@ Each holds the container's lock while it changes state, but never while it waits
 
 import asyncio
 import os
-from dataclasses import dataclass
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
 
 from havre.engine.container import validate
 from havre.engine.container.create import EventSink
 from havre.engine.container.healthchecks import Healthchecks
-from havre.engine.container.record import EXITED, PAUSED, REMOVING, RESTARTING, RUNNING, Container
+from havre.engine.container.record import DEAD, EXITED, PAUSED, REMOVING, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.start import Starter
 from havre.engine.container.supervise import Supervisor
@@ -20,6 +22,7 @@ from havre.engine.trace import Trace
 from havre.errors import Conflict, HavreError, InvalidParameter, NotFound, NotModified
 from havre.kernel import pidfd
 from havre.kernel.cgroups import Cgroups
+from havre.lib.tasks import TaskOwner
 from havre.runtime import conmon
 from havre.store.layout import Layout
 
@@ -27,6 +30,8 @@ _SIGKILL, _SIGTERM = 9, 15
 _STOP_TIMEOUT = 10
 # How long the kernel may take to end a process after SIGKILL before we say that it does not.
 _KILL_PATIENCE = 10
+# Seconds a removal by force lets a start go on.
+_START_PATIENCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,9 @@ class Lifecycle:
     events: EventSink
     cgroups: Cgroups
     layout: Layout
+    # Starts in progress, which a removal by force may break off.
+    starts: dict[str, "asyncio.Task[Container | Exception]"] = field(default_factory=dict)
+    tasks: TaskOwner = field(default_factory=lambda: TaskOwner("lifecycle"))
 
     async def start(self, reference: str) -> Trace:
         """Start it; ``NotModified`` when it runs already. The trace holds the measured steps."""
@@ -73,9 +81,25 @@ class Lifecycle:
         self.supervisor.begin_anew(container.id)
         await self._start(container.replace(restart_count=0), trace)
 
+    async def end_start(self, container_id: str) -> None:
+        """If it is being started, give that a moment and then break it off: it will not be needed."""
+        starting = self.starts.get(container_id)
+        if starting is not None:
+            done, _ = await asyncio.wait([starting], timeout=_START_PATIENCE)
+            if not done:
+                starting.cancel()
+
     async def _start(self, container: Container, trace: Trace) -> None:
+        starting = self.starts[container.id] = self.tasks.start(_outcome(self.starter.start(container, trace)), "start")
         try:
-            container = await self.starter.start(container, trace)
+            outcome = await starting
+            if isinstance(outcome, Exception):
+                raise outcome
+            container = outcome
+        except asyncio.CancelledError:
+            if starting.cancelled() and not _being_cancelled():
+                raise Conflict(f"container {container.short_id} is marked for removal and cannot be started") from None
+            raise
         except (HavreError, OSError):
             if container.host.auto_remove:
                 self.supervisor.remove_soon(container.id)
@@ -84,6 +108,8 @@ class Lifecycle:
                 failed = self.registry.current(container.id).state
                 self.waits.exited(container.id, ExitStatus(failed.exit_code, failed.error), final=True)
             raise
+        finally:
+            del self.starts[container.id]
         self.events.publish("container", "start", container.id, container.event_attributes())
 
     async def stop(
@@ -223,7 +249,8 @@ class Lifecycle:
             container = self.registry.current(container.id)
             if container.state.status != RESTARTING:
                 return False
-            await self.registry.save(container.replace(stopped_by_user=True).with_state(status=EXITED))
+            stopped = container.replace(stopped_by_user=True).with_state(status=EXITED)
+            await self.registry.save(stopped, frees_room=True)
             self.waits.exited(container.id, ExitStatus(container.state.exit_code), final=True)
         return True
 
@@ -243,7 +270,7 @@ class Lifecycle:
                 container = container.with_state(status=EXITED)
             else:
                 return
-            await self.registry.save(container.replace(stopped_by_user=True))
+            await self.registry.save(container.replace(stopped_by_user=True), frees_room=True)
 
     async def _end(
         self,
@@ -294,7 +321,7 @@ class Lifecycle:
     async def _kill_all(self, container: Container) -> None:
         self._signal(container, _SIGKILL)
         # The end of the first process ends all others only in a PID namespace of its own.
-        if container.host.pid_mode == "host":
+        if container.host.pid_mode:
             await asyncio.to_thread(self.cgroups.kill, container.cgroup)
         await self._thaw(container)
 
@@ -319,6 +346,19 @@ class Lifecycle:
         self.health.unpause(container_id)
 
 
+async def _outcome(work: Coroutine[Any, Any, Container]) -> Container | Exception:
+    """What the caller is to return or raise: a task that fails would be logged."""
+    try:
+        return await work
+    except Exception as error:
+        return error
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def _ended(waiter: Waiter, timeout: int) -> bool:
     done, _ = await asyncio.wait([waiter.future], timeout=None if timeout < 0 else timeout)
     return bool(done)
@@ -333,5 +373,5 @@ def _stop_signal(container: Container) -> int:
 
 
 def _refuse_removing(container: Container) -> None:
-    if container.state.status == REMOVING:
+    if container.state.status in (REMOVING, DEAD):
         raise Conflict(f"container {container.short_id} is marked for removal and cannot be started")

@@ -54,6 +54,9 @@ class Listing:
         names = self._image_names()
         now = time.time()
         rows = [_summary(one, names(one), now, self._health_of(one)) for one in chosen]
+        aliases = self._inspector.aliases()
+        for one, row in zip(chosen, rows, strict=True):
+            row["Names"] = [*aliases.get(one.id, ()), *row["Names"]]
         if size:
             for one, row in zip(chosen, rows, strict=True):
                 row["SizeRw"], row["SizeRootFs"] = await self._sizes(one)

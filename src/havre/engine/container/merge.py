@@ -1,11 +1,11 @@
 """The container's configuration: what the user asked, completed by the image's. Pure; Docker's rules."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from havre.engine.container import health
+from havre.engine.container import health, workdir
 from havre.errors import InvalidParameter
 from havre.image.config import ImageConfig
 from havre.wire.containers import ContainerConfig
@@ -34,7 +34,7 @@ def merge(asked: ContainerConfig, image: ImageConfig) -> ContainerConfig:
         cmd=command,
         user=asked.user or image.user,
         env=_environment(asked.env or [], image.env),
-        working_dir=asked.working_dir or image.working_dir,
+        working_dir=workdir.absolute(asked.working_dir or image.working_dir),
         labels={**(image.labels or {}), **(asked.labels or {})},
         exposed_ports=_union(image.exposed_ports, asked.exposed_ports),
         volumes=_union(image.volumes, asked.volumes),
@@ -52,14 +52,17 @@ def command_line(config: ContainerConfig) -> tuple[str, tuple[str, ...]]:
     return words[0], tuple(words[1:])
 
 
-def environment(config: ContainerConfig) -> list[str]:
-    """The environment of the first process: the configured one with PATH, HOSTNAME and TERM as Docker adds them."""
+def environment(config: ContainerConfig, links: Sequence[str] = ()) -> list[str]:
+    """The environment of the first process: the configured one with PATH, HOSTNAME and TERM as Docker adds them, and
+    what ``links`` tell.
+    """
     given = {entry.partition("=")[0] for entry in config.env or ()}
     base = [] if "PATH" in given else [DEFAULT_PATH]
     if "HOSTNAME" not in given:
         base.append(f"HOSTNAME={config.hostname}")
     if config.tty and "TERM" not in given:
         base.append("TERM=xterm")
+    base += [entry for entry in links if entry.partition("=")[0] not in given]
     # An entry without "=" takes a variable away.
     return base + [entry for entry in config.env or () if "=" in entry]
 

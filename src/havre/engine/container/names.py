@@ -13,8 +13,6 @@ def check(config: ContainerConfig, host: HostConfig) -> None:
     for word in (config.hostname, config.domainname):
         if len(word.encode()) > _LONGEST_HOSTNAME or not _is_word(word):
             raise InvalidParameter(f"invalid hostname or domain name: {word!r}")
-    if host.uts_mode == "host" and config.hostname:
-        raise InvalidParameter("conflicting options: hostname and the UTS mode")
     for entry in host.extra_hosts or ():
         word, _, address = entry.partition(":")
         if not word or not address or not _is_word(word):

@@ -43,6 +43,12 @@ def port_requests(container: Container) -> list[PortRequest]:
     return requests
 
 
+def exposed_ports(container: Container) -> list[tuple[int, str]]:
+    """The numbers and protocols of ``ExposedPorts``, in order, TCP before others of the same number."""
+    ports = {port for text in container.config.exposed_ports or {} for port in _exposed(text)}
+    return sorted(ports, key=lambda port: (port[0], port[1] != "tcp", port[1]))
+
+
 def check_ports(config: ContainerConfig, host: HostConfig) -> None:
     """``InvalidParameter`` for a port that is none, or an address to publish it on."""
     for port in config.exposed_ports or {}:

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from havre.engine.container import network
+from havre.engine.container import modes, network
 from havre.engine.container.exec import PROBE_PREFIX
+from havre.engine.container.hostmounts import HostMounts, snapshot_owner
 from havre.engine.container.lifecycle import Lifecycle
 from havre.engine.container.record import CREATED, EXITED, PAUSED, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
@@ -62,6 +63,7 @@ class Recovery:
     runtimes: Runtimes
     cgroups: Cgroups
     layout: Layout
+    host_mounts: HostMounts
     volumes: VolumeOwners
 
     async def run(self) -> None:
@@ -76,7 +78,7 @@ class Recovery:
 
     async def restart(self) -> None:
         """Start what its restart policy wants running after a daemon's start."""
-        for container in self.registry:
+        for container in modes.in_order(self.registry):
             policy = container.host.restart_policy.name
             wanted = policy == "always" or (policy == "unless-stopped" and not container.stopped_by_user)
             waiting = container.state.status == RESTARTING
@@ -108,6 +110,7 @@ class Recovery:
         if self.layout.bundle(container.id).exists():
             await self._undo_start(container)
         # A copy from a container that does not run mounts its root for a moment.
+        await self.host_mounts.release(container.id)
         await self.snapshotter.unmount(self.layout.rootfs(container.id))
         if container.host.auto_remove and container.state.status == EXITED:
             await self.remover.remove_ended(container.id)
@@ -147,12 +150,16 @@ class Recovery:
                     await self._drop_bundle(bundle)
                 except (HavreError, OSError) as error:
                     log.error("what is left of container %s cannot be removed: %s", bundle.name[:12], error)
+        for mounts in self.layout.all_mounts.iterdir():
+            if mounts.name not in known:
+                await self.host_mounts.release(mounts.name)
         for directory in self.layout.containers.iterdir():
             if directory.name not in known:
                 await self.snapshotter.unmount(directory / "rootfs")
                 await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         for key, snapshot in list(self.snapshotter.all().items()):
-            if not snapshot.committed and _is_container_key(key) and key not in known:
+            owner = snapshot_owner(key)
+            if not snapshot.committed and owner is not None and owner not in known:
                 try:
                     await self.snapshotter.remove(key)
                 except NotFound:
@@ -165,6 +172,7 @@ class Recovery:
             cgroup = ""
         if cgroup:
             await asyncio.to_thread(self.cgroups.remove, cgroup)
+        await self.host_mounts.release(bundle.name)
         await self.snapshotter.unmount(self.layout.rootfs(bundle.name))
         for runtime in self.runtimes.known.values():
             await asyncio.to_thread(shutil.rmtree, runtime.root / bundle.name, ignore_errors=True)
@@ -175,7 +183,3 @@ def _wait_until(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not true() and time.monotonic() < deadline:
         time.sleep(0.005)
-
-
-def _is_container_key(key: str) -> bool:
-    return len(key) == 64 and ":" not in key

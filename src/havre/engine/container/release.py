@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from havre.engine.container.create import EventSink
+from havre.engine.container.hostmounts import HostMounts
 from havre.engine.container.record import Container
 from havre.errors import HavreError
 from havre.image.snapshots import Snapshotter
@@ -23,12 +24,19 @@ class Releaser:
     """Gives back network, root file system, cgroup, runtime state and bundle."""
 
     def __init__(
-        self, networks: Networks, snapshotter: Snapshotter, runtimes: Runtimes, layout: Layout, events: EventSink
+        self,
+        networks: Networks,
+        snapshotter: Snapshotter,
+        runtimes: Runtimes,
+        host_mounts: HostMounts,
+        layout: Layout,
+        events: EventSink,
     ) -> None:
         self._networks = networks
         self._events = events
         self._snapshotter = snapshotter
         self._runtimes = runtimes
+        self._host_mounts = host_mounts
         self._layout = layout
 
     async def release(self, container: Container) -> None:
@@ -40,6 +48,7 @@ class Releaser:
             "network": self._network(container),
             "runtime": self._runtimes.choose(container.runtime).delete(container.id, container.cgroup),
             "root file system": self._snapshotter.unmount(self._layout.rootfs(container.id)),
+            "mounts": self._host_mounts.release(container.id),
         }
         results = await asyncio.gather(*steps.values(), return_exceptions=True)
         for name, result in zip(steps, results, strict=True):

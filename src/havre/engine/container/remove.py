@@ -8,17 +8,21 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from havre.engine.container.create import EventSink
+from havre.engine.container.hostmounts import images_mounted, snapshots_of
 from havre.engine.container.hub import Hubs
 from havre.engine.container.lifecycle import Lifecycle
-from havre.engine.container.record import PAUSED, Container
+from havre.engine.container.links import Links
+from havre.engine.container.record import DEAD, PAUSED, RESTARTING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.select import prune_candidates
 from havre.engine.container.wait import ExitStatus, Waits
-from havre.errors import Conflict, HavreError, Unsupported
+from havre.errors import Conflict, HavreError, NotFound
 from havre.image.snapshots import Snapshotter
 from havre.image.store import ImageStore
 from havre.store.layout import Layout
@@ -45,6 +49,7 @@ class Remover:
     lifecycle: Lifecycle
     snapshotter: Snapshotter
     images: ImageStore
+    links: Links
     volumes: VolumeRemover
     hubs: Hubs
     waits: Waits
@@ -57,12 +62,15 @@ class Remover:
     async def remove(self, reference: str, force: bool = False, volumes: bool = False, link: bool = False) -> None:
         """Remove it, running or not as ``force`` says, and with ``volumes`` its anonymous volumes."""
         if link:
-            raise Unsupported("havre does not implement the removal of links yet")
+            await self.links.remove(reference)
+            return
         container = self.registry.find(reference)
         if container.id in self._removing:
             raise Conflict(f"removal of container {reference} is already in progress")
         self._removing.add(container.id)
         try:
+            if force:
+                await self.lifecycle.end_start(container.id)
             while not await self._delete(container.id, volumes):
                 # It runs, or was started while we waited for its lock.
                 if not force:
@@ -85,7 +93,7 @@ class Remover:
         """Delete it, unless it runs or is about to: False then."""
         async with self.registry.lock(container_id):
             container = self.registry.current(container_id)
-            if container.state.running or container.state.status == "restarting":
+            if container.state.running or container.state.status == RESTARTING:
                 return False
             for forget in self.forget:
                 forget(container_id)
@@ -93,21 +101,38 @@ class Remover:
                 for mount in container.mounts:
                     if mount.anonymous:
                         await self.volumes.keep(mount.point.name)
-            await self.registry.delete(container_id)
-        self.hubs.give_up(container_id)
-        await self.snapshotter.unmount(self.layout.rootfs(container_id))
-        await self.snapshotter.remove(container_id)
-        await asyncio.to_thread(shutil.rmtree, self.layout.container(container_id), ignore_errors=True)
+            await self.registry.erase(container)
+            self.hubs.give_up(container_id)
+            try:
+                await self._clear(container)
+            except (HavreError, OSError) as error:
+                await self._note_failure(container, error)
+                raise
+            self.registry.drop(container_id)
         if volumes:
             for mount in container.mounts:
                 if mount.anonymous:
                     await self._discard(mount.point.name)
-        if self.images.get(container.image) is None:
+        if any(self.images.get(image) is None for image in (container.image, *images_mounted(container))):
             # Its image was removed by force: the layers had stayed for this container alone.
             await self.images.collect()
         self.events.publish("container", "destroy", container_id, container.event_attributes())
         self.waits.removed(container_id, ExitStatus(container.state.exit_code))
         return True
+
+    async def _clear(self, container: Container) -> None:
+        """Take away its files; some may have gone in an earlier try."""
+        await self.snapshotter.unmount(self.layout.rootfs(container.id))
+        for key in (*snapshots_of(container), container.id):
+            with suppress(NotFound):
+                await self.snapshotter.remove(key)
+        await asyncio.to_thread(_remove_directory, self.layout.container(container.id))
+
+    async def _note_failure(self, container: Container, error: HavreError | OSError) -> None:
+        """It stays, dead, until a further removal succeeds."""
+        log.error("container %s could not be removed: %s", container.short_id, error)
+        await self.registry.save(container.with_state(status=DEAD, error=str(error)), frees_room=True)
+        self.waits.failed(container.id, str(error))
 
     async def _discard(self, volume: str) -> None:
         try:
@@ -132,11 +157,16 @@ class Remover:
         return {"ContainersDeleted": deleted or None, "SpaceReclaimed": reclaimed}
 
 
+def _remove_directory(directory: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(directory)
+
+
 def _refuse(container: Container) -> None:
     what, hint = "running", "stop the container before removing or force remove"
     if container.state.status == PAUSED:
         what, hint = "paused and must be unpaused first", ""
-    elif container.state.status == "restarting":
+    elif container.state.status == RESTARTING:
         what = "restarting"
     text = f'cannot remove container "{container.name}": container is {what}'
     raise Conflict(f"{text}: {hint}" if hint else text)

@@ -14,25 +14,29 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from havre.engine.container import network
+from havre.engine.container import endpoints, network
 from havre.engine.container.create import EventSink
 from havre.engine.container.etc import EtcFiles
+from havre.engine.container.hostmounts import HostMounts
 from havre.engine.container.hub import Hubs
+from havre.engine.container.joins import Joined, Joins
+from havre.engine.container.links import Links
 from havre.engine.container.logs import driver_of
-from havre.engine.container.ocispec import SpecWriter
+from havre.engine.container.ocispec import Place, SpecWriter
 from havre.engine.container.record import CREATED, EXITED, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
 from havre.engine.trace import Trace
-from havre.errors import HavreError, NotFound, StartFailed, SystemFault
+from havre.errors import HavreError, InvalidParameter, NotFound, StartFailed, SystemFault
 from havre.image.snapshots import Snapshotter
-from havre.kernel import pidfd
+from havre.kernel import namespaces, pidfd
 from havre.network.model import Endpoint
 from havre.network.networks import Networks
 from havre.runtime.conmon import Conmon, Monitor, Options
 from havre.runtime.runtimes.probe import Runtimes
 from havre.store.layout import Layout
 from havre.volume.copyup import copy_up
+from havre.wire.containers import EndpointSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ class Starter:
     conmon: Conmon
     specs: SpecWriter
     etc: EtcFiles
+    host_mounts: HostMounts
+    joins: Joins
+    links: Links
     hubs: Hubs
     releaser: Releaser
     events: EventSink
@@ -70,20 +77,27 @@ class Starter:
         bundle, rootfs = self.layout.bundle(container.id), self.layout.rootfs(container.id)
         async with AsyncExitStack() as undo:
             undo.push_async_callback(self.releaser.release, container)
+            linked = self.links.of(container)
+            joined = self.joins.open(container)
+            undo.callback(joined.close)
             with trace.step("mounts"):
                 shutil.rmtree(bundle, ignore_errors=True)
                 bundle.mkdir(mode=0o700, exist_ok=True)
                 await self.snapshotter.mount(container.id, rootfs)
-                await self._fill_volumes(container, rootfs)
+                sources = await self.host_mounts.prepare(container)
+                await self._fill_volumes(container, rootfs, sources)
             netns = await self._sandbox(container, trace)
             with trace.step("configuration"):
-                self.etc.prepare(container)
-                spec = self.specs.container(container, rootfs, self.layout.container(container.id), netns)
+                if joined.files is None:
+                    self.etc.prepare(container)
+                spec = self.specs.container(container, self._place(container, netns, joined, sources))
                 (bundle / "config.json").write_text(json.dumps(spec))
             monitor, endpoint = await self._create(container, bundle, trace)
             if endpoint is not None:
                 container = network.connected(container, endpoint)
-            self.etc.complete(container, endpoint)
+            joined.check()
+            if joined.files is None:
+                self.etc.complete(container, endpoint, linked)
             container = self._running(container, monitor)
             self.hubs.started(container.id, bundle, container.config.open_stdin and container.config.stdin_once)
             with trace.step("start"):
@@ -91,15 +105,22 @@ class Starter:
                 container = await self.registry.save(container)
                 await self.runtimes.choose(container.runtime).start(container.id)
             undo.pop_all()
+        joined.close()
         self.watch(container)
+        self.links.tell(container)
         return container
+
+    def _place(self, container: Container, netns: str | None, joined: Joined, sources: dict[int, Path]) -> Place:
+        shm = self.host_mounts.shm(container.id) if container.host.ipc_mode == "shareable" else joined.shm
+        files = joined.files or self.layout.container(container.id)
+        return Place(self.layout.rootfs(container.id), files, netns, joined.namespaces, shm, sources)
 
     async def _sandbox(self, container: Container, trace: Trace) -> str | None:
         mode = container.host.network_mode
         if mode == "bridge":
             with trace.step("network namespace"):
                 return str(await self.networks.sandbox_create(container.id))
-        if mode not in ("host", "none"):
+        if mode not in ("host", "none") and not mode.startswith("container:"):
             raise NotFound(f"failed to set up container networking: network {mode} not found")
         return None if mode == "host" else ""
 
@@ -129,14 +150,18 @@ class Starter:
             return None
         with trace.step("network"):
             endpoint = await self.networks.connect(container.id, "bridge", network.request(container))
+            wanted = endpoints.sysctls(container.endpoints.get("bridge") or EndpointSettings())
+            if wanted:
+                await asyncio.to_thread(_write_sysctls, self.layout.netns / container.id, wanted)
         attributes = {"container": container.id, "name": endpoint.network_name, "type": "bridge"}
         self.events.publish("network", "connect", endpoint.network_id, attributes)
         return endpoint
 
-    async def _fill_volumes(self, container: Container, rootfs: Path) -> None:
-        for mount in container.mounts:
+    async def _fill_volumes(self, container: Container, rootfs: Path, sources: dict[int, Path]) -> None:
+        for index, mount in enumerate(container.mounts):
             if mount.copy_up:
-                await asyncio.to_thread(copy_up, rootfs, mount.point.destination, Path(mount.point.source))
+                volume = Path(mount.point.source)
+                await asyncio.to_thread(copy_up, rootfs, mount.point.destination, volume, sources.get(index))
 
     def _running(self, container: Container, monitor: Monitor) -> Container:
         started, conmon_started = pidfd.start_time(monitor.pid), pidfd.start_time(monitor.conmon_pid)
@@ -163,6 +188,17 @@ class Starter:
         await self.registry.save(network.disconnected(container).with_state(
             status=status, pid=0, conmon_pid=0, exit_code=code, error=str(error)
         ))  # fmt: skip
+
+
+def _write_sysctls(namespace: Path, wanted: list[tuple[str, str]]) -> None:
+    def write() -> None:
+        for name, value in wanted:
+            try:
+                namespaces.write_sysctl(name, value)
+            except OSError as error:
+                raise InvalidParameter(f"failed to set {name}={value}: {error.strerror}") from None
+
+    namespaces.enter(namespace, write)
 
 
 _NOT_FOUND = re.compile("executable file.*not found|no such file or directory")

@@ -6,12 +6,11 @@ Nothing is ever ignored: each field of ``HostConfig`` is either used somewhere o
 
 import re
 import signal
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from havre.engine.container import health, names, network
+from havre.engine.container import health, modes, names, network, workdir
 from havre.errors import InvalidParameter, Unsupported
 from havre.logs.drivers import ALL as DRIVERS
 from havre.wire.containers import ContainerConfig, HostConfig, LogConfig, RestartPolicy
@@ -27,34 +26,10 @@ def name(text: str) -> str:
     return text.removeprefix("/")
 
 
-def _choice(*allowed: str) -> Callable[[Any], bool]:
-    return lambda value: value in allowed
-
-
-# Field: which values are implemented. An empty value (None, "", 0, False, [] or {}) always is.
-_IMPLEMENTED: dict[str, Callable[[Any], bool]] = {
-    "volume_driver": _choice("local"),
-    "volumes_from": lambda value: False,
-    "links": lambda value: False,
-    "cgroup": lambda value: False,
-    "cgroupns_mode": _choice("private", "host"),
-    "ipc_mode": _choice("private", "host"),
-    "pid_mode": _choice("host"),
-    "uts_mode": _choice("host"),
-    "userns_mode": _choice("host"),
-}
-_WIRE_NAMES = {"uts_mode": "UTSMode"}
-
-
 def create(config: ContainerConfig, host: HostConfig) -> list[str]:
     """Check everything that needs no image; return warnings for the client."""
-    for field, implemented in _IMPLEMENTED.items():
-        value = getattr(host, field)
-        if value and not implemented(value):
-            wire = _WIRE_NAMES.get(field) or "".join(part.capitalize() for part in field.split("_"))
-            shown = msgspec.json.encode(value).decode()
-            raise Unsupported(f"havre does not implement HostConfig.{wire} = {shown} yet")
     _representable(msgspec.to_builtins([config, host]))
+    modes.check(config, host)
     health.check(config.healthcheck)
     restart_policy(host.restart_policy, host.auto_remove)
     _log(host.log_config)
@@ -72,6 +47,7 @@ def create(config: ContainerConfig, host: HostConfig) -> list[str]:
         raise InvalidParameter(
             f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
         )
+    workdir.check(config.working_dir)
     if host.network_mode in ("host", "none") and (host.port_bindings or host.publish_all_ports):
         return [f"Published ports are discarded when using {host.network_mode} network mode"]
     return []

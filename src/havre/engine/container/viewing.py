@@ -7,11 +7,12 @@ is made or given up: meanwhile it may start, stop or go.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from havre.engine.container.hostmounts import HostMounts
 from havre.engine.container.record import DEAD, REMOVING, Container
 from havre.engine.container.registry import Registry
 from havre.errors import Conflict, NotFound, SystemFault
@@ -43,9 +44,10 @@ class Views:
     mounts of their own would not see each other's changes.
     """
 
-    def __init__(self, registry: Registry, snapshotter: Snapshotter, layout: Layout) -> None:
+    def __init__(self, registry: Registry, snapshotter: Snapshotter, host_mounts: HostMounts, layout: Layout) -> None:
         self._registry = registry
         self._snapshotter = snapshotter
+        self._host_mounts = host_mounts
         self._layout = layout
         self._holds: Counter[str] = Counter()
         self._tasks = TaskOwner("views")
@@ -126,19 +128,23 @@ class Views:
         await self._snapshotter.mount(container.id, rootfs)
         try:
             # As a start would: otherwise a file copied into the volume would keep the image's files out of it.
-            for mount in container.mounts:
+            sources = await self._host_mounts.prepare(container)
+            for index, mount in enumerate(container.mounts):
                 if mount.copy_up:
-                    await asyncio.to_thread(copy_up, rootfs, mount.point.destination, Path(mount.point.source))
+                    volume = Path(mount.point.source)
+                    await asyncio.to_thread(copy_up, rootfs, mount.point.destination, volume, sources.get(index))
             view = await settled(lambda: self._build(container), View.close)
         except BaseException:
             if not self._holds[container.id]:
+                await self._host_mounts.release(container.id)
                 await self._snapshotter.unmount(rootfs)
             raise
         self._holds[container.id] += 1
         return view
 
     def _build(self, container: Container) -> View:
-        binds = list(_binds(container, self._layout.container(container.id)))
+        sources = self._host_mounts.sources(container)
+        binds = list(_binds(container, self._layout.container(container.id), sources))
         for bind in binds:
             if bind.source is not None and not bind.source.exists():
                 raise Conflict(f"bind source path does not exist: {bind.source}")
@@ -165,6 +171,7 @@ class Views:
             except NotFound:
                 return  # and its removal has unmounted it
             if not container.state.running:
+                await self._host_mounts.release(container_id)
                 await self._snapshotter.unmount(self._layout.rootfs(container_id))
 
 
@@ -181,15 +188,17 @@ async def _finish(work: asyncio.Future[None]) -> None:
     await work
 
 
-def _binds(container: Container, files: Path) -> Iterator[Bind]:
+def _binds(container: Container, files: Path, sources: Mapping[int, Path]) -> Iterator[Bind]:
     """The container's mounts in the order a start makes them."""
     taken = {mount.point.destination for mount in container.mounts}
     for name in _ETC_FILES:
         if f"/etc/{name}" not in taken and (files / name).exists():
             yield Bind(files / name, f"/etc/{name}", container.host.readonly_rootfs)
-    for mount in container.mounts:
+    for index, mount in enumerate(container.mounts):
         point = mount.point
         if point.type == "tmpfs":
             yield Bind(None, point.destination)
         else:
-            yield Bind(Path(point.source), point.destination, not point.rw, "bind" not in mount.options)
+            yield Bind(
+                sources.get(index, Path(point.source)), point.destination, not point.rw, "bind" not in mount.options
+            )

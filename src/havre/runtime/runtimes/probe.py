@@ -84,7 +84,7 @@ def works(program: str, directory: Path) -> bool:
         process = Process([_PROBE], [], "/", User(0, 0), [])
         name = f"havre-probe-{os.getpid()}"
         spaces = dict.fromkeys(("pid", "mount", "ipc", "uts"), "")
-        sandbox = Sandbox("rootfs", "probe", f"/{name}", spaces, mounts=base_mounts(65536, False, False)[:1])
+        sandbox = Sandbox("rootfs", "probe", f"/{name}", spaces, mounts=base_mounts(65536, False)[:1])
         (bundle / "config.json").write_text(json.dumps(build(process, sandbox)))
         command = [program, "--root", f"{scratch}/state"]
         try:

@@ -1,14 +1,25 @@
 """What becomes of -v, --mount, --tmpfs and the image's volumes."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from havre.engine.container.mounts import WantedVolume, plan, to_oci
-from havre.engine.container.record import MountRecord
-from havre.errors import InvalidParameter, Unsupported
-from havre.wire.containers import BindOptions, ContainerConfig, HostConfig, Mount, TmpfsOptions, VolumeOptions
+from havre.engine.container import mountwords
+from havre.engine.container.mounts import WantedVolume, plan, to_oci, warnings
+from havre.engine.container.record import Container, MountRecord
+from havre.errors import InvalidParameter, NotFound
+from havre.wire.containers import (
+    BindOptions,
+    ContainerConfig,
+    HostConfig,
+    ImageOptions,
+    Mount,
+    TmpfsOptions,
+    VolumeDriverConfig,
+    VolumeOptions,
+)
 
 
 class Volumes:
@@ -24,9 +35,31 @@ class Volumes:
 
     async def discard_made_for(self, container_id: str) -> None: ...
 
+    def settle(self, container_id: str) -> None: ...
+
+
+class Around:
+    """Containers by name, and one image."""
+
+    def __init__(self, **containers: Container) -> None:
+        self.containers = containers
+
+    def container(self, reference: str) -> Container:
+        if reference not in self.containers:
+            raise NotFound(f"No such container: {reference}")
+        return self.containers[reference]
+
+    def image(self, reference: str) -> str:
+        if reference not in ("busybox", "sha256:image"):
+            raise NotFound(f"No such image: {reference}")
+        return "sha256:image"
+
+    def place(self, container_id: str, index: int) -> Path:
+        return Path("/places") / str(index)
+
 
 async def planned(config: ContainerConfig | None = None, **host: Any) -> tuple[MountRecord, ...]:
-    return await plan(config or ContainerConfig(), HostConfig(**host), Volumes())
+    return await plan(config or ContainerConfig(), HostConfig(**host), Volumes(), Around())
 
 
 async def test_a_bind(tmp_path: Path) -> None:
@@ -38,7 +71,7 @@ async def test_a_bind(tmp_path: Path) -> None:
         "ro",
     )
     assert (tmp_path / "new").is_dir(), "-v makes a missing source, as Docker does"
-    assert to_oci([mount])[0]["options"] == ["rbind", "rro", "rprivate"]
+    assert to_oci([mount], {})[0]["options"] == ["rbind", "rro", "rprivate"]
 
 
 async def test_a_named_volume_copies_up_unless_told_not_to() -> None:
@@ -73,8 +106,8 @@ async def test_mounts_of_every_type(tmp_path: Path) -> None:
         ]
     )
     bind, tmpfs, volume = mounts
-    assert to_oci([bind])[0]["options"] == ["rbind", "rro", "rshared"]
-    assert to_oci([tmpfs])[0]["options"] == ["noexec", "nosuid", "nodev", "size=4096", "mode=700"]
+    assert to_oci([bind], {})[0]["options"] == ["rbind", "rro", "rshared"]
+    assert to_oci([tmpfs], {})[0]["options"] == ["noexec", "nosuid", "nodev", "size=4096", "mode=700"]
     assert (volume.point.name, volume.copy_up) == ("vol", False)
 
 
@@ -84,7 +117,18 @@ async def test_mounts_of_every_type(tmp_path: Path) -> None:
         ({"binds": ["/a:b"]}, "must be absolute"),
         ({"binds": ["/a:/"]}, "can't be '/'"),
         ({"binds": ["/a:/b:ro,rw"]}, "invalid mode"),
-        ({"binds": ["/a:/b:nocopy"]}, "invalid mode"),
+        ({"binds": ["/a:/b:nocopy"]}, "field VolumeOptions must not be specified"),
+        ({"binds": ["aa:/b:rslave"]}, "field BindOptions must not be specified"),
+        ({"binds": ["/a:/b:shared,slave"]}, "invalid mode: shared,slave"),
+        ({"binds": ["/a:/b:ro,ro"]}, "invalid mode: ro,ro"),
+        ({"binds": ["a:/c"]}, "volume name is too short"),
+        ({"tmpfs": {"/t": "bogus"}}, 'invalid tmpfs option "bogus"'),
+        ({"tmpfs": {"/t": "remount"}}, 'invalid tmpfs option "remount"'),
+        ({"tmpfs": {"/t": "size"}}, 'invalid tmpfs option "size"'),
+        ({"volumes_from": [""]}, "volumes-from specification cannot be an empty string"),
+        ({"volumes_from": ["none"]}, "No such container: none"),
+        ({"volumes_from": ["none:bogus"]}, "invalid mode: bogus"),
+        ({"volumes_from": ["none:nocopy"]}, "invalid mode: nocopy"),
         ({"binds": ["a/b:/c"]}, "invalid characters"),
         ({"binds": ["aa:/c", "bb:/c/"]}, "Duplicate mount point: /c"),
         ({"binds": ["a:b:c:d"]}, "invalid volume specification"),
@@ -100,6 +144,134 @@ async def test_malformed_mounts(host: dict[str, Any], words: str) -> None:
         await planned(**host)
 
 
-async def test_types_not_there_yet() -> None:
-    with pytest.raises(Unsupported, match="image"):
-        await planned(mounts=[Mount(type="image", source="x", target="/x")])
+def mount(type: str, **words: Any) -> dict[str, Any]:
+    return {"mounts": [Mount(**{"type": type, "source": "vol", "target": "/x", **words})]}
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        (mount("npipe"), 'invalid mount config for type "npipe": mount type unknown'),
+        (mount("cluster"), 'invalid mount config for type "cluster": mount type unknown'),
+        (mount("volume", target="/"), "invalid specification: destination can't be '/'"),
+        (mount("volume", volume_options=VolumeOptions(subpath="/abs")), "subpath must be a relative path"),
+        (mount("volume", volume_options=VolumeOptions(subpath="a/../../x")), "subpath must be a relative path"),
+        (mount("volume", source="", volume_options=VolumeOptions(subpath="x")), "must not set Subpath when using anon"),
+        (mount("image", source=""), "field Source must not be empty"),
+        (mount("image", image_options=ImageOptions(subpath="../x")), "subpath must be a relative path"),
+        (mount("bind", source="x"), "invalid mount path: 'x' mount path must be absolute"),
+        (mount("bind", source="/", bind_options=BindOptions(propagation="odd")), "invalid propagation mode: odd"),
+        (
+            mount("bind", source="/", bind_options=BindOptions(read_only_force_recursive=True)),
+            "mount options conflict: !ReadOnly && BindOptions.ReadOnlyForceRecursive",
+        ),
+        (
+            mount("bind", source="/", bind_options=BindOptions(read_only_non_recursive=True)),
+            "mount options conflict: !ReadOnly && BindOptions.ReadOnlyNonRecursive",
+        ),
+        (
+            mount(
+                "bind",
+                source="/",
+                read_only=True,
+                bind_options=BindOptions(read_only_non_recursive=True, read_only_force_recursive=True),
+            ),
+            "mount options conflict: ReadOnlyNonRecursive && BindOptions.ReadOnlyForceRecursive",
+        ),
+        (mount("tmpfs", source="", tmpfs_options=TmpfsOptions(options=[["uid", "5"]])), "invalid option: uid"),
+        (mount("tmpfs", source="", tmpfs_options=TmpfsOptions(options=[[]])), "invalid option array length"),
+    ],
+)
+async def test_malformed_options(host: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidParameter, match=re.escape(words)):
+        await planned(**host)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (BindOptions(), ["rbind", "rro", "rprivate"]),
+        (BindOptions(read_only_non_recursive=True), ["rbind", "ro", "rprivate"]),
+        (BindOptions(read_only_force_recursive=True), ["rbind", "rro", "rprivate"]),
+        (BindOptions(non_recursive=True), ["bind", "ro", "rprivate"]),
+    ],
+)
+async def test_how_deep_read_only_goes(options: BindOptions, words: list[str]) -> None:
+    (found,) = await planned(**mount("bind", source="/", read_only=True, bind_options=options))
+    assert to_oci([found], {})[0]["options"] == words
+
+
+async def test_a_kernel_that_cannot_make_mounts_below_read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mountwords, "recursive_readonly", lambda: False)
+    (found,) = await planned(binds=["/:/x:ro"])
+    assert to_oci([found], {})[0]["options"] == ["rbind", "ro", "rprivate"]
+    force = BindOptions(read_only_force_recursive=True)
+    with pytest.raises(InvalidParameter, match=r"5\.12"):
+        await planned(**mount("bind", source="/", read_only=True, bind_options=force))
+
+
+async def test_an_image_is_read_only_and_shown_at_its_place() -> None:
+    (found,) = await planned(**mount("image", source="busybox", image_options=ImageOptions(subpath="bin")))
+    assert (found.image, found.subpath, found.point.name) == ("sha256:image", "bin", "busybox")
+    assert (found.point.source, found.point.rw) == ("/places/0", False)
+    assert to_oci([found], {0: Path("/part")})[0]["source"] == "/part"
+    with pytest.raises(NotFound, match="No such image: none"):
+        await planned(**mount("image", source="none"))
+
+
+async def test_the_driver_of_volumes_and_its_options() -> None:
+    volumes = Volumes()
+    config = VolumeOptions(labels={"a": "b"}, driver_config=VolumeDriverConfig(name="other", options={"o": "x"}))
+    host = HostConfig(
+        volume_driver="wide", binds=["aa:/a"], mounts=[Mount(type="volume", target="/b", volume_options=config)]
+    )
+    await plan(ContainerConfig(volumes={"/c": {}}), host, volumes, Around(), "c1")
+    assert [(one.name, one.driver, one.options, one.labels) for one in volumes.wanted] == [
+        ("aa", "wide", {}, {}),
+        (None, "other", {"o": "x"}, {"a": "b"}),
+        (None, "wide", {}, {}),
+    ]
+    assert warnings(host) == []
+    assert "container-wide volume-driver" in warnings(HostConfig(volume_driver="x", **mount("volume")))[0]
+
+
+def container(*mounts: MountRecord) -> Container:
+    return Container(
+        id="1" * 64,
+        name="source",
+        created=0,
+        image="sha256:image",
+        config=ContainerConfig(),
+        host=HostConfig(),
+        path="x",
+        args=(),
+        runtime="runc",
+        mounts=mounts,
+    )
+
+
+async def test_mounts_of_another_container() -> None:
+    source = container(
+        *await planned(
+            ContainerConfig(volumes={"/anonymous": {}}),
+            binds=["/:/bind", "named:/named"],
+            tmpfs={"/hidden": ""},
+            mounts=[Mount(type="tmpfs", target="/own"), Mount(type="image", source="busybox", target="/image")],
+        )
+    )
+    around = Around(source=source)
+
+    async def borrowed(**host: Any) -> dict[str, MountRecord]:
+        config = ContainerConfig(volumes={"/named": {}})
+        found = await plan(config, HostConfig(**host), Volumes(), around, "c2")
+        return {one.point.destination: one for one in found}
+
+    found = await borrowed(volumes_from=["source"])
+    assert set(found) == {"/anonymous", "/bind", "/named", "/image"}, "a tmpfs is its container's alone"
+    assert (found["/named"].point.mode, found["/named"].point.rw, found["/named"].copy_up) == ("", True, False)
+    assert found["/anonymous"].anonymous
+    found = await borrowed(volumes_from=["source:ro"])
+    assert [one.point.rw for one in found.values()] == [False] * 4
+    assert to_oci([found["/bind"]], {})[0]["options"] == ["rbind", "rro", "rprivate"]
+    found = await borrowed(volumes_from=["source"], binds=["/tmp:/named"])
+    assert found["/named"].point.type == "bind", "its own mounts win"

@@ -1,0 +1,201 @@
+"""What is mounted on the host for a container before the runtime makes it: images, parts of volumes, a shared /dev/shm.
+
+Everything is below one directory a container, so that whoever ends the container, or comes after a daemon that was
+killed, finds it all. Nothing is ever deleted there but empty mount points.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from havre.engine.container import mounts as planned
+from havre.engine.container.record import Container, MountRecord
+from havre.errors import InvalidParameter, NotFound, SystemFault
+from havre.image.snapshots import Snapshotter
+from havre.kernel import mounts, openat2
+from havre.store.layout import Layout
+
+_SHM = "shm"
+_SHM_FLAGS = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
+
+
+def snapshot_key(container_id: str, index: int) -> str:
+    """The snapshot that keeps the layers of an image alive while a container may mount it."""
+    return f"{container_id}-image-{index}"
+
+
+def snapshot_owner(key: str) -> str | None:
+    """The container a snapshot belongs to; None for a layer's."""
+    owner, dash, _ = key.partition("-image-")
+    return owner if len(owner) == 64 and ":" not in owner and (dash or owner == key) else None
+
+
+def snapshots_of(container: Container) -> list[str]:
+    """The snapshots of the images it mounts."""
+    return [snapshot_key(container.id, index) for index, mount in enumerate(container.mounts) if mount.image]
+
+
+def images_mounted(container: Container) -> list[str]:
+    """The ids of the images it mounts."""
+    return [mount.image for mount in container.mounts if mount.image]
+
+
+@dataclass(frozen=True, slots=True)
+class HostMounts:
+    """Makes them at start, takes them away at the end."""
+
+    snapshotter: Snapshotter
+    layout: Layout
+
+    def place(self, container_id: str, index: int) -> Path:
+        """Where the image of mount ``index`` is shown."""
+        return self.layout.mounts(container_id) / f"image-{index}"
+
+    def shm(self, container_id: str) -> Path:
+        """Where the /dev/shm that a container shares is mounted."""
+        return self.layout.mounts(container_id) / _SHM
+
+    async def prepare(self, container: Container) -> dict[int, Path]:
+        """Mount what the container needs; returns the sources of those of its mounts that have one made here.
+
+        May be called again. ``NotFound`` or ``InvalidParameter`` for a subpath that is not there or leads out.
+        """
+        sources: dict[int, Path] = {}
+        if container.host.ipc_mode == "shareable":
+            self._make_shm(container)
+        for index, mount in enumerate(container.mounts):
+            if mount.make_source and not os.path.lexists(mount.point.source):
+                planned.make_source(mount.point.source)
+            if mount.image:
+                sources[index] = await self._show_image(container.id, index)
+            if mount.subpath:
+                base = sources.get(index, Path(mount.point.source))
+                sources[index] = self._show_part(container.id, index, base, mount.subpath)
+        _check_propagation(container.mounts)
+        return sources
+
+    def sources(self, container: Container) -> dict[int, Path]:
+        """Where ``prepare`` has put them."""
+        found: dict[int, Path] = {}
+        for index, mount in enumerate(container.mounts):
+            if mount.subpath:
+                found[index] = self._part(container.id, index)
+            elif mount.image:
+                found[index] = self.place(container.id, index)
+        return found
+
+    async def release(self, container_id: str) -> None:
+        """Take all of it away; nothing happens when there is nothing."""
+        directory = self.layout.mounts(container_id)
+        try:
+            names = os.listdir(directory)
+        except FileNotFoundError:
+            return
+        # Parts come off before the images they are parts of.
+        for name in sorted(names, reverse=True):
+            path = directory / name
+            if name.startswith("image-"):
+                await self.snapshotter.unmount(path)
+            _unmount(path)
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                path.rmdir()
+            else:
+                path.unlink()
+        directory.rmdir()
+
+    def _make_shm(self, container: Container) -> None:
+        path = self.shm(container.id)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _unmount(path)
+        mounts.mount("shm", path, "tmpfs", _SHM_FLAGS, f"mode=1777,size={container.host.shm_size}")
+
+    async def _show_image(self, container_id: str, index: int) -> Path:
+        path = self.place(container_id, index)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await self.snapshotter.mount(snapshot_key(container_id, index), path)
+        return path
+
+    def _part(self, container_id: str, index: int) -> Path:
+        return self.layout.mounts(container_id) / f"part-{index}"
+
+    def _show_part(self, container_id: str, index: int, base: Path, subpath: str) -> Path:
+        path = self._part(container_id, index)
+        fd = _open_part(base, subpath)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _unmount(path)
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                _remake(path, directory=True)
+            else:
+                _remake(path, directory=False)
+            # By descriptor: whatever the path means by now, this is what was found below the volume.
+            mounts.bind(f"/proc/self/fd/{fd}", path, propagation="rprivate")
+        finally:
+            os.close(fd)
+        return path
+
+
+def _open_part(base: Path, subpath: str) -> int:
+    """What ``subpath`` means below ``base``: links may be followed that stay there, none that leads out."""
+    where = base / subpath
+    wanted = os.path.normpath(subpath)
+    try:
+        root = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return openat2.openat2(root, wanted, os.O_PATH, 0, openat2.RESOLVE_BENEATH | openat2.RESOLVE_NO_MAGICLINKS)
+        finally:
+            os.close(root)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise InvalidParameter(
+                f"path concatenation escapes the base directory, base: {base}, subpath: {subpath}"
+            ) from None
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            reason = os.strerror(error.errno).lower()
+            raise NotFound(f"cannot access path {where}: lstat {where}: {reason}") from None
+        if error.errno == errno.ELOOP:
+            raise InvalidParameter(
+                f'error while resolving symlinks in combined path "{where}": too many links'
+            ) from None
+        raise SystemFault(f"cannot access path {where}: {error.strerror}") from error
+
+
+def _remake(path: Path, directory: bool) -> None:
+    """An empty mount point of the right kind; what a start that failed left of the other kind goes."""
+    with suppress(FileNotFoundError):
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink()
+    if directory:
+        path.mkdir(mode=0o700)
+    else:
+        path.touch(mode=0o600)
+
+
+def _unmount(path: Path) -> None:
+    """Take away whatever is mounted at ``path``."""
+    try:
+        while True:
+            mounts.unmount(path, detach=True)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+
+
+def _check_propagation(records: Iterable[MountRecord]) -> None:
+    """Whether what is to pass mounts on, or get them passed on, is on a mount that does."""
+    for mount in records:
+        point = mount.point
+        shared, slave = point.propagation in ("shared", "rshared"), point.propagation in ("slave", "rslave")
+        if not shared and not slave:
+            continue
+        found = mounts.holding(os.path.realpath(point.source))
+        fields = {field.partition(":")[0] for field in found.propagation}
+        if "shared" not in fields and not (slave and "master" in fields):
+            kind = "a shared" if shared else "a shared or slave"
+            raise InvalidParameter(f"path {point.source} is mounted on {found.target} but it is not {kind} mount")
