@@ -90,8 +90,8 @@ class Twins:
             out.flush()
             err.flush()
         time.tzset()
-        said = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
-        return self._told(argv, code, *said)
+        said = [stream.buffer.getvalue().decode() for stream in (out, err)]
+        return self._told(argv, code, said[0], said[1])
 
     def _environ(self, host: str, more: dict[str, str]) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER_", "HAVRE_"))}
@@ -100,8 +100,8 @@ class Twins:
     def _told(self, argv: Sequence[str], code: int, out: str, err: str) -> Told:
         asked = [self._here(described(request)) for request in self.daemon.requests]
         self.daemon.requests.clear()
-        said = (steady(self._here(text)) for text in (out, err))
-        return Told(code, *said, tuple(comparable(argv, asked)))
+        out, err = (steady(self._here(text)) for text in (out, err))
+        return Told(code, out, err, tuple(comparable(argv, asked)))
 
     def _here(self, text: str) -> str:
         text = text.replace(str(self.cwd), "$CWD").replace(str(self.home), "$HOME")
