@@ -32,7 +32,7 @@ class CgroupDriver:
             place = expand_slice(parent or self.parent or "system.slice")
             return f"{place}/{_PREFIX}-{container_id}.scope"
         place = (parent or self.parent or _PREFIX).strip("/")
-        return os.path.normpath(f"/{place}/{container_id}")
+        return "/" + os.path.normpath(f"/{place}/{container_id}").lstrip("/")
 
     def words(self, group: str) -> str:
         """``linux.cgroupsPath`` for the runtime that is to make ``group``."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from havre.errors import InvalidParameter
 from havre.runtime import capabilities, seccomp
 
 
@@ -65,29 +64,6 @@ def test_clone_into_namespaces_needs_sys_admin() -> None:
     assert any("clone3" in rule["names"] and rule["errnoRet"] == seccomp.ENOSYS for rule in plain["syscalls"][1:])
     assert not any(rule["action"] == "SCMP_ACT_ERRNO" for rule in admin["syscalls"])
     assert "clone" in admin["syscalls"][0]["names"]
-
-
-def test_a_users_profile_is_resolved() -> None:
-    text = json.dumps(
-        {
-            "defaultAction": "SCMP_ACT_ALLOW",
-            "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}],
-            "syscalls": [
-                {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5},
-                {"names": ["mount"], "action": "SCMP_ACT_ERRNO", "excludes": {"caps": ["CAP_SYS_ADMIN"]}},
-                {"names": ["reboot"], "action": "SCMP_ACT_ERRNO", "includes": {"caps": ["CAP_SYS_BOOT"]}},
-            ],
-        }
-    )
-    profile = seccomp.custom(text, {"CAP_SYS_ADMIN"}, "amd64")
-    assert profile["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
-    assert profile["syscalls"] == [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5}]
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"syscalls": []}', '{"defaultAction": "x", "syscalls": [1]}'])
-def test_a_broken_profile_is_the_clients_error(text: str) -> None:
-    with pytest.raises(InvalidParameter, match="seccomp profile"):
-        seccomp.custom(text, set(), "amd64")
 
 
 def test_no_specification_is_read_at_run_time() -> None:

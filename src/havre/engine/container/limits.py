@@ -101,7 +101,8 @@ def _cpu(host: HostConfig, kernel: Support, warnings: list[str]) -> None:
             "NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler or the cgroup is not mounted"
         )
     cpus = os.cpu_count() or 1
-    if not 0 <= host.nano_cpus <= cpus * 10**9:
+    # Less than a hundredth comes to a quota that the kernel refuses, or to none.
+    if host.nano_cpus and not 10**7 <= host.nano_cpus <= cpus * 10**9:
         raise InvalidParameter(f"range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available")
     if host.cpu_shares < 0:
         raise InvalidParameter(f"invalid CPU shares ({host.cpu_shares}): value must be a positive integer")
