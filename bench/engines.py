@@ -47,22 +47,39 @@ class Measured(Engine):
     def version(self) -> str:
         return str(self.api("GET", "/version").json()["Version"])
 
-    def memory(self) -> int:
-        """PSS in bytes of the daemon and all that works for it: containerd, shims, conmon; not the containers."""
-        assert self._process is not None
+    def memory(self, alone: bool = False) -> int:
+        """PSS in bytes of the daemon and all that works for it: containerd, shims, conmon; not the containers.
+
+        ``alone`` leaves out what every container has one of: shims and conmon.
+        """
         total = 0
+        for process in self._processes(alone):
+            lines = _read(process / "smaps_rollup").splitlines()
+            total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+        return total
+
+    def processor_time(self) -> float:
+        """Seconds of processor time that the daemon and all that works for it have used."""
+        threads = (thread for process in self._processes(alone=False) for thread in (process / "task").glob("*"))
+        return sum(int((_read(thread / "schedstat") or "0").split()[0]) for thread in threads) / 1e9
+
+    def _processes(self, alone: bool) -> Iterator[Path]:
+        assert self._process is not None
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
-            try:
-                command = (entry / "cmdline").read_bytes().decode(errors="replace")
-                ours = int(entry.name) == self._process.pid or str(self.root) in command
-                if ours:
-                    lines = (entry / "smaps_rollup").read_text().splitlines()
-                    total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-        return total
+            command = _read(entry / "cmdline")
+            each = any(name in command for name in ("containerd-shim", "conmon"))
+            if int(entry.name) == self._process.pid or (str(self.root) in command and not (alone and each)):
+                yield entry
+
+
+def _read(path: Path) -> str:
+    """A file of /proc; "" when its process has gone."""
+    try:
+        return path.read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 @contextmanager

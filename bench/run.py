@@ -22,6 +22,7 @@ from typing import Any
 from tests.system import images
 from tests.system.registry import Registry, serve
 
+from bench import watching
 from bench.engines import Measured, dockerd, havred, running
 from bench.report import table, update
 from bench.rows import Row, rows
@@ -54,7 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             say(f"{engine.name} {engine.version()} runs")
         chosen = [
             row
-            for row in rows(str(big.archive("bench:latest")), reference, options.repeat)
+            for row in (
+                *rows(str(big.archive("bench:latest")), reference, options.repeat),
+                *watching.rows(options.repeat),
+            )
             if not options.rows or row.key in options.rows
         ]
         results = [measure(row, engines) for row in chosen]
