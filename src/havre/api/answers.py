@@ -36,7 +36,11 @@ def network(version: Version, found: Json) -> Json:
 
 
 def info(version: Version, found: Json) -> Json:
-    return _adapt(found, version, _INFO)
+    return _adapt(found, version, _INFO, _INFO_SINCE)
+
+
+def stats(version: Version, found: Json) -> Json:
+    return _adapt(found, version, (), _STATS_SINCE)
 
 
 def event(version: Version, found: Json) -> Json | None:
@@ -150,6 +154,14 @@ def _no_empty_image_fields(found: Json) -> None:
     found["Config"] = {key: value for key, value in config.items() if value or key not in _EMPTY_IMAGE_CONFIG}
 
 
+def _no_kernel_memory_tcp(found: Json) -> None:
+    found.pop("KernelMemoryTCP", None)
+
+
+def _os_type(found: Json) -> None:
+    found["os_type"] = "linux"
+
+
 def _no_old_event_fields(found: Json) -> None:
     for name in ("status", "id", "from"):
         found.pop(name, None)
@@ -256,6 +268,8 @@ _IMAGE: Quirks = (
 _IMAGE_SINCE: Quirks = (((1, 52), _no_empty_image_fields),)
 _NETWORK: Quirks = (((1, 52), _no_status),)
 _EVENT_SINCE: Quirks = (((1, 52), _no_old_event_fields),)
+_INFO_SINCE: Quirks = (((1, 52), _no_kernel_memory_tcp),)
+_STATS_SINCE: Quirks = (((1, 52), _os_type),)
 _INFO: Quirks = (
     ((1, 44), _no_runtime_status),
     ((1, 46), _no_containerd),

@@ -22,7 +22,7 @@ def test_every_quirk_is_on_the_page() -> None:
     assert len(quirks) > 15
     for name, before in quirks.items():
         assert f"| {before[0]}.{before[1] - 1} | `{name}` |" in page, name
-    for table in ("_CONTAINER_SINCE", "_IMAGE_SINCE", "_EVENT_SINCE"):
+    for table in ("_CONTAINER_SINCE", "_IMAGE_SINCE", "_EVENT_SINCE", "_INFO_SINCE", "_STATS_SINCE"):
         for since, quirk in getattr(answers, table):
             assert f"| {since[0]}.{since[1]} | `{quirk.__name__}` |" in page, quirk
     bodies = [ast.parse(Path(module.__file__).read_text()).body for module in (answers, compat)]
@@ -163,3 +163,10 @@ def test_disk_usage_in_sums() -> None:
     verbose = answers.disk_usage((1, 52), USAGE, verbose=True)
     assert verbose["ImageUsage"] == {**sums["ImageUsage"], "Items": USAGE["Images"]} and "Images" not in verbose
     assert answers.disk_usage((1, 51), USAGE, verbose=True) == USAGE
+
+
+def test_stats_and_info_since_1_52() -> None:
+    assert answers.stats((1, 51), {"read": "now"}) == {"read": "now"}
+    assert answers.stats((1, 52), {"read": "now"}) == {"read": "now", "os_type": "linux"}
+    assert "KernelMemoryTCP" in answers.info((1, 51), {**INFO, "KernelMemoryTCP": True})
+    assert "KernelMemoryTCP" not in answers.info((1, 52), {**INFO, "KernelMemoryTCP": True})

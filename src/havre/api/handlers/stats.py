@@ -5,7 +5,7 @@ from contextlib import aclosing
 import msgspec
 from aiohttp.web_response import StreamResponse
 
-from havre.api import respond
+from havre.api import answers, respond
 from havre.api.call import Call
 from havre.errors import InvalidParameter
 
@@ -18,11 +18,11 @@ async def stats(call: Call) -> StreamResponse:
         raise InvalidParameter("cannot have stream=true and one-shot=true")
     if not stream:
         verb = call.engine.stats.now if one_shot else call.engine.stats.compared
-        return respond.json(await verb(call.name()))
+        return respond.json(answers.stats(call.version, await verb(call.name())))
     async with aclosing(call.engine.stats.stream(call.name())) as documents:
         encode = msgspec.json.Encoder().encode
         response = await respond.begin(call, respond.JSON)
         async for document in documents:
-            await response.write(encode(document) + b"\n")
+            await response.write(encode(answers.stats(call.version, document)) + b"\n")
         await response.write_eof()
         return response
