@@ -11,6 +11,9 @@ from typing import Any
 from havre.errors import InvalidParameter
 from havre.wire.containers import DeviceMapping
 
+# Looking for devices in a directory ends here: somebody asked for a whole disk.
+_MOST_FILES = 10_000
+
 # (type, major, minor, access) as the device controller takes them; None is "any". Docker's defaults: making device
 # nodes is allowed, using them is not, but for the harmless ones. The runtime itself makes the nodes of /dev and allows
 # pts and tty.
@@ -68,14 +71,13 @@ def requested(mappings: Iterable[DeviceMapping]) -> tuple[list[dict[str, Any]], 
         access = mapping.cgroup_permissions or "rwm"
         if set(access) - set("rwm"):
             raise InvalidParameter(f"invalid device mode: {access}")
-        target = mapping.path_in_container or mapping.path_on_host
+        source, target = mapping.path_on_host, mapping.path_in_container or mapping.path_on_host
         # A link such as /dev/cdrom stands for the device it points at.
-        source = Path(os.path.realpath(mapping.path_on_host))
-        found = list(_below(source, target))
+        found = _below(os.path.realpath(source), target) if source else []
         if not found:
+            reason = "not a device node" if source and os.path.exists(source) else "no such file or directory"
             raise InvalidParameter(
-                f"error gathering device information while adding custom device {mapping.path_on_host!r}: "
-                + ("not a device node" if source.exists() else "no such file or directory")
+                f'error gathering device information while adding custom device "{source}": {reason}'
             )
         nodes += found
         accesses += [access] * len(found)
@@ -89,25 +91,37 @@ def all_host_devices() -> list[dict[str, Any]]:
     nodes: list[dict[str, Any]] = []
     for entry in sorted(Path("/dev").iterdir()):
         if entry.name not in skip | made:
-            nodes += _below(entry, str(entry))
+            nodes += _below(str(entry), str(entry))
     return nodes
 
 
-def _below(source: Path, target: str) -> Iterable[dict[str, Any]]:
-    try:
-        info = source.lstat()
-    except OSError:
-        return
-    if stat.S_ISDIR(info.st_mode):
-        for child in sorted(source.iterdir()):
-            yield from _below(child, f"{target}/{child.name}")
-    elif stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):
-        yield {
-            "type": "c" if stat.S_ISCHR(info.st_mode) else "b",
-            "path": target,
-            "major": os.major(info.st_rdev),
-            "minor": os.minor(info.st_rdev),
-            "fileMode": stat.S_IMODE(info.st_mode),
-            "uid": info.st_uid,
-            "gid": info.st_gid,
-        }
+def _below(source: str, target: str) -> list[dict[str, Any]]:
+    """The node at ``source``, or those in the directory there, as ``target`` or below it."""
+    nodes: list[dict[str, Any]] = []
+    waiting, seen = [(source, target)], 0
+    while waiting:
+        path, name = waiting.pop()
+        try:
+            info = os.lstat(path)
+            if stat.S_ISDIR(info.st_mode):
+                waiting += [(f"{path}/{entry}", f"{name}/{entry}") for entry in sorted(os.listdir(path), reverse=True)]
+        except OSError:
+            continue
+        seen += 1
+        if seen > _MOST_FILES:
+            raise InvalidParameter(f'"{source}" is no directory of devices: it holds more than {_MOST_FILES} files')
+        if stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):
+            nodes.append(_node(name, info))
+    return nodes
+
+
+def _node(path: str, info: os.stat_result) -> dict[str, Any]:
+    return {
+        "type": "c" if stat.S_ISCHR(info.st_mode) else "b",
+        "path": path,
+        "major": os.major(info.st_rdev),
+        "minor": os.minor(info.st_rdev),
+        "fileMode": stat.S_IMODE(info.st_mode),
+        "uid": info.st_uid,
+        "gid": info.st_gid,
+    }

@@ -60,7 +60,8 @@ def _memory(host: HostConfig) -> dict[str, Any]:
     if host.memory_reservation:
         memory["reservation"] = host.memory_reservation
     if host.memory_swap:
-        memory["swap"] = host.memory_swap
+        # Whatever is negative is no limit to Docker; the kernel knows -1 alone.
+        memory["swap"] = max(host.memory_swap, -1)
     elif host.memory > 0:
         # Docker's default: as much swap again as memory.
         memory["swap"] = min(host.memory * 2, (1 << 63) - 1)

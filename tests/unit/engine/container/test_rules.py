@@ -59,6 +59,7 @@ def test_the_daemons_ulimits_are_for_who_names_none() -> None:
             f"invalid minor value in device cgroup rule format: 'c 1:{10**30} r'",
         ),
         ({"devices": [DeviceMapping(cgroup_permissions="x")]}, "invalid device mode: x"),
+        ({"oom_score_adj": 1001}, "Invalid value 1001, range for oom score adj is [-1000, 1000]"),
         ({"shm_size": -1}, "SHM size can not be less than 0"),
         ({"security_opt": ["nonsense"]}, 'invalid --security-opt 1: "nonsense"'),
         ({"security_opt": ["systempaths=unconfined"]}, 'invalid --security-opt 2: "systempaths=unconfined"'),
