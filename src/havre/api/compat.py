@@ -29,6 +29,8 @@ def adapt_create(
     if version < (1, 25):
         # The client removed its containers itself.
         host.auto_remove = False
+    if version < (1, 40):
+        host.ipc_mode = host.ipc_mode or "shareable"
     if version < (1, 42):
         host.console_size = None
     if version < (1, 43):
@@ -84,7 +86,7 @@ def _adapt_mount(version: Version, mount: Mount) -> None:
         if version < (1, 44):
             if bind.read_only_force_recursive:
                 raise InvalidParameter("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer")
-            bind.read_only_non_recursive = True
+            bind.read_only_non_recursive = mount.read_only
     if version < (1, 45) and mount.volume_options is not None and mount.volume_options.subpath:
         raise InvalidParameter("VolumeOptions.Subpath needs API v1.45 or newer")
     if version < (1, 48) and mount.type == "image":

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from havre.engine.container.mounts import WantedVolume
-from havre.errors import Conflict, NotFound
+from havre.errors import Conflict, InvalidParameter, NotFound
 from havre.lib import ids, times
 from havre.lib.tasks import TaskOwner
 from havre.volume import VolumeDriver
@@ -212,7 +212,10 @@ class Volumes:
                     )
                 return known
             implementation = self._driver(name, driver or "local")
-            implementation.check(options)
+            try:
+                implementation.check(options)
+            except InvalidParameter as error:
+                raise InvalidParameter(f"create {name}: {error.message}") from None
             record = VolumeRecord(
                 name, implementation.name, time.time_ns(), dict(labels) or None, dict(options) or None, container
             )

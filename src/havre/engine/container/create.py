@@ -181,7 +181,7 @@ class Creator:
 
     def _complete_config(self, config: ContainerConfig, host: HostConfig, container_id: str) -> ContainerConfig:
         hostname, domainname = config.hostname, config.domainname
-        if host.network_mode == "host" or host.uts_mode == "host":
+        if host.network_mode == "host":
             hostname = hostname or socket.gethostname()
         elif (target_id := modes.joined(host.network_mode)) is not None:
             hostname, domainname = self._names_of(target_id)

@@ -103,7 +103,7 @@ class Links:
     def tell(self, target: Container) -> None:
         """``target`` has (another) address: write it into the hosts of the running containers linked to it."""
         for one in self.registry:
-            if one.state.running and one.host.network_mode == _BRIDGE:
+            if one.links and one.state.running and one.host.network_mode == _BRIDGE:
                 for alias, target_id in one.links.items():
                     if target_id == target.id and (link := self._look_up(alias, target_id)) is not None:
                         self._rewrite(one, alias, link)

@@ -68,14 +68,16 @@ def from_bind(text: str, driver: str = "") -> Wanted:
         raise InvalidParameter(f"invalid volume specification: '{text}'")
     source, mode = parts[0], parts[2] if len(parts) == 3 else ""
     words = _mode_words(mode)
+    kind = "bind" if source.startswith("/") else "volume"
     try:
         target = clean_target(parts[1])
     except InvalidParameter as error:
-        raise InvalidParameter(f"invalid volume specification: '{text}': {error.message}") from None
+        reason = f'invalid mount config for type "{kind}": {error.message}'
+        raise InvalidParameter(f"invalid volume specification: '{text}': {reason}") from None
     readonly = "ro" in words
     access = (readonly_word(),) if readonly else ("rw",)
     propagation = next((word for word in words if word in _PROPAGATIONS), "")
-    if source.startswith("/"):
+    if kind == "bind":
         if "nocopy" in words:
             raise InvalidParameter(
                 f"invalid volume specification: '{text}': "

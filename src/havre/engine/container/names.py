@@ -15,7 +15,7 @@ def check(config: ContainerConfig, host: HostConfig) -> None:
             raise InvalidParameter(f"invalid hostname or domain name: {word!r}")
     for entry in host.extra_hosts or ():
         word, _, address = entry.partition(":")
-        if not word or not address or not _is_word(word):
+        if not word or ":" not in entry or not _is_word(word):
             raise InvalidParameter(f'bad format for add-host: "{entry}"')
         if address != "host-gateway" and not _is_address(address.strip("[]")):
             raise InvalidParameter(f'invalid IP address in add-host: "{address}"')

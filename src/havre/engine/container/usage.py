@@ -13,9 +13,10 @@ class Usage:
     registry: Registry
 
     def users_of(self, image_id: str) -> list[tuple[str, bool]]:
-        """The containers made from an image or that mount it, and whether each runs."""
+        """The containers made from an image or that mount it, and whether each runs from it."""
         return [
-            (one.id, one.state.running)
+            # One that only mounts it keeps what it has when the image goes.
+            (one.id, one.state.running and one.image == image_id)
             for one in self.registry
             if one.image == image_id or any(mount.image == image_id for mount in one.mounts)
         ]
