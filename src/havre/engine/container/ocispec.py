@@ -46,6 +46,10 @@ class SpecWriter:
         self._confinement = confinement
         self._links = links
 
+    def group(self, container: Container) -> str:
+        """Where the container's control group is to lie."""
+        return self._driver.group(container.host.cgroup_parent, container.id)
+
     def container(self, container: Container, place: Place) -> dict[str, Any]:
         """``config.json``."""
         host, config = container.host, container.config

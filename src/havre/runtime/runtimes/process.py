@@ -4,11 +4,14 @@ way.
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from havre.errors import SystemFault
 from havre.kernel.cgroups import Cgroups
+
+_LOGGED = re.compile(r'level=error msg="((?:[^"\\]|\\.)*)"')
 
 
 class ProcessRuntime:
@@ -46,5 +49,11 @@ class ProcessRuntime:
         )
         output, _ = await process.communicate(stdin)
         if process.returncode != 0:
-            said = output.decode(errors="replace").strip() or f"exit status {process.returncode}"
+            said = _last_words(output.decode(errors="replace")) or f"exit status {process.returncode}"
             raise SystemFault(f"{self.name} {words[0]} failed: {said}")
+
+
+def _last_words(output: str) -> str:
+    """What went wrong, without the runtime's own log format around it."""
+    errors = _LOGGED.findall(output)
+    return errors[-1].replace('\\"', '"') if errors else output.strip()
