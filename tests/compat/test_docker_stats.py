@@ -67,7 +67,7 @@ BACK: dict[str, Any] = {
     "cpu_stats": V2["precpu_stats"],
     "precpu_stats": V2["cpu_stats"],
 }
-ALL = (STATS, V2, V1, STOPPED, BACK)
+ALL: tuple[dict[str, Any], ...] = (STATS, V2, V1, STOPPED, BACK)
 PLACEHOLDERS = ("Container", "Name", "ID", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs")
 
 
