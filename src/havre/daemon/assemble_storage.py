@@ -35,7 +35,7 @@ async def storage(config: Config) -> Storage:
     lock.acquire(layout.exec_lock, "exec root")
     shutil.rmtree(layout.tmp, ignore_errors=True)
     layout.tmp.mkdir(mode=0o700)
-    database = Database.open(layout.database, SCHEMAS)
+    database = Database.open(layout.database, SCHEMAS, layout.reserve)
     blobs = BlobStore(layout)
     snapshotter = OverlaySnapshotter(database, layout)
     await snapshotter.start()

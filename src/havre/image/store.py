@@ -223,7 +223,7 @@ class ImageStore:
     async def untag(self, name: Reference) -> None:
         """Take the name away; the image stays."""
         image_id = self._names[name]
-        await self._db.write(lambda connection: _drop_name(connection, name))
+        await self._db.write(lambda connection: _drop_name(connection, name), frees_room=True)
         del self._names[name]
         self._refresh(image_id)
 
@@ -233,7 +233,7 @@ class ImageStore:
         Returns the chain ids of the layers removed, top first. Layers a container stands on stay until ``collect``.
         """
         image = self._images[image_id]
-        await self._db.write(lambda connection: _drop_image(connection, image_id))
+        await self._db.write(lambda connection: _drop_image(connection, image_id), frees_room=True)
         del self._images[image_id]
         for name in image.names:
             self._names.pop(name, None)

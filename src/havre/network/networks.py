@@ -180,7 +180,9 @@ class Networks:
         return self._locks.setdefault(endpoint.endpoint_id, asyncio.Lock())
 
     async def _forget(self, endpoint: Endpoint) -> None:
-        await self._db.write(lambda connection: records.delete_endpoint(connection, endpoint.endpoint_id))
+        await self._db.write(
+            lambda connection: records.delete_endpoint(connection, endpoint.endpoint_id), frees_room=True
+        )
         connected = self._endpoints.get(endpoint.container_id, {})
         connected.pop(endpoint.network_id, None)
         if not connected:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from havre.errors import SystemFault
+from havre.store.reserve import Reserve
 
 Connection = sqlite3.Connection
 Row = sqlite3.Row
@@ -21,22 +22,29 @@ T = TypeVar("T")
 class Database:
     """One SQLite file. ``write`` and ``read`` run a function on the single connection, in its own thread."""
 
-    def __init__(self, connection: Connection, executor: ThreadPoolExecutor) -> None:
+    def __init__(self, connection: Connection, executor: ThreadPoolExecutor, reserve: Reserve | None) -> None:
         self._connection = connection
         self._executor = executor
+        self._reserve = reserve
 
     @classmethod
-    def open(cls, path: Path, schemas: Mapping[str, Sequence[str]]) -> "Database":
-        """Open or create the file at ``path`` and bring every room in ``schemas`` to its newest migration."""
-        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="havre-db")
-        return cls(executor.submit(_connect, path, schemas).result(), executor)
+    def open(cls, path: Path, schemas: Mapping[str, Sequence[str]], reserve: Path | None = None) -> "Database":
+        """Open or create the file at ``path`` and bring every room in ``schemas`` to its newest migration.
 
-    async def write(self, change: Callable[[Connection], T]) -> T:
+        At ``reserve`` a file keeps room for what has to be written on a full disk.
+        """
+        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="havre-db")
+        kept = Reserve(reserve) if reserve is not None else None
+        return cls(executor.submit(_connect, path, schemas, kept).result(), executor, kept)
+
+    async def write(self, change: Callable[[Connection], T], *, frees_room: bool = False) -> T:
         """Run ``change`` in one transaction and return its result once that is on disk; any error rolls all of it back.
 
-        ``SystemFault`` when the database cannot be written, as on a full disk.
+        ``SystemFault`` when the database cannot be written, as on a full disk. What ``frees_room`` in the end, or
+        must come before that, gets the reserve then: a second try.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._transact, change)
+        work = self._transact_at_any_price if frees_room else self._transact
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, change)
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run ``query`` on the connection, outside of any transaction of others."""
@@ -50,6 +58,17 @@ class Database:
         """Finish what is queued and close the file."""
         self._executor.submit(self._connection.close).result()
         self._executor.shutdown()
+
+    def _transact_at_any_price(self, change: Callable[[Connection], T]) -> T:
+        try:
+            result = self._transact(change)
+        except SystemFault:
+            if self._reserve is None or not self._reserve.give_up():
+                raise
+            result = self._transact(change)
+        if self._reserve is not None:
+            self._reserve.restore()
+        return result
 
     def _transact(self, change: Callable[[Connection], T]) -> T:
         connection = self._connection
@@ -66,7 +85,10 @@ class Database:
         return result
 
 
-def _connect(path: Path, schemas: Mapping[str, Sequence[str]]) -> Connection:
+def _connect(path: Path, schemas: Mapping[str, Sequence[str]], reserve: Reserve | None) -> Connection:
+    if reserve is not None:
+        # The migrations may need it.
+        reserve.give_up()
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=True)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode=WAL")
@@ -74,6 +96,8 @@ def _connect(path: Path, schemas: Mapping[str, Sequence[str]]) -> Connection:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     _migrate(connection, schemas)
+    if reserve is not None:
+        reserve.restore()
     return connection
 
 

@@ -65,7 +65,8 @@ class VolumeStore:
 
     async def delete(self, name: str) -> None:
         """Forget a volume."""
-        await self._database.write(lambda db: db.execute("DELETE FROM volumes WHERE name = ?", (name,)))
+        forget = "DELETE FROM volumes WHERE name = ?"
+        await self._database.write(lambda db: db.execute(forget, (name,)), frees_room=True)
         self._records.pop(name, None)
 
 

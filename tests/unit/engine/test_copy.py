@@ -358,7 +358,8 @@ async def test_a_container_may_start_and_go_during_a_copy(world: World) -> None:
     (world.snapshotter.upper(container.id) / "big").write_bytes(bytes(20_000_000))
     _, stream = await world.copier.get("box", "/big")
     async with asyncio.timeout(10), world.registry.lock(container.id):
-        await world.registry.delete(container.id)
+        await world.registry.erase(container)
+        world.registry.drop(container.id)
     await world.snapshotter.unmount(world.layout.rootfs(container.id))
     await world.snapshotter.remove(container.id)
     assert sum([len(chunk) async for chunk in stream]) > 20_000_000

@@ -5,8 +5,10 @@ from havre.errors import InvalidParameter
 DEFAULT = "ctrl-p,ctrl-q"
 
 
-def parse(text: str) -> bytes:
-    """``ctrl-p,ctrl-q`` or ``a,b`` as the bytes a terminal sends. ``InvalidParameter`` for an unknown key."""
+def parse(text: str, called: str = "detach") -> bytes:
+    """``ctrl-p,ctrl-q`` or ``a,b`` as the bytes a terminal sends. ``InvalidParameter`` for an unknown key, in which the
+    keys are ``called`` so.
+    """
     keys = bytearray()
     for name in (text or DEFAULT).split(","):
         if len(name) == 1 and name.isascii():
@@ -14,7 +16,7 @@ def parse(text: str) -> bytes:
         elif name.startswith("ctrl-") and len(name) == 6 and (name[5].isalpha() or name[5] in "@[\\]^_"):
             keys.append(ord(name[5].upper()) & 0x1F)
         else:
-            raise InvalidParameter(f"Invalid escape keys ({text}) provided")
+            raise InvalidParameter(f"Invalid {called} keys ({text}) provided")
     return bytes(keys)
 
 

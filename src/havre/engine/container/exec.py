@@ -94,7 +94,7 @@ class Execs:
         container = self._running(reference, reference)
         if not config.cmd:
             raise InvalidParameter("No exec command specified")
-        detach.parse(config.detach_keys)
+        detach.parse(config.detach_keys, "escape")
         size = validate.console_size(config.console_size)
         if config.user:
             # Nobody of that name is an error of this request, not of the start.

@@ -193,7 +193,9 @@ class Hubs:
     def expect(self, key: str, listener: Listener) -> "asyncio.Future[Hub]":
         """Let ``listener`` hear a container that is not running from its first byte; the future gives its hub then."""
         future: asyncio.Future[Hub] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(key, []).append((listener, future))
+        waiting = self._waiting.setdefault(key, [])
+        waiting[:] = [one for one in waiting if not one[1].done()]
+        waiting.append((listener, future))
         return future
 
     def give_up(self, key: str) -> None:

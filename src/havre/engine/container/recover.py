@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
 from collections.abc import Container as Ids
 from contextlib import suppress
 from dataclasses import dataclass
@@ -124,7 +123,7 @@ class Recovery:
                     if (pid := int((bundle / "pidfile").read_text())) in inside:
                         os.kill(pid, signal.SIGKILL)
                 # It writes the exit code first.
-                _wait_until(lambda bundle=bundle: not conmon.lives(bundle))
+                _await_end(bundle)
             elif conmon.lives(bundle):
                 continue
             shutil.rmtree(bundle, ignore_errors=True)
@@ -179,7 +178,7 @@ class Recovery:
         await asyncio.to_thread(shutil.rmtree, bundle, ignore_errors=True)
 
 
-def _wait_until(true: Callable[[], bool]) -> None:
+def _await_end(bundle: Path) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while not true() and time.monotonic() < deadline:
+    while conmon.lives(bundle) and time.monotonic() < deadline:
         time.sleep(0.005)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from havre.engine.container.record import Container
+from havre.engine.container.record import REMOVING, Container
 from havre.errors import Conflict, InvalidParameter, NotFound
 from havre.lib import ids
 from havre.store.db import Connection, Database
@@ -83,8 +83,8 @@ class Registry:
         """Give a reserved name back."""
         self._reserved.pop(name, None)
 
-    async def save(self, container: Container) -> Container:
-        """Write a new or changed record; it is visible once it is durable."""
+    async def save(self, container: Container, *, frees_room: bool = False) -> Container:
+        """Write a new or changed record; it is visible once it is durable. ``frees_room`` as of ``Database.write``."""
         body = self._encoder.encode(container)
 
         def write(db: Connection) -> None:
@@ -94,13 +94,18 @@ class Registry:
                 (container.id, container.name, body),
             )
 
-        await self._database.write(write)
+        await self._database.write(write, frees_room=frees_room)
         self._index(container)
         return container
 
-    async def delete(self, container_id: str) -> None:
-        """Forget a container."""
-        await self._database.write(lambda db: db.execute("DELETE FROM containers WHERE id = ?", (container_id,)))
+    async def erase(self, container: Container) -> None:
+        """Take a record off the disk. It is still seen, as one that is being removed, until it is dropped."""
+        forget = "DELETE FROM containers WHERE id = ?"
+        await self._database.write(lambda db: db.execute(forget, (container.id,)), frees_room=True)
+        self._index(container.with_state(status=REMOVING))
+
+    def drop(self, container_id: str) -> None:
+        """Forget a container that was erased."""
         container = self._by_id.pop(container_id, None)
         if container is not None:
             self._id_by_name.pop(container.name, None)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from havre.engine.container import health
-from havre.engine.container.record import CREATED, EXITED, Container, Health
+from havre.engine.container.record import CREATED, DEAD, EXITED, Container, Health
 from havre.engine.container.registry import Registry
 from havre.errors import InvalidParameter
 from havre.lib import times
@@ -94,7 +94,7 @@ def prune_candidates(registry: Registry, filters: Filters) -> Iterator[Container
     filters.validate(_PRUNE_FILTERS)
     until = prune_until(filters)
     for one in registry:
-        if one.state.status not in (CREATED, EXITED) or (until is not None and one.created > until):
+        if one.state.status not in (CREATED, EXITED, DEAD) or (until is not None and one.created > until):
             continue
         if filters.match_labels(one.config.labels) and not filters.refuses_labels(one.config.labels):
             yield one

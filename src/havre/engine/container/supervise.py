@@ -196,7 +196,7 @@ class Supervisor:
         removing = container.host.auto_remove and not again and not keep
         if again:
             container = container.replace(restart_count=container.restart_count + 1)
-        container = await self._registry.save(container)
+        container = await self._registry.save(container, frees_room=True)
         self._expected.pop(container_id, None)
         if end.oom:
             self._events.publish("container", "oom", container_id, container.event_attributes())

@@ -231,7 +231,7 @@ class OverlaySnapshotter:
         """Drop the record first: files without one are deleted at the next start, whatever happens now."""
         self._drop(snapshot)
         try:
-            await self._db.write(lambda connection: _delete_record(connection, snapshot))
+            await self._db.write(lambda connection: _delete_record(connection, snapshot), frees_room=True)
         except BaseException:
             self._add(snapshot)
             raise

@@ -57,7 +57,8 @@ async def test_records_survive(tmp_path: Path) -> None:
     registry = opened(tmp_path)
     made = await registry.save(container("a", "web").with_state(status=RUNNING, pid=7))
     await registry.save(container("b", "gone"))
-    await registry.delete(container("b", "gone").id)
+    await registry.erase(container("b", "gone"))
+    registry.drop(container("b", "gone").id)
     again = opened(tmp_path)
     assert list(again) == [made]
     assert again.find("web").config.labels == {"a": "b"}
