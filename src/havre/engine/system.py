@@ -19,6 +19,7 @@ from havre.engine.events import Events
 from havre.kernel import cgrouplimits, hostinfo
 from havre.kernel.cgroups import Cgroups
 from havre.lib import times
+from havre.runtime.cdi import Specifications
 from havre.store.files import write_atomic
 from havre.wire import versions
 from havre.wire.filters import Filters
@@ -115,6 +116,13 @@ class System:
         facts, version = self.facts, self.facts.cgroups.version
         support = cgrouplimits.detect(facts.cgroups)
         limits = hostreport.limits(support, version)
+        # Files, and those of a machine full of GPUs are long.
+        found = await asyncio.to_thread(Specifications(facts.cdi_spec_dirs).find)
+        devices = [{"Source": "cdi", "ID": name} for name in sorted(found.devices)]
+        warnings = [
+            *hostreport.warnings(support, version, limits, facts.exposed),
+            *(f"CDI: Error associated with spec file {path}: {error}" for path, error in found.errors.items()),
+        ]
         return {
             "ID": facts.identity,
             **self._objects(),
@@ -135,7 +143,8 @@ class System:
             **self._address_pools(),
             "FirewallBackend": {"Driver": facts.firewall},
             "CDISpecDirs": list(facts.cdi_spec_dirs),
-            "Warnings": hostreport.warnings(support, version, limits, facts.exposed) or None,
+            **({"DiscoveredDevices": devices} if devices else {}),
+            "Warnings": warnings or None,
         }
 
     async def version(self) -> Json:

@@ -1,5 +1,6 @@
 """What Docker tells about the engine: info, version, disk usage."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,20 @@ async def test_what_the_configuration_says(tmp_path: Path, monkeypatch: pytest.M
     assert document["DefaultAddressPools"] == [{"Base": "10.0.0.0/8", "Size": 24}]
     plain = await make(tmp_path).info()
     assert "DefaultAddressPools" not in plain and "name=cgroupns" not in plain["SecurityOptions"]
+
+
+async def test_devices_that_are_described(tmp_path: Path) -> None:
+    assert "DiscoveredDevices" not in await make(tmp_path, cdi_spec_dirs=(str(tmp_path / "cdi"),)).info()
+    (tmp_path / "cdi").mkdir()
+    devices = [{"name": name, "containerEdits": {"env": ["A=1"]}} for name in ("b", "a")]
+    described = {"cdiVersion": "0.5.0", "kind": "example.com/dev", "devices": devices}
+    (tmp_path / "cdi" / "good.json").write_text(json.dumps(described))
+    (tmp_path / "cdi" / "bad.yaml").write_text("[")
+    document = await make(tmp_path, cdi_spec_dirs=(str(tmp_path / "cdi"),)).info()
+    assert [one["ID"] for one in document["DiscoveredDevices"]] == ["example.com/dev=a", "example.com/dev=b"]
+    assert any(
+        text.startswith(f"CDI: Error associated with spec file {tmp_path}/cdi/bad") for text in document["Warnings"]
+    )
 
 
 async def test_a_program_that_is_gone_has_no_version(tmp_path: Path) -> None:

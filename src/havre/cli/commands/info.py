@@ -149,6 +149,8 @@ def _plugins(info: dict[str, Any]) -> Iterator[str]:
         yield f"  Authorization: {' '.join(plugins['Authorization'])}"
     yield f"  Log: {' '.join(plugins.get('Log') or ())}"
     yield from _list(" CDI spec directories:", info.get("CDISpecDirs"))
+    devices = [f"{one.get('Source', '')}: {one.get('ID', '')}" for one in info.get("DiscoveredDevices") or ()]
+    yield from _list(" Discovered Devices:", devices)
 
 
 def _runtimes(info: dict[str, Any]) -> Iterator[str]:
