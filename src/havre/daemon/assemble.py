@@ -23,10 +23,6 @@ from havre.engine.container.changes import Changes
 from havre.engine.container.commit import Commits
 from havre.engine.container.copy import Copier
 from havre.engine.container.export import Exporter
-from havre.engine.container.hostmounts import HostMounts
-from havre.engine.container.inspect import Inspector
-from havre.engine.container.links import Links
-from havre.engine.container.listing import Listing
 from havre.engine.container.registry import Registry
 from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
@@ -143,13 +139,10 @@ async def assemble(config: Config) -> Daemon:
     session = open_session()
     puller, login = _remote(settings, storage, session)
     images = _image_verbs(storage, puller, usage, events)
-    inspector = Inspector(
-        storage.layout, Links(registry, storage.layout), "overlay2", containers.execs.ids_of, containers.health.of
-    )
-    listing = Listing(registry, storage.images, storage.snapshotter, inspector, containers.health.of)
+    listing = assemble_containers.listing(storage, registry, containers)
     conmon = assemble_containers.conmon_program()
     facts = engine_facts(config, layout.data_root, cgroups, runtimes, networks, conmon)
-    views = Views(registry, storage.snapshotter, HostMounts(storage.snapshotter, storage.layout), storage.layout)
+    views = assemble_containers.views(storage, registry)
     committer = Committer(storage.blobs, storage.layers, storage.images)
     engine = Engine(
         create=assemble_containers.creator(config, storage, cgroups, events, registry, volumes, runtimes),

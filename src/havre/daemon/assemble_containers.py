@@ -14,9 +14,11 @@ from havre.engine.container.healthchecks import Healthchecks
 from havre.engine.container.healthprobe import Prober
 from havre.engine.container.hostmounts import HostMounts
 from havre.engine.container.hub import Hubs
+from havre.engine.container.inspect import Inspector
 from havre.engine.container.joins import Joins
 from havre.engine.container.lifecycle import Lifecycle
 from havre.engine.container.links import Links
+from havre.engine.container.listing import Listing
 from havre.engine.container.logs import Logs
 from havre.engine.container.ocisecurity import Confinement
 from havre.engine.container.ocispec import SpecWriter, find_init
@@ -27,6 +29,7 @@ from havre.engine.container.remove import Remover
 from havre.engine.container.rules import HostRules
 from havre.engine.container.start import Starter
 from havre.engine.container.supervise import Supervisor
+from havre.engine.container.viewing import Views
 from havre.engine.container.wait import Waits
 from havre.engine.events import Events
 from havre.engine.volumes import Volumes
@@ -68,17 +71,14 @@ def containers(
     """Everything that acts on containers that exist."""
     layout, snapshotter = storage.layout, storage.snapshotter
     hubs, waits = Hubs(), Waits()
-    driver = cgroupdriver.choose(config.exec_opts, config.cgroup_parent)
-    confinement = Confinement(containerdefaults.security(config), Specifications(config.cdi_spec_dirs))
     links = Links(registry, layout)
-    specs = SpecWriter(driver, Path(config.init_path) if config.init_path else find_init(), confinement, links)
+    specs = _specs(config, links)
     host_mounts = HostMounts(snapshotter, layout)
     conmon = Conmon(conmon_program())
     releaser = Releaser(networks, snapshotter, runtimes, host_mounts, layout, events)
     execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
     health = Healthchecks(registry, Prober(execs, hubs), events)
     supervisor = Supervisor(registry, releaser, hubs, waits, events, cgroups, layout, health, execs)
-    etc = EtcFiles(layout, config.dns, config.dns_search, config.dns_opts)
     starter = Starter(
         registry=registry,
         snapshotter=snapshotter,
@@ -86,7 +86,7 @@ def containers(
         runtimes=runtimes,
         conmon=conmon,
         specs=specs,
-        etc=etc,
+        etc=EtcFiles(layout, config.dns, config.dns_search, config.dns_opts),
         host_mounts=host_mounts,
         joins=Joins(registry, host_mounts, layout),
         links=links,
@@ -120,6 +120,25 @@ def containers(
     )
     logs = Logs(registry, layout, waits)
     return Containers(registry, hubs, supervisor, health, lifecycle, remover, execs, logs, recovery)
+
+
+def _specs(config: Config, links: Links) -> SpecWriter:
+    driver = cgroupdriver.choose(config.exec_opts, config.cgroup_parent)
+    confinement = Confinement(containerdefaults.security(config), Specifications(config.cdi_spec_dirs))
+    return SpecWriter(driver, Path(config.init_path) if config.init_path else find_init(), confinement, links)
+
+
+def listing(storage: Storage, registry: Registry, parts: Containers) -> Listing:
+    """What looks at containers."""
+    links = Links(registry, storage.layout)
+    inspector = Inspector(storage.layout, links, "overlay2", parts.execs.ids_of, parts.health.of)
+    return Listing(registry, storage.images, storage.snapshotter, inspector, parts.health.of)
+
+
+def views(storage: Storage, registry: Registry) -> Views:
+    """What opens the files of containers."""
+    host_mounts = HostMounts(storage.snapshotter, storage.layout)
+    return Views(registry, storage.snapshotter, host_mounts, storage.layout)
 
 
 def creator(
