@@ -71,10 +71,8 @@ def containers(
     """Everything that acts on containers that exist."""
     layout, snapshotter = storage.layout, storage.snapshotter
     hubs, waits = Hubs(), Waits()
-    links = Links(registry, layout)
-    specs = _specs(config, links)
-    host_mounts = HostMounts(snapshotter, layout)
-    conmon = Conmon(conmon_program())
+    links, host_mounts = Links(registry, layout), HostMounts(snapshotter, layout)
+    specs, conmon = _specs(config, links), Conmon(conmon_program())
     releaser = Releaser(networks, snapshotter, runtimes, host_mounts, layout, events)
     execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
     health = Healthchecks(registry, Prober(execs, hubs), events)
