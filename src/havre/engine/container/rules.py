@@ -64,12 +64,17 @@ class HostRules:
             raise InvalidParameter("SHM size can not be less than 0")
         named = {limit.name for limit in host.ulimits or ()}
         added = [limit for limit in self.ulimits if limit.name not in named]
+        options = host.security_opt
+        if host.privileged or "host" in (host.ipc_mode, host.pid_mode):
+            # Of no effect without SELinux; clients see it all the same.
+            options = [*(options or ()), "label=disable"]
         swap = host.memory_swap
         if host.memory > 0 and not swap:
             # As much swap again as memory.
             swap = min(host.memory * 2, _BEYOND - 1)
         return msgspec.structs.replace(
             host,
+            security_opt=options,
             memory_swap=swap,
             shm_size=host.shm_size or self.shm_size,
             ulimits=[*(host.ulimits or ()), *added] if added else host.ulimits,
