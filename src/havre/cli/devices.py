@@ -20,21 +20,18 @@ def parse_device(text: str) -> dict[str, str]:
     parts = text.split(":")
     if len(parts) > 3 or not parts[0]:
         raise ValueError(f"bad format for path: {text}")
-    source, target, mode = parts[0], "", "rwm"
-    if len(parts) == 2:
-        if _is_mode(parts[1]):
-            mode = parts[1]
-        else:
-            target = _clean(parts[1])
-    elif len(parts) == 3:
-        target, mode = parts[1], parts[2]
+    paths, mode = parts[:2], "rwm"
+    if len(parts) == 3:
+        mode = parts[2]
         if not _is_mode(mode):
             raise ValueError(f"bad mode specified: {mode}")
-    checked = source if len(parts) < 3 and not target else target
-    if not checked.startswith("/"):
-        raise ValueError(f"{checked} is not an absolute path")
-    source = source if target else _clean(source)
-    return {"PathOnHost": source, "PathInContainer": target or source, "CgroupPermissions": mode}
+    elif len(parts) == 2 and _is_mode(parts[1]):
+        paths, mode = parts[:1], parts[1]
+    if not paths[-1].startswith("/"):
+        raise ValueError(f"{paths[-1]} is not an absolute path")
+    if len(parts) < 3:
+        paths[-1] = _clean(paths[-1])
+    return {"PathOnHost": paths[0], "PathInContainer": paths[-1], "CgroupPermissions": mode}
 
 
 def _is_mode(text: str) -> bool:

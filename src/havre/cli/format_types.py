@@ -139,13 +139,14 @@ CPUCfsPeriod=CpuCfsPeriod:b CPUCfsQuota=CpuCfsQuota:b CPUShares:b CPUSet:b PidsL
 OomKillDisable:b NGoroutines:i SystemTime LoggingDriver CgroupDriver CgroupVersion NEventsListener:i KernelVersion
 OperatingSystem OSVersion OSType Architecture IndexServerAddress RegistryConfig:any NCPU:i MemTotal:i
 GenericResources:any DockerRootDir HTTPProxy=HttpProxy HTTPSProxy=HttpsProxy NoProxy Name Labels:[s
-ExperimentalBuild:b ServerVersion Runtimes:{system.Runtime DefaultRuntime Swarm:swarm.Info LiveRestoreEnabled:b Isolation
-InitBinary ContainerdCommit:system.Commit RuncCommit:system.Commit InitCommit:system.Commit SecurityOptions:[s
+ExperimentalBuild:b ServerVersion Runtimes:{system.Runtime DefaultRuntime Swarm:swarm.Info LiveRestoreEnabled:b
+Isolation InitBinary ContainerdCommit:system.Commit RuncCommit:system.Commit InitCommit:system.Commit SecurityOptions:[s
 ProductLicense DefaultAddressPools:[system.NetworkAddressPool FirewallBackend:any CDISpecDirs:[s DiscoveredDevices:any
 Containerd:any Warnings:[s ServerErrors:[s ClientInfo:*system.clientInfo ClientErrors:[s
 """,
     "swarm.Info": """
-NodeID NodeAddr LocalNodeState ControlAvailable:b Error RemoteManagers:[any Nodes:i? Managers:i? Cluster:any? Warnings:[s?
+NodeID NodeAddr LocalNodeState ControlAvailable:b Error RemoteManagers:[any Nodes:i? Managers:i? Cluster:any?
+Warnings:[s?
 """,
     "system.PluginsInfo": "Volume:[s Network:[s Authorization:[s Log:[s",
     "system.Runtime": "Path=path Args=runtimeArgs:[s Status=status:{s",

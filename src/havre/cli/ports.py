@@ -10,8 +10,8 @@ def publications(specs: list[str]) -> dict[str, list[dict[str, str]]]:
     Docker's text.
     """
     bindings: dict[str, list[dict[str, str]]] = {}
-    for spec in specs:
-        for port, address, host in parse_publication(_short_form(spec) if "=" in spec else spec):
+    for spec in [_short_form(spec) if "=" in spec else spec for spec in specs]:
+        for port, address, host in parse_publication(spec):
             bindings.setdefault(port, []).append({"HostIp": address, "HostPort": host})
     return bindings
 
@@ -31,27 +31,27 @@ def parse_publication(spec: str) -> list[tuple[str, str, str]]:
     address, host, container = _three_parts(spec)
     container, protocol = _without_protocol(container)
     protocol = (protocol or "tcp").lower()
+    address = _checked_address(address)
     if not container:
         raise ValueError(f"no port specified: {spec}<empty>")
-    if protocol not in _PROTOCOLS:
-        raise ValueError(f"invalid proto: {protocol}")
-    address = _checked_address(address)
     try:
         first, last = _range(container)
     except ValueError:
         raise ValueError(f"invalid containerPort: {container}") from None
-    if not host:
-        return [(f"{port}/{protocol}", address, "") for port in range(first, last + 1)]
     try:
-        host_first, host_last = _range(host)
+        host_first, host_last = _range(host) if host else (0, last - first)
     except ValueError:
         raise ValueError(f"invalid hostPort: {host}") from None
-    if first == last and host_first != host_last:
-        # One container port and several host ports: the daemon takes a free one of them.
-        return [(f"{first}/{protocol}", address, f"{host_first}-{host_last}")]
-    if last - first != host_last - host_first:
+    # One container port and several host ports: the daemon takes a free one of them.
+    one_of_several = first == last and host_first != host_last
+    if last - first != host_last - host_first and not one_of_several:
         raise ValueError(f"invalid ranges specified for container and host Ports: {container} and {host}")
-    return [(f"{port}/{protocol}", address, str(host_first + port - first)) for port in range(first, last + 1)]
+    if protocol not in _PROTOCOLS:
+        raise ValueError(f"invalid proto: {protocol}")
+    if one_of_several:
+        return [(f"{first}/{protocol}", address, f"{host_first}-{host_last}")]
+    shift = host_first - first
+    return [(f"{port}/{protocol}", address, str(port + shift) if host else "") for port in range(first, last + 1)]
 
 
 def exposures(specs: list[str]) -> list[str]:
@@ -88,7 +88,8 @@ def _checked_address(address: str) -> str:
     if address.startswith("["):
         bare, bracket, rest = address[1:].partition("]")
         if not bracket or rest:
-            raise ValueError(f"invalid IP address {address}: address {address}:: missing ']' in address")
+            why = "missing ']'" if not bracket else "too many colons" if rest[0] == ":" else "missing port"
+            raise ValueError(f"invalid IP address {address}: address {address}:: {why} in address")
         address = bare
         if not address:
             return ""

@@ -107,10 +107,11 @@ def parse_go_duration(text: str) -> int:
         raise ValueError(f'time: invalid duration "{text}"')
     total = 0
     while rest:
-        number = rest[: _span(rest, "0123456789.")]
-        rest = rest[len(number) :]
-        whole, _, fraction = number.partition(".")
-        if not (whole or fraction) or "." in fraction:
+        whole = rest[: _span(rest, "0123456789")]
+        rest = rest[len(whole) :]
+        fraction = rest[1 : 1 + _span(rest[1:], "0123456789")] if rest[:1] == "." else ""
+        rest = rest[len(fraction) + 1 :] if rest[:1] == "." else rest
+        if not (whole or fraction):
             raise ValueError(f'time: invalid duration "{text}"')
         unit = rest[: _span_not(rest, "0123456789.")]
         rest = rest[len(unit) :]
