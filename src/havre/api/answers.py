@@ -73,11 +73,6 @@ def _no_annotations(found: Json) -> None:
         found["HostConfig"] = {key: value for key, value in host.items() if key != "Annotations"}
 
 
-def _no_dns_names(found: Json) -> None:
-    for endpoint in _endpoints(found):
-        endpoint.pop("DNSNames", None)
-
-
 def _short_id_among_aliases(found: Json) -> None:
     for name, endpoint in zip(_network_names(found), _endpoints(found), strict=True):
         if name not in ("bridge", "host", "none"):
@@ -240,13 +235,11 @@ _BRIDGE_ADDRESS = frozenset(
 
 # Each quirk applies to versions older than the one in front of it; in the tables called "since", to that one and newer.
 _CONTAINER_SUMMARY: Quirks = (
-    ((1, 44), _no_dns_names),
     ((1, 46), _no_annotations),
     ((1, 48), _no_manifest_descriptor),
     ((1, 52), _no_health),
 )
 _CONTAINER: Quirks = (
-    ((1, 44), _no_dns_names),
     ((1, 44), _mac_of_container),
     ((1, 45), _short_id_among_aliases),
     ((1, 48), _no_manifest_descriptor),

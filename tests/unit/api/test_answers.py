@@ -74,7 +74,7 @@ def test_the_engine_s_own_documents_stay_as_they_are() -> None:
 def test_containers_of_old() -> None:
     old = answers.container((1, 43), CONTAINER)
     endpoint = old["NetworkSettings"]["Networks"]["net"]
-    assert "ImageManifestDescriptor" not in old and "DNSNames" not in endpoint
+    assert "ImageManifestDescriptor" not in old and endpoint["DNSNames"] == ["x"]
     assert endpoint["Aliases"] == ["0123456789ab"] and old["Config"]["MacAddress"] == MAC
     (row,) = answers.container_list((1, 45), [CONTAINER])
     assert row["HostConfig"] == {"NetworkMode": "net"} and "ImageManifestDescriptor" not in row
