@@ -35,7 +35,6 @@ from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.system import System
 from havre.engine.volumes import Volumes
-from havre.errors import InvalidParameter
 from havre.image.committer import Committer
 from havre.image.hello import Hello
 from havre.image.importer import Importer
@@ -50,7 +49,6 @@ from havre.image.remote.transport import Transport, open_session
 from havre.image.save import Saver
 from havre.kernel import cgroupdriver, cgrouplimits, hostinfo
 from havre.kernel.cgroups import Cgroups
-from havre.logs.drivers import ALL as LOG_DRIVERS
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
 from havre.runtime.runtimes.probe import probe
@@ -77,7 +75,6 @@ class Daemon:
 
     async def start(self) -> None:
         """Begin serving: after this the door may open."""
-        self.containers.logs.start()
         await self.containers.recovery.restart()
 
     async def stop(self) -> None:
@@ -114,9 +111,6 @@ async def assemble(config: Config) -> Daemon:
 
     Raises ``HavreError`` when it cannot be.
     """
-    if config.log_driver not in LOG_DRIVERS:
-        raise InvalidParameter(f"unknown log driver {config.log_driver!r}: havre has {', '.join(sorted(LOG_DRIVERS))}")
-    LOG_DRIVERS[config.log_driver].check(config.log_opts)
     settings = RegistryConfig(insecure=config.insecure_registries, mirrors=config.registry_mirrors)
     storage = await assemble_storage.storage(config)
     cgroups = Cgroups.detect()
@@ -135,6 +129,8 @@ async def assemble(config: Config) -> Daemon:
         cgroups, state, config.runtimes, config.default_runtime or None, layout.tmp, _runtime_arguments(config)
     )
     containers = assemble_containers.containers(config, storage, cgroups, events, networks, registry, volumes, runtimes)
+    # Before the recovery: the log of a container that has ended meanwhile is written to its end first.
+    containers.logs.start()
     await containers.recovery.run()
     session = open_session()
     puller, login = _remote(settings, storage, session)

@@ -71,12 +71,13 @@ def containers(
     """Everything that acts on containers that exist."""
     layout, snapshotter = storage.layout, storage.snapshotter
     hubs, waits = Hubs(), Waits()
+    logs = Logs(registry, layout, waits)
     links, host_mounts = Links(registry, layout), HostMounts(snapshotter, layout)
     specs, conmon = _specs(config, links), Conmon(conmon_program())
     releaser = Releaser(networks, snapshotter, runtimes, host_mounts, layout, events)
     execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
     health = Healthchecks(registry, Prober(execs, hubs), events)
-    supervisor = Supervisor(registry, releaser, hubs, waits, events, cgroups, layout, health, execs)
+    supervisor = Supervisor(registry, releaser, hubs, logs, waits, events, cgroups, layout, health, execs)
     starter = Starter(
         registry=registry,
         snapshotter=snapshotter,
@@ -89,13 +90,14 @@ def containers(
         joins=Joins(registry, host_mounts, layout),
         links=links,
         hubs=hubs,
+        logs=logs,
         releaser=releaser,
         events=events,
         layout=layout,
         watch=supervisor.watch,
     )
     lifecycle = Lifecycle(registry, starter, supervisor, health, waits, events, cgroups, layout)
-    forget = (execs.forget, supervisor.forget)
+    forget = (execs.forget, supervisor.forget, logs.forget)
     remover = Remover(
         registry, lifecycle, snapshotter, storage.images, links, volumes, hubs, waits, events, layout, forget
     )
@@ -116,7 +118,6 @@ def containers(
         host_mounts=host_mounts,
         volumes=volumes,
     )
-    logs = Logs(registry, layout, waits)
     return Containers(registry, hubs, supervisor, health, lifecycle, remover, execs, logs, recovery)
 
 

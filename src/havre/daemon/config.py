@@ -14,7 +14,7 @@ from typing import Any
 
 from havre.daemon.flags import Flags
 from havre.daemon.options import BY_KEY, Option
-from havre.errors import InvalidParameter
+from havre.errors import HavreError, InvalidParameter
 
 DEFAULT_FILE = Path("/etc/havre/daemon.json")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
@@ -182,6 +182,7 @@ def _check(config: Config) -> None:
         raise InvalidParameter(f"storage driver {config.storage_driver!r} is not supported, use overlay2")
     if not _BRIDGE_NAME.fullmatch(config.bridge):
         raise InvalidParameter(f"invalid bridge name {config.bridge!r}: at most 15 of A-Z a-z 0-9 _ . -")
+    _check_log_driver(config)
     if config.bip:
         _check_network(config.bip)
     for address in (*config.dns, *((config.ip,) if config.ip else ())):
@@ -199,6 +200,18 @@ def _check(config: Config) -> None:
         raise InvalidParameter("TLS needs tlscert and tlskey")
     if config.tlsverify and not config.tlscacert:
         raise InvalidParameter("tlsverify needs tlscacert")
+
+
+def _check_log_driver(config: Config) -> None:
+    # Not for every start of the program: the default needs no check.
+    if config.log_driver == "json-file" and not config.log_opts:
+        return
+    from havre.logs.drivers import find
+
+    try:
+        find(config.log_driver).check(config.log_opts)
+    except HavreError as error:
+        raise InvalidParameter(f"failed to set log opts: {error.message}") from None
 
 
 def _check_network(text: str) -> None:

@@ -6,7 +6,6 @@ Sans-io.
 """
 
 import struct
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from havre.logs import Selection
@@ -25,6 +24,16 @@ def stamp(ns: int) -> bytes:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}".encode()
 
 
+class Records:
+    """The format of conmon's files."""
+
+    def renderer(self, selection: Selection) -> "Renderer":
+        return Renderer(selection)
+
+    def tail_offset(self, block: bytes, wanted: int) -> tuple[int, int]:
+        return tail_offset(block, wanted)
+
+
 class Renderer:
     """Turns whole lines of a log into what the client gets. It remembers, per stream, whether a line is half done."""
 
@@ -38,9 +47,13 @@ class Renderer:
         self._prefix = selection.prefix
         self._framed = selection.framed
         plain = not (selection.timestamps or selection.prefix or selection.since_ns or selection.until_ns)
-        self.render: Callable[[bytes], bytes] = self._fast if plain else self._full
+        self._render = self._fast if plain else self._full
         # Set once a record lies behind ``until``: nothing later can be selected.
         self.past_until = False
+
+    def render(self, lines: bytes) -> bytes:
+        """What the client gets of ``lines``."""
+        return self._render(lines)
 
     def _fast(self, lines: bytes) -> bytes:
         kinds, framed, pack = self._kinds, self._framed, _HEADER.pack

@@ -111,7 +111,8 @@ class Conmon:
         """Start conmon with its ends of the pipes, which are closed here. The process returned only forks the
         real one.
         """
-        environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
+        # Log records have the local time: readers count on UTC.
+        environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "TZ": "UTC"}
         environment |= {name: str(fd) for name, fd in pipes.items()}
         try:
             return subprocess.Popen(

@@ -154,7 +154,7 @@ class Creator:
     def _complete_host(self, config: ContainerConfig, host: HostConfig) -> HostConfig:
         """Docker's defaults, as inspect shows them."""
         log = host.log_config
-        if not log.type:
+        if log.type in ("", self._defaults.log_driver):
             log = LogConfig(type=self._defaults.log_driver, config={**self._defaults.log_options, **(log.config or {})})
             LOG_DRIVERS[log.type].check(log.config or {})
         masked, readonly = host.masked_paths, host.readonly_paths

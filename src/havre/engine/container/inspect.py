@@ -7,6 +7,7 @@ import msgspec
 
 from havre.engine.container import modes
 from havre.engine.container.links import Links
+from havre.engine.container.logs import log_path
 from havre.engine.container.record import Container, Health
 from havre.lib.times import rfc3339nano
 from havre.store.layout import Layout
@@ -57,8 +58,7 @@ class Inspector:
             "ResolvConfPath": str(directory / "resolv.conf"),
             "HostnamePath": str(directory / "hostname"),
             "HostsPath": str(directory / "hosts"),
-            # Whoever opens this file expects Docker's JSON lines, and ours holds conmon's: as with Docker's "local".
-            "LogPath": "",
+            "LogPath": log_path(one, directory),
             "Name": f"/{one.name}",
             "RestartCount": one.restart_count,
             "Driver": self._driver,

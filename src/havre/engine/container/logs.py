@@ -1,25 +1,32 @@
-"""Logs: ``GET /containers/{id}/logs``, and the rotation of what running containers write."""
+"""Logs: ``GET /containers/{id}/logs``, and what of a container's life the log writer has to know."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from havre.engine.container.record import RUNNING, Container
+from havre.engine.container.record import Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.wait import NEXT_EXIT, Waiter, Waits
 from havre.engine.options import LogOptions
-from havre.errors import HavreError
+from havre.errors import HavreError, InvalidParameter, SystemFault
 from havre.kernel import inotify
 from havre.lib.tasks import TaskOwner
-from havre.logs import LogDriver, Selection
+from havre.logs import Facts, LogDriver, Selection
 from havre.logs.drivers import ALL
+from havre.logs.facts import details
+from havre.logs.segments import NEWEST, rotated
+from havre.logs.writing import Writer
 from havre.runtime import conmon
 from havre.store.layout import Layout
 
 log = logging.getLogger(__name__)
-_ROTATION_INTERVAL = 1.0
+
+# Seconds that a container's end waits until all it wrote is where its log driver says, as long as dockerd's does.
+_PATIENCE = 10.0
+_SETTLE_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +43,61 @@ def driver_of(container: Container) -> LogDriver:
 
 
 class Logs:
-    """Opens logs and keeps them small."""
+    """Opens logs, and tells the log writer of containers that start and end."""
 
     def __init__(self, registry: Registry, layout: Layout, waits: Waits) -> None:
         self._registry = registry
         self._layout = layout
         self._waits = waits
-        self._tasks = TaskOwner("log rotation")
+        self._writer = Writer(layout.data_root / "log.lock", self._reopen)
 
     def start(self) -> None:
-        """Begin rotating."""
-        self._tasks.start(self._rotate_forever(), "rotate")
+        """Start the log writer, and tell it of the containers of the last daemon."""
+        self._writer.start()
+        for container in self._registry:
+            if container.state.running:
+                self._open(container, fresh=False)
+            elif self._unfinished(container):
+                self._open(container, fresh=False)
+                self._writer.end_soon(container.id)
 
     async def close(self) -> None:
-        await self._tasks.close()
+        await self._writer.close()
+
+    def path(self, container: Container) -> Path | None:
+        """The file conmon is to write; None for none."""
+        return driver_of(container).path(self._layout.container(container.id))
+
+    async def begin(self, container: Container) -> None:
+        """A container is about to be started. ``SystemFault`` in dockerd's words when its log cannot be kept."""
+        try:
+            # A new file is there in time; what connects, or has to finish what an earlier run left, is waited for.
+            fresh = driver_of(container).connects or self._unfinished(container)
+            answer = self._open(container, fresh=fresh)
+            error = await answer if answer is not None and fresh else None
+        except InvalidParameter as refused:
+            error = refused.message
+        if error is not None:
+            self._writer.forget(container.id)
+            raise SystemFault(f"failed to create task for container: failed to initialize logging driver: {error}")
+
+    async def ended(self, container_id: str) -> None:
+        """conmon has ended: return when all it wrote is where the driver says, or that takes too long."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._writer.end(container_id)
+        except TimeoutError:
+            log.warning("the log of container %s is still being written", container_id[:12])
+
+    def forget(self, container_id: str) -> None:
+        """The container is gone, or will not run."""
+        self._writer.forget(container_id)
 
     async def open(self, reference: str, options: LogOptions, framed: bool = True) -> LogStream:
         """The log of a container; ``InvalidParameter`` when neither stream is wanted."""
         container = self._registry.find(reference)
+        directory = self._layout.container(container.id)
+        settings = container.host.log_config.config or {}
         selection = Selection(
             stdout=options.stdout,
             stderr=options.stderr,
@@ -62,32 +106,82 @@ class Logs:
             timestamps=options.timestamps,
             tail=options.tail,
             framed=framed and not container.config.tty,
-            # The labels and variables that log options would name stand here; havre's drivers know no such options.
-            prefix=b" " if options.details else b"",
+            prefix=details(facts(container), settings) if options.details else b"",
         )
-        driver = driver_of(container)
+        await self._settle(container)
+        # What has come until now, and the watch from now on: nothing lies between.
+        container = self._registry.current(container.id)
         follow = self.watch(container) if options.follow and container.state.running else None
-        chunks = driver.read(self._layout.container(container.id), selection, follow)
+        try:
+            chunks = driver_of(container).read(directory, settings, selection, follow)
+        except HavreError:
+            if follow is not None:
+                follow.close()
+            raise
         return LogStream(container.config.tty, _closing(chunks, follow))
-
-    async def _rotate_forever(self) -> None:
-        while True:
-            await asyncio.sleep(_ROTATION_INTERVAL)
-            for container in self._registry:
-                if container.state.status != RUNNING:
-                    continue
-                try:
-                    options = container.host.log_config.config or {}
-                    if driver_of(container).rotate(self._layout.container(container.id), options):
-                        conmon.reopen_logs(self._layout.bundle(container.id))
-                except (OSError, HavreError) as error:
-                    log.warning("cannot rotate the log of %s: %s", container.short_id, error)
 
     def watch(self, container: Container) -> "_Watcher":
         """Be told of changes of a container's log, and of its end."""
         mask = inotify.MODIFY | inotify.CREATE | inotify.MOVED
         watch = inotify.Watch(self._layout.container(container.id), mask)
         return _Watcher(watch, self._waits.register(container, NEXT_EXIT))
+
+    def _unfinished(self, container: Container) -> bool:
+        """Whether what it wrote is not all where it belongs, though it has ended."""
+        directory = self._layout.container(container.id)
+        if driver_of(container).log_path(directory) is None:
+            return False
+        return (directory / NEWEST).exists() or bool(rotated(directory))
+
+    def _open(self, container: Container, *, fresh: bool) -> "asyncio.Future[str | None] | None":
+        options = container.host.log_config.config or {}
+        plan = driver_of(container).plan(facts(container), options)
+        if plan is None:
+            return None
+        answer = self._writer.open(container.id, self._layout.container(container.id), plan, fresh=fresh)
+
+        def tell(answer: "asyncio.Future[str | None]") -> None:
+            if not answer.cancelled() and (error := answer.result()) is not None:
+                log.error("the log of container %s cannot be written: %s", container.short_id, error)
+
+        answer.add_done_callback(tell)
+        return answer
+
+    async def _settle(self, container: Container) -> None:
+        if not container.state.running:
+            return
+        try:
+            async with asyncio.timeout(_SETTLE_PATIENCE):
+                await self._writer.settle(container.id)
+        except TimeoutError:
+            # A flood, or a full disk: what is there by now is shown.
+            return
+
+    def _reopen(self, container_id: str) -> None:
+        try:
+            conmon.reopen_logs(self._layout.bundle(container_id))
+        except (OSError, HavreError) as error:
+            log.debug("the log of container %s cannot be opened again: %s", container_id[:12], error)
+
+
+def log_path(container: Container, directory: Path) -> str:
+    """``LogPath`` of inspect; "" when there is no file that others could read."""
+    path = driver_of(container).log_path(directory) if container.state.started_at else None
+    return str(path or "")
+
+
+def facts(container: Container) -> Facts:
+    """What a log may tell about its container."""
+    return Facts(
+        id=container.id,
+        name=container.name,
+        image=container.config.image,
+        image_id=container.image,
+        command=" ".join([container.path, *container.args]),
+        created=container.created,
+        environment=tuple(container.config.env or ()),
+        labels=container.config.labels or {},
+    )
 
 
 class _Watcher:

@@ -21,7 +21,7 @@ from havre.engine.container.hostmounts import HostMounts
 from havre.engine.container.hub import Hubs
 from havre.engine.container.joins import Joined, Joins
 from havre.engine.container.links import Links
-from havre.engine.container.logs import driver_of
+from havre.engine.container.logs import Logs
 from havre.engine.container.ocispec import Place, SpecWriter
 from havre.engine.container.record import CREATED, EXITED, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
@@ -54,6 +54,7 @@ class Starter:
     joins: Joins
     links: Links
     hubs: Hubs
+    logs: Logs
     releaser: Releaser
     events: EventSink
     layout: Layout
@@ -140,11 +141,12 @@ class Starter:
 
     async def _run_conmon(self, container: Container, bundle: Path, trace: Trace) -> Monitor:
         config = container.config
+        await self.logs.begin(container)
         options = Options(
             terminal=config.tty,
             stdin=config.open_stdin,
             keep_stdin=not config.stdin_once,
-            log=driver_of(container).path(self.layout.container(container.id)),
+            log=self.logs.path(container),
         )
         with trace.step("runtime create"):
             return await self.conmon.create(container.id, self.runtimes.choose(container.runtime), bundle, options)
@@ -186,6 +188,7 @@ class Starter:
     async def _note_failure(self, container: Container, error: HavreError | OSError) -> None:
         self.hubs.ended(container.id)
         self.hubs.give_up(container.id)
+        self.logs.forget(container.id)
         code = error.exit_code if isinstance(error, StartFailed) else 128
         # A restart that fails is the end of restarting, as in Docker.
         status = {RUNNING: CREATED, RESTARTING: EXITED}.get(container.state.status, container.state.status)

@@ -21,6 +21,7 @@ from havre.engine.container.create import EventSink
 from havre.engine.container.exec import Execs
 from havre.engine.container.healthchecks import Healthchecks
 from havre.engine.container.hub import Hubs
+from havre.engine.container.logs import Logs
 from havre.engine.container.record import EXITED, RESTARTING, Container, Health
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
@@ -51,6 +52,7 @@ class Supervisor:
         registry: Registry,
         releaser: Releaser,
         hubs: Hubs,
+        logs: Logs,
         waits: Waits,
         events: EventSink,
         cgroups: Cgroups,
@@ -61,6 +63,7 @@ class Supervisor:
         self._registry = registry
         self._releaser = releaser
         self._hubs = hubs
+        self._logs = logs
         self._waits = waits
         self._events = events
         self._cgroups = cgroups
@@ -181,7 +184,8 @@ class Supervisor:
         container = self._registry.current(container_id)
         self._hubs.ended(container_id)
         self._execs.container_ended(container_id)
-        await self._releaser.release(container)
+        # Whoever is told of the end may read the log.
+        await asyncio.gather(self._releaser.release(container), self._logs.ended(container_id))
         expected, keep = container_id in self._expected, self._expected.get(container_id, False)
         again = not expected and not self._stopping and wants_restart(container, end.code)
         container = network.disconnected(container).with_state(

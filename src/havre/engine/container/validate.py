@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from havre.engine.container import health, modes, names, network, workdir
-from havre.errors import InvalidParameter, Unsupported
-from havre.logs.drivers import ALL as DRIVERS
+from havre.errors import InvalidParameter
+from havre.logs.drivers import find as find_log_driver
 from havre.wire.containers import ContainerConfig, HostConfig, LogConfig, RestartPolicy
 
 _NAME = re.compile(r"^/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$")
@@ -100,11 +100,7 @@ def restart_policy(policy: RestartPolicy, auto_remove: bool) -> None:
 def _log(log: LogConfig) -> None:
     if not log.type:
         return
-    driver = DRIVERS.get(log.type)
-    if driver is None:
-        known = ", ".join(sorted(DRIVERS))
-        raise Unsupported(f"havre does not implement the log driver {log.type!r} yet: use one of {known}")
-    driver.check(log.config or {})
+    find_log_driver(log.type).check(log.config or {})
 
 
 def signal_number(text: str) -> int:
