@@ -85,7 +85,8 @@ def tables() -> list[str]:
 
 def leftover_files(daemon: Havred) -> list[str]:
     """Per-container directories and namespaces below the two roots."""
-    places = (daemon.exec_root / "containers", daemon.exec_root / "netns", daemon.data_root / "containers")
+    exec_places = (daemon.exec_root / name for name in ("containers", "netns", "mounts"))
+    places = (*exec_places, daemon.data_root / "containers")
     return [str(entry) for place in places if place.is_dir() for entry in place.iterdir()]
 
 
