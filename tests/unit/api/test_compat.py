@@ -124,13 +124,19 @@ def test_bind_options_that_came_later() -> None:
         return BindOptions(non_recursive=True, create_mountpoint=True)
 
     old = mount((1, 39), type="bind", bind_options=options()).bind_options
-    assert old is not None and not old.non_recursive and not old.create_mountpoint and old.read_only_non_recursive
-    middle = mount((1, 43), type="bind", bind_options=options()).bind_options
+    assert old is not None and not old.non_recursive and not old.create_mountpoint and not old.read_only_non_recursive
+    middle = mount((1, 43), type="bind", read_only=True, bind_options=options()).bind_options
     assert middle is not None and middle.non_recursive and middle.create_mountpoint and middle.read_only_non_recursive
     new = mount((1, 44), type="bind", bind_options=options()).bind_options
     assert new is not None and not new.read_only_non_recursive
     with pytest.raises(InvalidParameter, match="ReadOnlyForceRecursive needs API"):
         mount((1, 43), type="bind", bind_options=BindOptions(read_only_force_recursive=True))
+
+
+@pytest.mark.parametrize(("version", "mode"), [((1, 39), "shareable"), ((1, 40), "")])
+def test_ipc_mode(version: tuple[int, int], mode: str) -> None:
+    assert create(version)[1].ipc_mode == mode
+    assert create(version, host=HostConfig(ipc_mode="host"))[1].ipc_mode == "host"
 
 
 def test_mounts_that_came_later() -> None:
