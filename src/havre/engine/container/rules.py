@@ -13,7 +13,9 @@ from havre.engine.container import limits, security, sysctls
 from havre.errors import InvalidParameter
 from havre.kernel.cgroupdriver import CgroupDriver
 from havre.kernel.cgrouplimits import Support
+from havre.kernel.thermal import throttle_counters
 from havre.runtime import capabilities, seccompprofiles
+from havre.runtime.spec import MASKED_PATHS
 from havre.wire.containers import HostConfig, Ulimit
 
 _DEVICE_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}")
@@ -68,12 +70,16 @@ class HostRules:
         if host.privileged or "host" in (host.ipc_mode, host.pid_mode):
             # Of no effect without SELinux; clients see it all the same.
             options = [*(options or ()), "label=disable"]
+        masked = host.masked_paths
+        if masked is None and not host.privileged:
+            masked = [*MASKED_PATHS, *throttle_counters()]
         swap = host.memory_swap
         if host.memory > 0 and not swap:
             # As much swap again as memory.
             swap = min(host.memory * 2, _BEYOND - 1)
         return msgspec.structs.replace(
             host,
+            masked_paths=masked,
             security_opt=options,
             memory_swap=swap,
             shm_size=host.shm_size or self.shm_size,
