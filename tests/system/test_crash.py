@@ -135,6 +135,31 @@ def test_start(scene: Scene) -> None:
         scene.check()
 
 
+def test_what_is_mounted_for_a_container(scene: Scene) -> None:
+    """An image, a part of a volume and a shared /dev/shm: of no create and no start is anything left, or lost."""
+    part = {"Type": "volume", "Source": "parts", "Target": "/part", "VolumeOptions": {"Subpath": "bin"}}
+    mounts = [{"Type": "image", "Source": "busybox", "Target": "/image"}, part]
+    body = {**SLEEPER, "HostConfig": {"Mounts": mounts, "IpcMode": "shareable"}}
+    scene.daemon.api("POST", "/volumes/create", {"Name": "parts"})
+    (scene.daemon.data_root / "volumes/parts/_data/bin").mkdir()
+    scene.disk = scene.on_disk()
+
+    def act() -> None:
+        scene.act("POST", "/containers/create", body, name="victim")
+        scene.act("POST", "/containers/victim/start")
+
+    for point in each_point(scene.fragile, lambda: None, act, scene.remove_victim):
+        if scene.names().count("/victim"):
+            if not scene.daemon.inspect("victim")["State"]["Running"]:
+                assert not scene.acknowledged, point
+                assert scene.daemon.api("POST", "/containers/victim/start").status == 204, point
+            scene.check({scene.daemon.inspect("victim")["Id"]})
+            assert scene.daemon.api("HEAD", "/containers/victim/archive?path=/image/bin/sh").status == 200, point
+        scene.remove_victim()
+        scene.check()
+        scene.check_disk()
+
+
 def test_exec(scene: Scene) -> None:
     def act() -> None:
         created = scene.daemon.api("POST", "/containers/bystander/exec", {"Cmd": ["true"], "AttachStdout": True})
