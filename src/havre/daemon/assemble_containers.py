@@ -130,7 +130,7 @@ def _specs(config: Config, links: Links) -> SpecWriter:
 def listing(storage: Storage, registry: Registry, parts: Containers) -> Listing:
     """What looks at containers."""
     links = Links(registry, storage.layout)
-    inspector = Inspector(storage.layout, links, "overlay2", parts.execs.ids_of, parts.health.of)
+    inspector = Inspector(storage.layout, links, storage.snapshotter, parts.execs.ids_of, parts.health.of)
     return Listing(registry, storage.images, storage.snapshotter, inspector, parts.health.of)
 
 

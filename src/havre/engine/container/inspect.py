@@ -9,12 +9,14 @@ from havre.engine.container import modes
 from havre.engine.container.links import Links
 from havre.engine.container.logs import log_path
 from havre.engine.container.record import Container, Health
+from havre.image.snapshots import Snapshotter
 from havre.lib.times import rfc3339nano
 from havre.store.layout import Layout
 from havre.wire.containers import EndpointSettings
 
+STORAGE_DRIVER = "overlay2"
 _NEVER = "0001-01-01T00:00:00Z"
-
+_FILES = ("resolv.conf", "hostname", "hosts")
 
 HealthOf = Callable[[Container], Health | None]
 
@@ -23,11 +25,16 @@ class Inspector:
     """Makes documents. ``exec_ids`` gives the execs of a container that are known, ``health_of`` its health."""
 
     def __init__(
-        self, layout: Layout, links: Links, driver: str, exec_ids: Callable[[str], list[str]], health_of: HealthOf
+        self,
+        layout: Layout,
+        links: Links,
+        snapshotter: Snapshotter,
+        exec_ids: Callable[[str], list[str]],
+        health_of: HealthOf,
     ) -> None:
         self._layout = layout
+        self._snapshotter = snapshotter
         self._links = links
-        self._driver = driver
         self._exec_ids = exec_ids
         self._health_of = health_of
 
@@ -48,6 +55,9 @@ class Inspector:
             if host.get(name) is None:
                 host.pop(name, None)
         host["Links"] = self._links.shown(one)
+        host["ConsoleSize"] = host["ConsoleSize"] or [0, 0]
+        # They are made at the first start.
+        files = {name: str(directory / name) if one.state.started_at else "" for name in _FILES}
         return {
             "Id": one.id,
             "Created": rfc3339nano(one.created),
@@ -55,23 +65,41 @@ class Inspector:
             "Args": list(one.args),
             "State": _state(one, self._health_of(one)),
             "Image": one.image,
-            "ResolvConfPath": str(directory / "resolv.conf"),
-            "HostnamePath": str(directory / "hostname"),
-            "HostsPath": str(directory / "hosts"),
+            "ResolvConfPath": files["resolv.conf"],
+            "HostnamePath": files["hostname"],
+            "HostsPath": files["hosts"],
             "LogPath": log_path(one, directory),
             "Name": f"/{one.name}",
             "RestartCount": one.restart_count,
-            "Driver": self._driver,
+            "Driver": STORAGE_DRIVER,
             "Platform": one.platform,
             "MountLabel": "",
             "ProcessLabel": "",
             "AppArmorProfile": "",
             "ExecIDs": self._exec_ids(one.id) or None,
             "HostConfig": host,
-            "GraphDriver": {"Name": self._driver, "Data": {"MergedDir": str(self._layout.rootfs(one.id))}},
+            "GraphDriver": {"Name": STORAGE_DRIVER, "Data": self._directories(one)},
             "Mounts": mount_points(one),
             "Config": config,
             "NetworkSettings": self._network_settings(one),
+        }
+
+    def _directories(self, one: Container) -> dict[str, str] | None:
+        """Where its layers are; None when they are gone, as those of a dead container may be."""
+        known = self._snapshotter.all()
+        snapshot = known.get(one.id)
+        if snapshot is None:
+            return None
+        upper, lower = self._snapshotter.upper(one.id), []
+        while snapshot.parent is not None:
+            lower.append(str(self._snapshotter.upper(snapshot.parent)))
+            snapshot = known[snapshot.parent]
+        return {
+            "ID": one.id,
+            "LowerDir": ":".join(lower),
+            "MergedDir": str(self._layout.rootfs(one.id)),
+            "UpperDir": str(upper),
+            "WorkDir": str(upper.with_name("work")),
         }
 
     def aliases(self) -> dict[str, list[str]]:

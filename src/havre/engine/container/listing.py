@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from havre.engine.container import select
-from havre.engine.container.health import STARTING
+from havre.engine.container.health import NONE, STARTING
 from havre.engine.container.inspect import HealthOf, Inspector, mount_points, network_document
 from havre.engine.container.record import CREATED, DEAD, PAUSED, REMOVING, RESTARTING, RUNNING, Container, Health
 from havre.engine.container.registry import Registry
@@ -46,7 +46,6 @@ class Listing:
         """Newest first. ``limit`` counts from the newest, running or not, and implies ``all``."""
         matches = select.test(self._registry, filters, self._same_image, self._health_of)
         everything = all or bool(limit and limit > 0) or select.status_given(filters)
-        everything = everything or any(filters.values_of(name) for name in ("since", "before"))
         found = sorted(self._registry, key=lambda one: one.created, reverse=True)
         chosen = [one for one in found if (everything or one.state.running) and matches(one)]
         if limit and limit > 0:
@@ -59,7 +58,9 @@ class Listing:
             row["Names"] = [*aliases.get(one.id, ()), *row["Names"]]
         if size:
             for one, row in zip(chosen, rows, strict=True):
-                row["SizeRw"], row["SizeRootFs"] = await self._sizes(one)
+                own, row["SizeRootFs"] = await self._sizes(one)
+                if own:
+                    row["SizeRw"] = own
         return rows
 
     async def _sizes(self, container: Container) -> tuple[int, int]:
@@ -115,7 +116,14 @@ def _summary(one: Container, image: str, now: float, found: Health | None) -> di
             "Networks": {name: network_document(one, name, settings) for name, settings in one.endpoints.items()}
         },
         "Mounts": mount_points(one),
+        "Health": _health(found),
     }
+
+
+def _health(found: Health | None) -> dict[str, Any]:
+    if found is None:
+        return {"Status": NONE, "FailingStreak": 0}
+    return {"Status": found.status, "FailingStreak": found.failing_streak}
 
 
 def _annotations(one: Container) -> dict[str, Any]:

@@ -29,7 +29,8 @@ LIST_FILTERS = [
     "volume",
 ]
 _PRUNE_FILTERS = ("label", "label!", "until")
-_STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+_STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+_LAST_PORT = 65535
 
 Test = Callable[[Container], bool]
 
@@ -45,7 +46,7 @@ def test(
     tests: list[Test] = []
     for status in filters.values_of("status"):
         if status not in _STATUSES:
-            raise InvalidParameter(f"invalid filter 'status={status}'")
+            raise _no_choice("status", "state", status, _STATUSES)
     codes = [_integer(filters, "exited", value) for value in filters.values_of("exited")]
     if codes:
         tests.append(lambda one: one.state.exit_code in codes and not one.state.running and one.state.started_at > 0)
@@ -64,17 +65,14 @@ def test(
     if wanted := filters.values_of("health"):
         for value in wanted:
             if value not in health.STATUSES:
-                raise InvalidParameter(
-                    f"invalid filter 'health={value}': invalid value for health ({value}): "
-                    "must be one of none, starting, healthy, unhealthy"
-                )
+                raise _no_choice("health", "health", value, health.STATUSES)
         tests.append(lambda one: _health_name(health_of(one)) in wanted)
 
     def matches(one: Container) -> bool:
         return (
             filters.exact("status", one.state.status)
-            and filters.matches("name", one.name, f"/{one.name}")
-            and filters.matches("id", one.id)
+            and _name_matches(filters, one)
+            and _id_matches(filters, one)
             and filters.match_labels(one.config.labels)
             and _network_matches(filters, one)
             and _volume_matches(filters, one)
@@ -86,7 +84,7 @@ def test(
 
 def status_given(filters: Filters) -> bool:
     """Whether the filters speak of containers that do not run: ``ps`` then shows those without ``-a``."""
-    return any(filters.values_of(name) for name in ("status", "exited", "health"))
+    return bool(filters.values_of("status"))
 
 
 def prune_candidates(registry: Registry, filters: Filters) -> Iterator[Container]:
@@ -115,8 +113,14 @@ def prune_until(filters: Filters) -> int | None:
 
 def _integer(filters: Filters, name: str, value: str) -> int:
     if not re.fullmatch(r"-?\d{1,9}", value):
-        raise filters.invalid(name)
+        raise InvalidParameter(f"invalid filter '{name}={value}': strconv.Atoi: parsing \"{value}\": invalid syntax")
     return int(value)
+
+
+def _no_choice(name: str, what: str, value: str, choices: tuple[str, ...]) -> InvalidParameter:
+    return InvalidParameter(
+        f"invalid filter '{name}={value}': invalid value for {what} ({value}): must be one of {', '.join(choices)}"
+    )
 
 
 def _relative(other: Container, newer: bool) -> Test:
@@ -125,6 +129,19 @@ def _relative(other: Container, newer: bool) -> Test:
 
 def _health_name(found: Health | None) -> str:
     return health.NONE if found is None else found.status
+
+
+def _name_matches(filters: Filters, one: Container) -> bool:
+    try:
+        return filters.matches("name", one.name, f"/{one.name}")
+    except InvalidParameter:
+        # No regular expression: as in Docker, nothing is called so.
+        return False
+
+
+def _id_matches(filters: Filters, one: Container) -> bool:
+    wanted = filters.values_of("id")
+    return not wanted or any(one.id.startswith(value) for value in wanted)
 
 
 def _network_matches(filters: Filters, one: Container) -> bool:
@@ -146,8 +163,12 @@ def _volume_matches(filters: Filters, one: Container) -> bool:
 def _port_range(kind: str, text: str) -> tuple[int, int, str]:
     numbers, _, proto = text.partition("/")
     first, dash, last = numbers.partition("-")
-    if not first.isdecimal() or (dash and not last.isdecimal()):
-        raise InvalidParameter(f"invalid filter '{kind}={text}'")
+    for number in (first, last) if dash else (first,):
+        if not number.isdecimal() or int(number) > _LAST_PORT:
+            problem = "value out of range" if number.isdecimal() else "invalid syntax"
+            raise InvalidParameter(
+                f'error while looking up for {kind} {text}: strconv.ParseUint: parsing "{number}": {problem}'
+            )
     return int(first), int(last) if dash else int(first), proto or "tcp"
 
 
