@@ -187,8 +187,18 @@ def _no_firewall_backend(found: Json) -> None:
 
 def _expected_commits(found: Json) -> None:
     for key in ("ContainerdCommit", "RuncCommit", "InitCommit"):
-        commit = found.get(key) or {"ID": ""}
-        found[key] = {**commit, "Expected": commit["ID"]}
+        if (commit := found.get(key) or {}).get("ID"):
+            found[key] = {**commit, "Expected": commit["ID"]}
+
+
+def _kernel_memory(found: Json) -> None:
+    # Kernels have both or none.
+    found["KernelMemory"] = found.get("KernelMemoryTCP", False)
+
+
+def _plain_security_options(found: Json) -> None:
+    options = found.get("SecurityOptions") or ()
+    found["SecurityOptions"] = [option.partition(",")[0].removeprefix("name=") for option in options]
 
 
 def _bridge_nf_flags(found: Json) -> None:
@@ -264,6 +274,8 @@ _EVENT_SINCE: Quirks = (((1, 52), _no_old_event_fields),)
 _INFO_SINCE: Quirks = (((1, 52), _no_kernel_memory_tcp),)
 _STATS_SINCE: Quirks = (((1, 52), _os_type),)
 _INFO: Quirks = (
+    ((1, 25), _plain_security_options),
+    ((1, 42), _kernel_memory),
     ((1, 44), _no_runtime_status),
     ((1, 46), _no_containerd),
     ((1, 47), _nondistributable_artifacts),

@@ -170,3 +170,12 @@ def test_stats_and_info_since_1_52() -> None:
     assert answers.stats((1, 52), {"read": "now"}) == {"read": "now", "os_type": "linux"}
     assert "KernelMemoryTCP" in answers.info((1, 51), {**INFO, "KernelMemoryTCP": True})
     assert "KernelMemoryTCP" not in answers.info((1, 52), {**INFO, "KernelMemoryTCP": True})
+
+
+def test_info_of_very_old() -> None:
+    document = {**INFO, "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"], "InitCommit": {"ID": ""}}
+    old = answers.info((1, 24), document)
+    assert (old["SecurityOptions"], old["KernelMemory"]) == (["seccomp", "cgroupns"], False)
+    assert (old["RuncCommit"], old["InitCommit"]) == ({"ID": "abc", "Expected": "abc"}, {"ID": ""})
+    newer = answers.info((1, 42), document)
+    assert newer["SecurityOptions"] == document["SecurityOptions"] and "KernelMemory" not in newer
