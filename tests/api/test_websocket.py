@@ -69,3 +69,9 @@ async def test_errors_before_the_handshake_are_http(client: Client, engine: Fake
     engine.fail("attach.prepare", NotFound("No such container: x"))
     answer = await client.get("/containers/x/attach/ws?stream=1")
     assert (answer.status, answer.message()) == (404, "No such container: x")
+
+
+async def test_what_is_no_handshake_is_refused(client: Client, engine: FakeEngine) -> None:
+    engine.answer("attach.prepare", FakeSession(lambda _: asyncio.sleep(0)))
+    answer = await client.get("/containers/x/attach/ws?stream=1")
+    assert answer.status == 400 and "WebSocket" in answer.message()

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 from aiohttp import WSMsgType
+from aiohttp.web_exceptions import HTTPBadRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_ws import WebSocketResponse
 
 from havre.api.call import Call
 from havre.engine.streams import Duplex
-from havre.errors import HavreError
+from havre.errors import HavreError, InvalidParameter
 
 # A message is what one read or write of the container's streams carried; clients may paste more at once.
 _MAX_MESSAGE = 4 * 1024 * 1024
@@ -52,7 +53,10 @@ class WebSocketStream:
 async def serve_websocket(call: Call, run: Callable[[Duplex], Awaitable[None]], *, binary: bool) -> StreamResponse:
     """Shake hands and give the stream to ``run``; ``binary`` chooses the kind of message (text before API 1.28)."""
     socket = WebSocketResponse(max_msg_size=_MAX_MESSAGE, autoclose=True)
-    await socket.prepare(call.request)
+    try:
+        await socket.prepare(call.request)
+    except HTTPBadRequest:
+        raise InvalidParameter("the request does not ask for a WebSocket as a WebSocket's handshake does") from None
     stream = WebSocketStream(socket, binary=binary)
     try:
         await run(stream)
