@@ -4,25 +4,22 @@ names.
 Load and import come in here. The bytes come from the event loop; unwrapping and hashing them is done in a thread.
 """
 
-import asyncio
 import posixpath
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TypeVar
 
 from havre.errors import InvalidParameter
 from havre.image.blobs import BlobStore, Partial
 from havre.image.digest import Hasher
 from havre.kernel.compression import CompressionError, decompressed
+from havre.lib.relay import inflow
 from havre.lib.tarheaders import BLOCK, HARD_LINK, REGULAR, SYMLINK, Headers, TarError, clean_name, padding
 
 T = TypeVar("T")
 
-_AHEAD = 16  # chunks received before the thread has taken them
 _MOST_FILES = 50_000
 _WRITE_OUT = 8 << 20
 _READ = 1 << 20
@@ -91,7 +88,7 @@ async def files(chunks: AsyncIterator[bytes], blobs: BlobStore) -> AsyncIterator
     intake = Intake()
     staged: list[Partial] = []
     try:
-        await in_thread(chunks, lambda source: _files(decompressed(source), blobs, intake, staged))
+        await _received(chunks, lambda source: _files(decompressed(source), blobs, intake, staged))
         yield intake
     finally:
         for partial in staged:
@@ -103,53 +100,16 @@ async def single(chunks: AsyncIterator[bytes], blobs: BlobStore) -> AsyncIterato
     """Receive one file, and keep it decompressed. Not adopted at the end, it is thrown away."""
     partial = blobs.stage()
     try:
-        yield await in_thread(chunks, lambda source: _single(decompressed(source), partial))
+        yield await _received(chunks, lambda source: _single(decompressed(source), partial))
     finally:
         partial.discard()
 
 
-async def in_thread(chunks: AsyncIterator[bytes], work: Callable[[Iterator[bytes]], T]) -> T:
-    """Run ``work`` in a thread over the ``chunks`` as they come; the sender is held back when it is slower.
-
-    When ``chunks`` fails, ``work`` is ended by an error of its source. Returns when it has ended, in any case.
-    """
-    loop = asyncio.get_running_loop()
-    queue: SimpleQueue[bytes | None] = SimpleQueue()
-    room = asyncio.Semaphore(_AHEAD)
-
-    def source() -> Iterator[bytes]:
-        while chunk := queue.get():
-            loop.call_soon_threadsafe(room.release)
-            yield chunk
-        if chunk is None:
-            raise _BrokenOffError
-
-    # A thread of its own: it may wait for its sender for hours, and the loop's few threads are for short work.
-    executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="havre-intake")
-    worker = loop.run_in_executor(executor, work, source())
-    executor.shutdown(wait=False)
-    worker.add_done_callback(lambda _: room.release())
+async def _received(chunks: AsyncIterator[bytes], work: Callable[[Iterator[bytes]], T]) -> T:
     try:
-        async for chunk in chunks:
-            if chunk:
-                await room.acquire()
-                if worker.done():
-                    break
-                queue.put(chunk)
-    except BaseException:
-        queue.put(None)
-        await asyncio.wait([worker])
-        worker.exception()
-        raise
-    queue.put(b"")
-    try:
-        return await worker
+        return await inflow(chunks, work, "havre-intake")
     except (TarError, CompressionError) as error:
         raise InvalidParameter(str(error)) from None
-
-
-class _BrokenOffError(Exception):
-    """The sender went away."""
 
 
 def _single(source: Iterator[bytes] | Iterator[memoryview], partial: Partial) -> File:

@@ -15,6 +15,10 @@ T = TypeVar("T")
 
 # Chunks in flight: enough that neither side waits for the other's turn, few enough to bound the memory.
 _AHEAD = 4
+# Towards a thread, bytes in flight, and how many of them the thread takes between two words to the loop: each wakes it.
+_MOST_AHEAD = 4 << 20
+_ACKNOWLEDGED = 1 << 20
+_LEAST_WEIGHT = 64 << 10  # that a chunk counts for
 
 
 class BrokenOffError(Exception):
@@ -110,19 +114,23 @@ class _Inflow(Generic[T]):
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
-        self._room = asyncio.Semaphore(_AHEAD)
+        self._ahead = 0
+        self._room = asyncio.Event()
         self._result: asyncio.Future[T] = self._loop.create_future()
 
     async def run(self, chunks: AsyncIterator[bytes], work: Callable[[Iterator[bytes]], T]) -> T:
-        self._result.add_done_callback(lambda _: self._room.release())
+        self._result.add_done_callback(lambda _: self._room.set())
         threading.Thread(target=self._thread, args=(work,), name=self._name, daemon=True).start()
         try:
             async for chunk in chunks:
                 if not chunk:
                     continue
-                await self._room.acquire()
+                while self._ahead >= _MOST_AHEAD and not self._result.done():
+                    self._room.clear()
+                    await self._room.wait()
                 if self._result.done():
                     break
+                self._ahead += max(len(chunk), _LEAST_WEIGHT)
                 self._queue.put(chunk)
         except BaseException:
             self._queue.put(None)
@@ -140,6 +148,10 @@ class _Inflow(Generic[T]):
             await asyncio.wait([self._result])
             raise
 
+    def _acknowledge(self, weight: int) -> None:
+        self._ahead -= weight
+        self._room.set()
+
     def _thread(self, work: Callable[[Iterator[bytes]], T]) -> None:
         try:
             result = work(self._source())
@@ -155,8 +167,12 @@ class _Inflow(Generic[T]):
             pass
 
     def _source(self) -> Iterator[bytes]:
+        taken = 0
         while chunk := self._queue.get():
-            self._loop.call_soon_threadsafe(self._room.release)
+            taken += max(len(chunk), _LEAST_WEIGHT)
+            if taken >= _ACKNOWLEDGED:
+                self._loop.call_soon_threadsafe(self._acknowledge, taken)
+                taken = 0
             yield chunk
         if chunk is None:
             raise BrokenOffError

@@ -118,26 +118,3 @@ async def test_a_reader_that_fails_stops_the_sender(room: Room) -> None:
         async with intake.files(endless(), room.blobs):
             raise AssertionError("taken in")
     assert sent < 100
-
-
-async def test_a_slow_reader_holds_the_sender_back(room: Room) -> None:
-    import threading
-
-    go = threading.Event()
-    sent = 0
-
-    async def chunks() -> AsyncIterator[bytes]:
-        nonlocal sent
-        for _ in range(100):
-            sent += 1
-            yield b"x"
-
-    def work(source: object) -> int:
-        go.wait(10)
-        return sum(len(piece) for piece in source)  # type: ignore[attr-defined]
-
-    task = asyncio.create_task(intake.in_thread(chunks(), work))
-    await asyncio.sleep(0.05)
-    assert sent < 30
-    go.set()
-    assert await task == 100

@@ -137,6 +137,28 @@ async def test_work_that_ends_early_is_not_waited_on() -> None:
     assert endless_seen < 1000
 
 
+@pytest.mark.parametrize("size", [1, 1 << 20])
+async def test_the_sender_is_held_back(size: int) -> None:
+    go = threading.Event()
+    sent = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(200):
+            sent += 1
+            yield bytes(size)
+
+    def work(source: Iterator[bytes]) -> int:
+        go.wait(10)
+        return sum(map(len, source))
+
+    task = asyncio.create_task(inflow(chunks(), work, "t"))
+    await asyncio.sleep(0.05)
+    assert sent < 100
+    go.set()
+    assert await task == 200 * size
+
+
 async def test_errors_of_the_work_come_back() -> None:
     def work(source: Iterator[bytes]) -> None:
         next(source)
