@@ -16,12 +16,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from havre.engine.container import network
+from havre.engine.container import network, ooms
 from havre.engine.container.create import EventSink
 from havre.engine.container.exec import Execs
 from havre.engine.container.healthchecks import Healthchecks
 from havre.engine.container.hub import Hubs
 from havre.engine.container.logs import Logs
+from havre.engine.container.ooms import OomWatch
 from havre.engine.container.record import EXITED, RESTARTING, Container, Health
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
@@ -72,6 +73,8 @@ class Supervisor:
         self._execs = execs
         self._tasks = TaskOwner("supervise")
         self._delays: dict[str, float] = {}
+        self._ooms = OomWatch(layout)
+        self._ooms.tell = self._note_oom
         # Containers whose present end is wanted: stop and kill say so before they signal. True: one that is kept then.
         self._expected: dict[str, bool] = {}
         self._restarts: dict[str, asyncio.Task[None]] = {}
@@ -82,6 +85,7 @@ class Supervisor:
     def watch(self, container: Container) -> None:
         """Watch a container that runs, and its health."""
         self._health.started(container)
+        self._ooms.watch(container)
         self._tasks.start(self._watch(container), f"watch {container.short_id}")
 
     async def adopt(self, container: Container) -> None:
@@ -120,6 +124,7 @@ class Supervisor:
     async def close(self) -> None:
         """Stop watching; the containers run on."""
         self._stopping = True
+        await self._ooms.close()
         await self._tasks.close()
 
     async def _watch(self, container: Container) -> None:
@@ -177,8 +182,24 @@ class Supervisor:
             # conmon itself was killed: the process has lost its terminal and its log, so it cannot go on.
             await asyncio.to_thread(self._cgroups.kill, container.cgroup)
             code = 137
-        oom = (bundle / "oom").exists() or self._cgroups.oom_kills(container.cgroup) > 0
-        return _End(code, oom, time.time_ns(), self._health.ended(container_id))
+        self._ooms.forget(container_id)
+        known = container.state.oom_killed
+        oom = ooms.noted(bundle) or (not known and self._cgroups.oom_kills(container.cgroup) > 0)
+        return _End(code, known or oom, oom, time.time_ns(), self._health.ended(container_id))
+
+    async def _note_oom(self, container_id: str) -> None:
+        """The kernel has killed one of its processes; it may go on without that."""
+        try:
+            async with self._registry.lock(container_id):
+                container = self._registry.current(container_id)
+                if not container.state.running or not ooms.settle(self._layout.bundle(container_id)):
+                    return
+                if not container.state.oom_killed:
+                    container = await self._registry.save(container.with_state(oom_killed=True))
+        except (HavreError, OSError) as error:
+            log.error("container %s has lost a process for want of memory: %s", container_id[:12], error)
+            return
+        self._events.publish("container", "oom", container_id, container.event_attributes())
 
     async def _ended(self, container_id: str, end: "_End") -> None:
         container = self._registry.current(container_id)
@@ -202,7 +223,7 @@ class Supervisor:
             container = container.replace(restart_count=container.restart_count + 1)
         container = await self._registry.save(container, frees_room=True)
         self._expected.pop(container_id, None)
-        if end.oom:
+        if end.oom_untold:
             self._events.publish("container", "oom", container_id, container.event_attributes())
         ran = container.state.finished_at - container.state.started_at
         attributes = container.event_attributes(execDuration=str(ran // 1_000_000_000), exitCode=str(end.code))
@@ -255,6 +276,8 @@ class _End:
 
     code: int
     oom: bool
+    # Nobody was told of the kill while it ran.
+    oom_untold: bool
     at: int
     health: Health | None
 
