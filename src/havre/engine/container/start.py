@@ -26,6 +26,7 @@ from havre.engine.container.ocispec import Place, SpecWriter
 from havre.engine.container.record import CREATED, EXITED, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
+from havre.engine.container.rootfs import replace_links
 from havre.engine.trace import Trace
 from havre.errors import HavreError, InvalidParameter, NotFound, StartFailed, SystemFault
 from havre.image.snapshots import Snapshotter
@@ -89,6 +90,7 @@ class Starter:
                 shutil.rmtree(bundle, ignore_errors=True)
                 bundle.mkdir(mode=0o700, exist_ok=True)
                 await self.snapshotter.mount(container.id, rootfs)
+                replace_links(rootfs)
                 sources = await self.host_mounts.prepare(container)
                 await self._fill_volumes(container, rootfs, sources)
             netns = await self._sandbox(container, trace)
