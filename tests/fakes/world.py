@@ -208,6 +208,24 @@ CONTAINER: dict[str, Any] = {
     # What a newer daemon may add: seen only where Docker's types do not come in.
     "Future": {"x": 1.50, "big": 123456789012345678901},
 }
+CHECKED: dict[str, Any] = {
+    **CONTAINER,
+    "Id": ident("7"),
+    "Name": "/checked",
+    "Config": {
+        "Healthcheck": {"Test": ["CMD-SHELL", "x"], "Interval": 90_000_000_000, "Timeout": 1_500_000, "Retries": 3},
+    },
+    "State": {
+        **CONTAINER["State"],
+        "Health": {
+            "Status": "healthy",
+            "FailingStreak": 0,
+            "Log": [
+                {"Start": "2025-01-02T03:04:05Z", "End": "2025-01-02T03:04:06.5Z", "ExitCode": 0, "Output": "fine\n"}
+            ],
+        },
+    },
+}
 IMAGE: dict[str, Any] = {
     "Id": "sha256:" + ident("1"),
     "RepoTags": ["busybox:latest"],
@@ -496,6 +514,7 @@ def fill(daemon: FakeDaemon) -> None:
         "/containers/json": containers(now),
         "/images/json": images(now),
         "/containers/web/json": CONTAINER,
+        "/containers/checked/json": CHECKED,
         "/images/busybox/json": IMAGE,
         "/networks/bridge": NETWORK,
         "/volumes/vol": VOLUME,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from havre.cli.format_types import TYPES
-from havre.lib.templates import List, Map, Nil, Record
-from havre.lib.times import SECOND, ZERO, go_string, parse_rfc3339
+from havre.lib.templates import List, Map, Nil, Number, Record
+from havre.lib.times import SECOND, ZERO, go_duration, go_string, parse_rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,6 +122,9 @@ def typed(kind: str, value: Any) -> object:
         if value is None:
             return Nil(go_name(kind), frozenset(fields(inner)) if inner in TYPES else frozenset())
         return typed(inner, value)
+    if kind == "d":
+        length = value if isinstance(value, int) else 0
+        return Number(length, go_name(kind), go_duration(length))
     if kind == "t":
         return Time(value if isinstance(value, str) else "")
     return Struct(kind, value if isinstance(value, dict) else {}) if kind != "_" else _Empty()
@@ -137,4 +140,4 @@ def go_name(kind: str) -> str:
         return _SCALARS[kind][0]
     if kind[0] in "[{*":
         return {"[": "[]", "{": "map[string]", "*": "*"}[kind[0]] + go_name(kind[1:])
-    return {"t": "time.Time", "_": "struct {}", "any": "interface {}"}.get(kind, kind)
+    return {"t": "time.Time", "d": "time.Duration", "_": "struct {}", "any": "interface {}"}.get(kind, kind)

@@ -4,7 +4,7 @@ Scripts depend on what follows from them: a field the daemon left out is an empt
 a missing label is "", a misspelt field is an error. Each type lists its fields as ``Name`` or ``Name=JSONName``, and
 after the colon what it holds:
 
-    s string   i integer   b boolean   t time   any whatever comes   (nothing: s)
+    s string   i integer   b boolean   t time   d duration   any whatever comes   (nothing: s)
     [x list of x   {x map of string to x   *x pointer to x   _ empty struct   another type's name
     &x type x embedded: its fields are this one's too
     x? not shown by ``json`` when it is empty   x! shown even when it is not there
@@ -38,7 +38,7 @@ Hostname Domainname User AttachStdin:b AttachStdout:b AttachStderr:b ExposedPort
 Env:[s Cmd:[s Healthcheck:*v1.HealthcheckConfig ArgsEscaped:b Image Volumes:{_ WorkingDir Entrypoint:[s
 NetworkDisabled:b MacAddress OnBuild:[s Labels:{s StopSignal StopTimeout:*i Shell:[s
 """,
-    "v1.HealthcheckConfig": "Test:[s Interval:i Timeout:i StartPeriod:i StartInterval:i Retries:i",
+    "v1.HealthcheckConfig": "Test:[s Interval:d Timeout:d StartPeriod:d StartInterval:d Retries:i",
     "container.HostConfig": """
 Binds:[s ContainerIDFile LogConfig:container.LogConfig NetworkMode PortBindings:{[nat.PortBinding
 RestartPolicy:container.RestartPolicy AutoRemove:b VolumeDriver VolumesFrom:[s ConsoleSize:any Annotations:{s

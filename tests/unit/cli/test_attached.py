@@ -79,9 +79,9 @@ def test_attach(havre: Havre, daemon: FakeDaemon, container: Container) -> None:
 @pytest.mark.parametrize(
     ("state", "text"),
     [
-        ({"Running": False}, "cannot attach to a stopped container, start it first"),
-        ({"Running": True, "Paused": True}, "cannot attach to a paused container, unpause it first"),
-        ({"Running": True, "Restarting": True}, "cannot attach to a restarting container, wait until it is running"),
+        ({"Running": False}, "You cannot attach to a stopped container, start it first"),
+        ({"Running": True, "Paused": True}, "You cannot attach to a paused container, unpause it first"),
+        ({"Running": True, "Restarting": True}, "You cannot attach to a restarting container, wait until it is running"),
     ],
 )
 def test_attach_to_what_does_not_run(havre: Havre, daemon: FakeDaemon, state: dict[str, bool], text: str) -> None:
@@ -94,7 +94,7 @@ def test_attach_to_one_that_ends_meanwhile(havre: Havre, daemon: FakeDaemon, con
     running = {"Id": CONTAINER, "State": {"Running": True}, "Config": {"Tty": False, "OpenStdin": False}}
     daemon.on("GET", "/containers/*/json", Answer(json=running), Answer(json={**running, "State": {"Running": False}}))
     container.serve(lambda s: container.ended.wait(1))
-    assert havre("attach", "c").err == "cannot attach to a stopped container, start it first\n"
+    assert havre("attach", "c").err == "You cannot attach to a stopped container, start it first\n"
 
 
 def test_start_attached(havre: Havre, daemon: FakeDaemon, container: Container) -> None:

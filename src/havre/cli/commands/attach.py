@@ -20,8 +20,8 @@ HELP = "Attach local standard input, output, and error streams to a running cont
 USAGE = "havre attach [OPTIONS] CONTAINER"
 
 _REFUSED = {
-    "Paused": "cannot attach to a paused container, unpause it first",
-    "Restarting": "cannot attach to a restarting container, wait until it is running",
+    "Paused": "You cannot attach to a paused container, unpause it first",
+    "Restarting": "You cannot attach to a restarting container, wait until it is running",
 }
 
 
@@ -65,7 +65,7 @@ def _running(ctx: Context, name: str) -> dict[str, Any]:
     found: dict[str, Any] = ctx.client.get(f"/containers/{name}/json").json()
     state = found["State"]
     if not state.get("Running"):
-        raise CommandError("cannot attach to a stopped container, start it first")
+        raise CommandError("You cannot attach to a stopped container, start it first")
     for field, text in _REFUSED.items():
         if state.get(field):
             raise CommandError(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from havre.cli.errors import CommandError
+from havre.client.errors import ApiError
 from havre.client.query import quote
 
 TYPE_CHECKING = False
@@ -22,5 +23,8 @@ def run(args: Args, ctx: Context) -> int:
     old, new = (name.strip() for name in args.args)
     if not old or not new:
         raise CommandError("Error: Neither old nor new names may be empty")
-    ctx.client.post(f"/containers/{quote(old)}/rename", {"name": new}).read()
+    try:
+        ctx.client.post(f"/containers/{quote(old)}/rename", {"name": new}).read()
+    except ApiError as error:
+        raise CommandError(f"{error}\nError: failed to rename container named {old}") from error
     return 0

@@ -11,6 +11,6 @@ The way of a template: ``lexer`` cuts it into tokens, ``parser`` builds ``nodes`
 from __future__ import annotations
 
 from havre.lib.templates.evaluator import Template
-from havre.lib.templates.values import List, Map, Nil, Record, TemplateError
+from havre.lib.templates.values import List, Map, Nil, Number, Record, TemplateError
 
-__all__ = ["List", "Map", "Nil", "Record", "Template", "TemplateError"]
+__all__ = ["List", "Map", "Nil", "Number", "Record", "Template", "TemplateError"]

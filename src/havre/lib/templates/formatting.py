@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from havre.lib.quoting import quote
 from havre.lib.templates.printing import go_syntax, show, show_float, special_float
-from havre.lib.templates.values import Nil, Record, type_name, unbox
+from havre.lib.templates.values import Nil, Number, Record, type_name, unbox
 
 # Go gives up on a width or precision above this.
 _WIDEST = 1_000_000
@@ -146,6 +146,8 @@ def _value(spec: _Spec, value: object) -> str:
         return spec.pad("<nil>")
     if isinstance(value, bool):
         return spec.pad("true" if value else "false") if spec.verb in "tv" else _bad(spec, value)
+    if isinstance(value, Number) and spec.verb in "vsq":
+        return _string(spec, value.shown)
     if isinstance(value, int):
         return _integer(spec, value)
     if isinstance(value, float):

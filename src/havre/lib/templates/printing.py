@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from havre.lib.templates.values import List, Map, Nil, Record, type_name, unbox
+from havre.lib.templates.values import List, Map, Nil, Number, Record, type_name, unbox
 
 
 def sprint(values: list[object]) -> str:
@@ -33,6 +33,8 @@ def show(value: object, *, plus: bool = False, quoted: bool = False) -> str:
         return _quote(value) if quoted else value
     if isinstance(value, float):
         return show_float(value)
+    if isinstance(value, Number):
+        return value.shown
     if isinstance(value, list):
         return f"[{' '.join(show(item, plus=plus, quoted=quoted) for item in value)}]"
     if isinstance(value, dict):

@@ -46,6 +46,19 @@ class Record:
         return dict(self.items())
 
 
+class Number(int):
+    """A value of an integer type that prints itself in words, as Go's ``time.Duration`` does (``shown``)."""
+
+    type_name: str
+    shown: str
+
+    def __new__(cls, value: int, type_name: str, shown: str) -> Number:
+        made = super().__new__(cls, value)
+        made.type_name = type_name
+        made.shown = shown
+        return made
+
+
 class Map(dict[str, "Any"]):
     """A typed map; ``zero`` is what a missing key gives ``index``, ``source`` what JSON had (None for a nil map)."""
 
@@ -111,7 +124,7 @@ def type_name(value: object) -> str:
     """Go's name for the value's type."""
     if isinstance(value, Boxed):
         return "interface {}"
-    if isinstance(value, Map | List | Nil | Record):
+    if isinstance(value, Map | List | Nil | Record | Number):
         return value.type_name
     for kind, name in _NAMES:
         if isinstance(value, kind):
