@@ -27,7 +27,18 @@ def hosts(docker: Program, name: str) -> list[list[str]]:
 
 
 def test_environment_and_hosts(docker: Program, engine: Engine) -> None:
-    flags = ("--hostname", "dbhost", "-e", "FOO=bar", "-e", "HOME=/x", "--expose", "5432", "--expose", "53/udp")
+    flags: tuple[str, ...] = (
+        "--hostname",
+        "dbhost",
+        "-e",
+        "FOO=bar",
+        "-e",
+        "HOME=/x",
+        "--expose",
+        "5432",
+        "--expose",
+        "53/udp",
+    )
     run(docker, "db", *flags, "--expose", "80-81")
     script = "tail -n 3 /etc/hosts; env | grep -E '^(DB|WIDE)' | sort"
     flags = ("--link", "db", "--link", "db:wide-name", "-e", "DB_ENV_FOO=own", "--add-host", "known:192.0.2.9")

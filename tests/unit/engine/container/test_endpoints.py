@@ -1,0 +1,56 @@
+"""``NetworkingConfig`` of a create request."""
+
+from typing import Any
+
+import pytest
+
+from havre.engine.container import endpoints
+from havre.errors import HavreError, InvalidParameter, Unsupported
+from havre.wire.containers import ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig
+
+_SYSCTLS = "com.docker.network.endpoint.sysctls"
+
+
+def of(
+    mode: str = "bridge", network: str = "", config: ContainerConfig | None = None, **settings: Any
+) -> dict[str, EndpointSettings]:
+    asked = NetworkingConfig(endpoints_config={network or mode: EndpointSettings(**settings)})
+    return endpoints.of(config or ContainerConfig(), HostConfig(network_mode=mode), asked)
+
+
+def test_what_is_kept() -> None:
+    found = of(driver_opts={"a": "b"}, links=["x:y"], gw_priority=3, mac_address="02:42:ac:11:00:02")
+    assert (found["bridge"].driver_opts, found["bridge"].gw_priority) == ({"a": "b"}, 3)
+    assert set(of("bridge", "default")) == {"bridge"}
+    assert of("container:x", "bridge") == {}
+    assert of(config=ContainerConfig(mac_address="02-42-ac-11-00-02"))["bridge"].mac_address == "02-42-ac-11-00-02"
+
+
+@pytest.mark.parametrize("mac", ["zz", "02:42", "02:42-ac:11:00:02", "03:42:ac:11:00:02"])
+def test_addresses_that_no_interface_can_have(mac: str) -> None:
+    with pytest.raises(InvalidParameter, match=mac):
+        of(mac_address=mac)
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings", "error"),
+    [
+        ("bridge", {"aliases": ["x"]}, InvalidParameter),
+        ("host", {"mac_address": "02:42:ac:11:00:02"}, InvalidParameter),
+        ("none", {"driver_opts": {_SYSCTLS: "net.ipv4.conf.IFNAME.x=1"}}, InvalidParameter),
+        ("bridge", {"driver_opts": {_SYSCTLS: "kernel.x=1"}}, InvalidParameter),
+        ("bridge", {"driver_opts": {"com.docker.network.endpoint.ifname": "x"}}, Unsupported),
+        ("mine", {"links": ["a:b"]}, Unsupported),
+    ],
+)
+def test_what_is_refused(mode: str, settings: dict[str, Any], error: type[HavreError]) -> None:
+    with pytest.raises(error):
+        of(mode, **settings)
+
+
+def test_kernel_parameters_of_the_interface() -> None:
+    options = {_SYSCTLS: "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.neigh.IFNAME.delay=2"}
+    assert endpoints.sysctls(EndpointSettings(driver_opts=options)) == [
+        ("net/ipv4/conf/eth0/log_martians", "1"),
+        ("net/ipv6/neigh/eth0/delay", "2"),
+    ]
