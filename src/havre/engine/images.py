@@ -175,6 +175,8 @@ class Images:
             raise InvalidParameter(f'operating system "{wanted.os}" is not supported')
         settings = instructions.apply(changes, {})
         image = await self._importer.import_(body, settings, wanted, message, [name] if name else [])
+        if name:
+            self._log("tag", image, name.familiar())
         self._log("import", image, image.id)
         yield {"status": image.id}
 
@@ -226,7 +228,9 @@ class Images:
         return [(self._images.resolve(text), None)]
 
     def _log(self, action: str, image: Image, name: str) -> None:
-        self._events.publish("image", action, image.id, {**(image.config.labels or {}), "name": name})
+        # Docker looks the labels up when it tells, and those of an image that is deleted are gone then.
+        labels = {} if action == "delete" else image.config.labels or {}
+        self._events.publish("image", action, image.id, {**labels, "name": name})
 
 
 def _pulled_name(ref: str, tag: str, all_tags: bool) -> Reference:

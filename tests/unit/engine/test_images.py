@@ -267,7 +267,7 @@ async def test_import(verbs: Verbs) -> None:
     image = await verbs.images.inspect("app:1")
     assert status == {"status": image["Id"]}
     assert (image["Comment"], image["Config"]["Cmd"], image["Config"]["Env"]) == ("a note", ["x"], ["A=1"])
-    assert verbs.events.events == [("import", image["Id"], image["Id"])]
+    assert verbs.events.events == [("tag", image["Id"], "app:1"), ("import", image["Id"], image["Id"])]
 
 
 @pytest.mark.parametrize(

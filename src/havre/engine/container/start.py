@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from havre.engine.container import endpoints, network
+from havre.engine.container import endpoints, network, volumeevents
 from havre.engine.container.create import EventSink
 from havre.engine.container.etc import EtcFiles
 from havre.engine.container.hostmounts import HostMounts
@@ -93,6 +93,8 @@ class Starter:
                 replace_links(rootfs)
                 sources = await self.host_mounts.prepare(container)
                 await self._fill_volumes(container, rootfs, sources)
+            volumeevents.mounted(self.events, container)
+            undo.callback(volumeevents.unmounted, self.events, container)
             netns = await self._sandbox(container, trace)
             with trace.step("configuration"):
                 if joined.files is None:

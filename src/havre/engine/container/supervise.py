@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from havre.engine.container import network, ooms
+from havre.engine.container import network, ooms, volumeevents
 from havre.engine.container.create import EventSink
 from havre.engine.container.exec import Execs
 from havre.engine.container.healthchecks import Healthchecks
@@ -209,6 +209,7 @@ class Supervisor:
         await asyncio.gather(self._releaser.release(container), self._logs.ended(container_id))
         expected, keep = container_id in self._expected, self._expected.get(container_id, False)
         again = not expected and not self._stopping and wants_restart(container, end.code)
+        volumeevents.unmounted(self._events, container)
         container = network.disconnected(container).with_state(
             status=RESTARTING if again else EXITED,
             pid=0,
