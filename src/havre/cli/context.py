@@ -99,6 +99,14 @@ class Context:
         with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
             return self._report(zip(names, pool.map(one, names), strict=True))
 
+    def each_container(self, names: list[str], verb: str, query: Mapping[str, object] | None = None) -> int:
+        """``POST /containers/NAME/verb`` for each, all at the same time."""
+        from havre.client.query import quote
+
+        return self.each_at_once(
+            names, lambda client, name: client.post(f"/containers/{quote(name)}/{verb}", query).read()
+        )
+
     def _report(self, outcomes: Iterable[tuple[str, object]]) -> int:
         failures: list[str] = []
         for name, outcome in outcomes:

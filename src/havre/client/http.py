@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from havre.client.hosts import Endpoint
 
+    Query = Mapping[str, Any] | None
+    Headers = Mapping[str, str] | None
+    Stream = Iterable[bytes] | None
+
 _ERROR_LIMIT = 1024 * 1024
 
 
@@ -43,53 +47,26 @@ class Client:
         self._headers = dict(headers or {})
         self._idle: Connection | None = None
 
-    def get(
-        self, path: str, query: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        return self._request("GET", path, query, None, None, headers)
+    def get(self, path: str, query: Query = None, *, headers: Headers = None) -> Response:
+        return self._request("GET", path, query, headers=headers)
 
-    def head(
-        self, path: str, query: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        return self._request("HEAD", path, query, None, None, headers)
+    def head(self, path: str, query: Query = None) -> Response:
+        return self._request("HEAD", path, query)
 
-    def delete(
-        self, path: str, query: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        return self._request("DELETE", path, query, None, None, headers)
+    def delete(self, path: str, query: Query = None) -> Response:
+        return self._request("DELETE", path, query)
 
     def post(
-        self,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        body: Any = None,
-        *,
-        stream: Iterable[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, path: str, query: Query = None, body: Any = None, *, stream: Stream = None, headers: Headers = None
     ) -> Response:
         return self._request("POST", path, query, body, stream, headers)
 
-    def put(
-        self,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        body: Any = None,
-        *,
-        stream: Iterable[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        return self._request("PUT", path, query, body, stream, headers)
+    def put(self, path: str, query: Query = None, *, stream: Stream = None) -> Response:
+        return self._request("PUT", path, query, stream=stream)
 
-    def hijack(
-        self,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        body: Any = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-    ) -> HijackedSocket:
+    def hijack(self, path: str, query: Query = None, body: Any = None) -> HijackedSocket:
         """POST and take the connection over. Errors before that are ApiError as for any request."""
-        upgrade = {"Connection": "Upgrade", "Upgrade": "tcp", **(headers or {})}
+        upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
         response = self._request("POST", path, query, body, None, upgrade)
         if response.status not in (101, 200):
             response.close()
@@ -116,10 +93,10 @@ class Client:
         self,
         method: str,
         path: str,
-        query: Mapping[str, Any] | None,
-        body: Any,
-        stream: Iterable[bytes] | None,
-        headers: Mapping[str, str] | None,
+        query: Query = None,
+        body: Any = None,
+        stream: Stream = None,
+        headers: Headers = None,
     ) -> Response:
         if stream is not None:
             # A stream cannot be sent twice, so the version has to be right the first time.
@@ -153,7 +130,7 @@ class Client:
         self.settled = True
 
     def _exchange(
-        self, method: str, target: str, payload: bytes | None, stream: Iterable[bytes] | None, extra: Mapping[str, str]
+        self, method: str, target: str, payload: bytes | None, stream: Stream, extra: Mapping[str, str]
     ) -> Response:
         head = self._head(method, target, payload, stream, extra)
         connection = self._kept() or Connection(connect(self.endpoint))
@@ -194,7 +171,7 @@ class Client:
         method: str,
         target: str,
         payload: bytes | None,
-        stream: Iterable[bytes] | None,
+        stream: Stream,
         extra: Mapping[str, str],
     ) -> bytes:
         headers = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from havre.cli.parser import MANY
-from havre.client.query import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +19,4 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
-    query = {"signal": args.signal or None}
-    return ctx.each_at_once(
-        args.args, lambda client, name: client.post(f"/containers/{quote(name)}/kill", query).read()
-    )
+    return ctx.each_container(args.args, "kill", {"signal": args.signal or None})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from havre.cli.parser import MANY
-from havre.client.query import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,4 +18,4 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
-    return ctx.each_at_once(args.args, lambda client, name: client.post(f"/containers/{quote(name)}/unpause").read())
+    return ctx.each_container(args.args, "unpause")
