@@ -47,7 +47,7 @@ class World:
         return Volumes(VolumeStore(self.database), {"local": driver, "fake": driver}, self.users, self.events)
 
     def said(self) -> list[tuple[str, str]]:
-        return [(event["Action"], event["Actor"]["ID"]) for event in self.events._history]
+        return [(event["Action"], event["Actor"]["ID"]) for event in self.events._recent]
 
 
 @pytest.fixture
