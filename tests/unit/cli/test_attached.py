@@ -81,7 +81,10 @@ def test_attach(havre: Havre, daemon: FakeDaemon, container: Container) -> None:
     [
         ({"Running": False}, "You cannot attach to a stopped container, start it first"),
         ({"Running": True, "Paused": True}, "You cannot attach to a paused container, unpause it first"),
-        ({"Running": True, "Restarting": True}, "You cannot attach to a restarting container, wait until it is running"),
+        (
+            {"Running": True, "Restarting": True},
+            "You cannot attach to a restarting container, wait until it is running",
+        ),
     ],
 )
 def test_attach_to_what_does_not_run(havre: Havre, daemon: FakeDaemon, state: dict[str, bool], text: str) -> None:

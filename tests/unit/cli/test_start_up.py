@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.fakes import verbs
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.world import containers, fill
 from tests.unit.cli.conftest import Havre
@@ -56,6 +57,12 @@ def test_lists_are_light(havre: Havre, daemon: FakeDaemon, argv: list[str]) -> N
     found = imported(havre, *argv)
     assert not found.intersection(HEAVY)
     assert "havre.cli.table" in found
+
+
+@pytest.mark.parametrize("argv", [["run", "-d", "-m", "5m", "b"], ["exec", "-d", "detached", "x"], ["kill", "web"]])
+def test_what_stays_in_the_background_is_light(havre: Havre, daemon: FakeDaemon, argv: list[str]) -> None:
+    verbs.fill(daemon)
+    assert not imported(havre, *argv).intersection((*HEAVY, "signal", "threading", "socket"))
 
 
 def test_templates_are_imported_when_asked_for(havre: Havre, daemon: FakeDaemon) -> None:

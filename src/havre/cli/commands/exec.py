@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from havre.cli import envfile, terminal
 from havre.cli.errors import CommandError
-from havre.cli.foreground import relay
 from havre.cli.parser import MANY
-from havre.cli.stream import Attachment, Detached
 from havre.client.errors import DaemonUnreachable
 from havre.client.query import quote
 
@@ -54,9 +52,15 @@ def run(args: Args, ctx: Context) -> int:
     if args.detach:
         ctx.client.post(f"{path}/start", None, start).read()
         return 0
+    return _attached(args, ctx, path, start, body.get("DetachKeys", ""))
+
+
+def _attached(args: Args, ctx: Context, path: str, start: dict[str, Any], keys: str) -> int:
+    from havre.cli.foreground import relay
+    from havre.cli.stream import Attachment, Detached
+
     with ctx.client.hijack(f"{path}/start", None, start) as socket, relay(ctx, path, False, args.tty) as signals:
         signals.resize_now()
-        keys = body.get("DetachKeys", "")
         try:
             Attachment(ctx, socket, tty=args.tty, stdin=args.interactive, output=True, keys=keys).join()
         except Detached:

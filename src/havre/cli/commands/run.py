@@ -7,7 +7,6 @@ import os
 
 from havre.cli import creation, runflags, terminal
 from havre.cli.errors import CommandError, with_help
-from havre.cli.foreground import Foreground
 from havre.cli.trace import Trace
 from havre.errors import HavreError
 
@@ -82,6 +81,9 @@ def _run_detached(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) 
 
 
 def _run_attached(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> int:
+    # A container in the background needs no signals, threads and terminals, whose import takes milliseconds.
+    from havre.cli.foreground import Foreground
+
     container = creation.create(args, ctx, body, trace)
     front = Foreground(
         ctx,
