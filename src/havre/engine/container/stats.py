@@ -6,6 +6,7 @@ A container that somebody listens to is looked at once a second, however many li
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -67,6 +68,8 @@ class Stats:
         self._interval = interval
         self._feeds: dict[str, _Feed] = {}
         self._tasks = TaskOwner("stats")
+        # Threads of their own: an export that takes all the others for minutes must not stop the clock here.
+        self._threads = ThreadPoolExecutor(2, "havre-stats")
 
     async def now(self, reference: str) -> Json:
         """One look, without an earlier one to compare with."""
@@ -95,6 +98,7 @@ class Stats:
     async def close(self) -> None:
         """Stop looking."""
         await self._tasks.close()
+        self._threads.shutdown(wait=False)
 
     async def _stream(self, container_id: str) -> AsyncGenerator[Json]:
         async with self._listening(container_id) as feed:
@@ -145,7 +149,8 @@ class Stats:
         if container.state.running:
             networked = self._has_network(container)
             # The kernel may take its time to add up what a busy group has used.
-            sample = await asyncio.to_thread(self._sample, container, networked)
+            loop = asyncio.get_running_loop()
+            sample = await loop.run_in_executor(self._threads, self._sample, container, networked)
         return statsdocument.make(container, sample, self._memory)
 
     def _has_network(self, container: Container) -> bool:
