@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from havre.engine.container.copy import Copier
+from havre.engine.container.hostmounts import HostMounts
 from havre.engine.container.record import EXITED, REMOVING, RUNNING, Container, MountRecord
 from havre.engine.container.registry import Registry
+from havre.engine.container.viewing import Views
 from havre.errors import Conflict, Forbidden, InvalidParameter, NotFound, SystemFault
 from havre.image.snapshots import Usage
 from havre.image.snapshots.overlay import OverlaySnapshotter
@@ -46,6 +48,7 @@ class World:
     snapshotter: OverlaySnapshotter
     registry: Registry
     told: Told
+    views: Views
     copier: Copier
 
     async def add(self, name: str, host: HostConfig | None = None, user: str = "", *mounted: MountRecord) -> Container:
@@ -81,9 +84,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     _image(snapshotter.upper("new"))
     await snapshotter.commit("new", "image", Usage(1, 1))
     registry, told = Registry(database), Told()
-    world = World(layout, database, snapshotter, registry, told, Copier(registry, snapshotter, layout, told))
+    views = Views(registry, snapshotter, HostMounts(snapshotter, layout), layout)
+    world = World(layout, database, snapshotter, registry, told, views, Copier(views, told))
     yield world
-    await world.copier.close()
+    await views.close()
     left = world.mounted()
     for target in left:
         mounts.unmount(target, detach=True)
@@ -287,7 +291,7 @@ async def test_nothing_stays_mounted_or_open(world: World) -> None:
     await out(world, "box", "/d")
     with pytest.raises(NotFound):
         await world.copier.get("box", "/nope")
-    await world.copier.close()
+    await world.views.close()
     assert world.mounted() == []
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -322,7 +326,7 @@ async def test_copies_at_once_share_one_mount(world: World) -> None:
     assert "d/new" in await out(world, "box", "/d")
     assert len(world.mounted()) == 1
     assert sum([len(chunk) async for chunk in slow]) > 20_000_000
-    await world.copier.close()
+    await world.views.close()
     assert world.mounted() == []
 
 
@@ -348,7 +352,7 @@ async def test_a_sender_that_goes_leaves_nothing(world: World) -> None:
 
     with pytest.raises(ConnectionResetError):
         await world.copier.put("box", "/d", broken())
-    await world.copier.close()
+    await world.views.close()
     assert world.mounted() == []
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -363,7 +367,7 @@ async def test_a_container_may_start_and_go_during_a_copy(world: World) -> None:
     await world.snapshotter.unmount(world.layout.rootfs(container.id))
     await world.snapshotter.remove(container.id)
     assert sum([len(chunk) async for chunk in stream]) > 20_000_000
-    await world.copier.close()
+    await world.views.close()
 
 
 # A process on the tree in its first argument, in a mount namespace of its own.
@@ -420,6 +424,6 @@ async def test_pseudo_file_systems_are_no_files_of_the_container(world: World, r
 async def test_a_process_that_has_ended_unnoticed(world: World, running: Container) -> None:
     stale = await world.registry.save(running.with_state(pid_start=running.state.pid_start + 1))
     assert list(await out(world, "box", "/d")) == ["d", "d/f", "d/l", "d/sub"]
-    await world.copier.close()
+    await world.views.close()
     assert world.mounted() == [str(world.layout.rootfs(stale.id))], "whose end has yet to be seen"
     await world.registry.save(stale.with_state(status=EXITED))
