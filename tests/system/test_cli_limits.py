@@ -153,6 +153,7 @@ def test_the_daemons_own_defaults_and_described_devices(new_havred: NewDaemon, t
     daemon = new_havred(
         *("--cdi-spec-dir", str(tmp_path / "cdi"), "--default-ulimit", "nofile=111:222", "--default-shm-size", "2m"),
         *("--no-new-privileges", "--seccomp-profile", str(profile), "--cgroup-parent", "/havre-test-other"),
+        *(() if V2 else ("--cpu-rt-runtime", "40000")),
     )
     daemon.start()
     daemon.load(busybox().archive("busybox:latest"))
@@ -180,6 +181,9 @@ def test_the_daemons_own_defaults_and_described_devices(new_havred: NewDaemon, t
     script = "ulimit -n; grep NoNewPrivs /proc/self/status; mkdir /x && echo made"
     assert docker("run", "--rm", *asked, "busybox", "sh", "-c", script).lines == ["5000", "NoNewPrivs:\t0", "made"]
     assert {"Source": "cdi", "ID": "havre.test/thing=one"} in daemon.api("GET", "/info").json()["DiscoveredDevices"]
+    if Path("/sys/fs/cgroup/cpu/cpu.rt_runtime_us").exists():
+        read = "cat /sys/fs/cgroup/cpu/havre-test-other/*/cpu.rt_runtime_us"
+        assert docker("run", "--rm", "--cpu-rt-runtime", "20000", "busybox", "sh", "-c", read).out == "20000\n"
     daemon.clean()
     for root in Path("/sys/fs/cgroup").glob("**/havre-test-other"):
         root.rmdir()

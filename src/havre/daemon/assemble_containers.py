@@ -36,6 +36,7 @@ from havre.engine.volumes import Volumes
 from havre.errors import SystemFault
 from havre.kernel import cgroupdriver, cgrouplimits
 from havre.kernel.cgroups import Cgroups
+from havre.kernel.realtime import RealtimeShare
 from havre.network.networks import Networks
 from havre.runtime import capabilities
 from havre.runtime.cdi import Specifications
@@ -86,6 +87,7 @@ def containers(
         conmon=conmon,
         specs=specs,
         etc=EtcFiles(layout, config.dns, config.dns_search, config.dns_opts),
+        realtime=_realtime(config, cgroups),
         host_mounts=host_mounts,
         joins=Joins(registry, host_mounts, layout),
         links=links,
@@ -138,6 +140,12 @@ def views(storage: Storage, registry: Registry) -> Views:
     """What opens the files of containers."""
     host_mounts = HostMounts(storage.snapshotter, storage.layout)
     return Views(registry, storage.snapshotter, host_mounts, storage.layout)
+
+
+def _realtime(config: Config, cgroups: Cgroups) -> RealtimeShare:
+    share = RealtimeShare(cgroups, config.cpu_rt_period, config.cpu_rt_runtime)
+    share.check()
+    return share
 
 
 def creator(

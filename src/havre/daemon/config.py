@@ -42,6 +42,8 @@ class Config:
     iptables: bool = True
     cdi_spec_dirs: tuple[str, ...] = ("/etc/cdi", "/var/run/cdi")
     cgroup_parent: str = ""
+    cpu_rt_period: int = 0
+    cpu_rt_runtime: int = 0
     default_cgroupns_mode: str = ""
     default_ipc_mode: str = ""
     default_shm_size: str = "64m"

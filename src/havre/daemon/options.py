@@ -51,6 +51,8 @@ OPTIONS: tuple[Option, ...] = (
     _text("default-runtime", "--default-runtime", "name", "OCI runtime of containers that name none (default: probed)"),
     _list("cdi-spec-dirs", "--cdi-spec-dir", "dir", "Directory of CDI specifications (default /etc/cdi, /var/run/cdi)"),
     _text("cgroup-parent", "--cgroup-parent", "path", "Parent of the control groups of containers (default /havre)"),
+    _number("cpu-rt-period", "--cpu-rt-period", "Micro-seconds that cpu-rt-runtime is of (default 1000000)"),
+    _number("cpu-rt-runtime", "--cpu-rt-runtime", "Micro-seconds of realtime scheduling for containers (cgroup v1)"),
     _text(
         "default-cgroupns-mode",
         "--default-cgroupns-mode",

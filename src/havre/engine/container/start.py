@@ -31,6 +31,7 @@ from havre.engine.trace import Trace
 from havre.errors import HavreError, InvalidParameter, NotFound, StartFailed, SystemFault
 from havre.image.snapshots import Snapshotter
 from havre.kernel import namespaces, pidfd
+from havre.kernel.realtime import RealtimeShare
 from havre.network.model import Endpoint
 from havre.network.networks import Networks
 from havre.runtime.conmon import Conmon, Monitor, Options
@@ -59,6 +60,7 @@ class Starter:
     releaser: Releaser
     events: EventSink
     layout: Layout
+    realtime: RealtimeShare
     watch: Callable[[Container], None]
 
     async def start(self, container: Container, trace: Trace) -> Container:
@@ -69,6 +71,8 @@ class Starter:
         if group != container.cgroup:
             # The daemon has another driver of control groups by now: who cleans up looks where the record says.
             container = await self.registry.save(container.replace(group=group))
+        if container.host.cpu_realtime_runtime:
+            self.realtime.allow(group)
         try:
             return await self._start(container, trace)
         except StartFailed as error:
