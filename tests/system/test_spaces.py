@@ -1,10 +1,12 @@
 """Namespaces that containers share with the host or with each other, and what options they rule out."""
 
+import os
+import signal
 from typing import Any
 
 import pytest
 
-from tests.system.harness import Engine, wait_until
+from tests.system.harness import Engine, Havred, wait_until
 from tests.system.programs import Program
 
 SLEEPER = ("busybox", "sleep", "100000")
@@ -199,3 +201,33 @@ def test_exec_in_a_working_directory_behind_a_magic_link(docker: Program) -> Non
     docker("exec", "cage", "ln", "-s", "/proc/self/fd", "/out")
     for path in ("/proc/self/fd/7", "/out/8"):
         assert docker("exec", "-w", path, "cage", "ls", code=None).code != 0
+
+
+def test_those_who_share_live_through_the_daemon(fresh_havred: Havred) -> None:
+    daemon = fresh_havred
+    always = {"RestartPolicy": {"Name": "always"}}
+    sleeper = {"Image": "busybox", "Cmd": ["sleep", "100000"]}
+    # The guest is the older one, and must be started last all the same.
+    for name, options in (
+        ("guest", {"NetworkMode": "container:target"}),
+        ("target", {"IpcMode": "shareable"}),
+        ("third", {"IpcMode": "container:target", "PidMode": "container:target", "Links": ["target:it"]}),
+    ):
+        body = {**sleeper, "HostConfig": {**always, **options}}
+        assert daemon.api("POST", "/containers/create", body, name=name).status == 201
+    for name in ("target", "guest", "third"):
+        assert started(daemon, name) == (204, "")
+    pids = {name: daemon.inspect(name)["State"]["Pid"] for name in ("target", "guest", "third")}
+    daemon.kill()
+    daemon.start()
+    assert pids == {name: daemon.inspect(name)["State"]["Pid"] for name in pids}
+    assert os.readlink(f"/proc/{pids['guest']}/ns/net") == os.readlink(f"/proc/{pids['target']}/ns/net")
+    daemon.kill()
+    for pid in (pids["third"], pids["guest"], pids["target"]):
+        os.kill(pid, signal.SIGKILL)
+    daemon.start()
+    # They end and begin again in an order in which they can, or one after the other as their policy says.
+    wait_until(lambda: all(daemon.inspect(name)["State"]["Running"] for name in pids), "all to run again")
+    found = {name: daemon.inspect(name)["State"]["Pid"] for name in pids}
+    for one, kind in (("guest", "net"), ("third", "ipc"), ("third", "pid")):
+        assert os.readlink(f"/proc/{found[one]}/ns/{kind}") == os.readlink(f"/proc/{found['target']}/ns/{kind}")

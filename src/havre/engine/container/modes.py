@@ -91,7 +91,7 @@ def resolve(host: HostConfig, containers: Finder) -> HostConfig:
 
 
 def needs(container: Container) -> set[str]:
-    """The ids of the containers that must run before this one can."""
+    """The containers that must run before this one can: by id, or by the name of one that was not there at create."""
     host = container.host
     found = {joined(mode) for mode in (host.ipc_mode, host.pid_mode, host.network_mode)}
     return {one for one in found if one} | set(container.links.values())
@@ -100,10 +100,11 @@ def needs(container: Container) -> set[str]:
 def in_order(containers: Iterable[Container]) -> list[Container]:
     """All of them, each behind those it needs; in a circle, which no start gets out of, somewhere."""
     waiting = {one.id: one for one in containers}
+    ids = {one.name: one.id for one in waiting.values()}
     ordered: list[Container] = []
 
-    def take(container_id: str) -> None:
-        one = waiting.pop(container_id, None)
+    def take(reference: str) -> None:
+        one = waiting.pop(ids.get(reference, reference), None)
         if one is not None:
             for needed in sorted(needs(one)):
                 take(needed)

@@ -76,7 +76,7 @@ def test_names_become_ids() -> None:
 
 
 def test_those_that_are_needed_come_first() -> None:
-    first = container(1, network_mode=f"container:{'2' * 64}")
+    first = container(1, network_mode="container:c2")
     second = container(2, links={"alias": "3" * 64})
     third = container(3)
     assert [one.name for one in modes.in_order([first, second, third])] == ["c3", "c2", "c1"]
