@@ -1,10 +1,9 @@
 """Reading logs back: older files first, packed ones too, from a tail on, and following across rotations."""
 
 import asyncio
-import gzip
 import os
-import shutil
 import tempfile
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -88,10 +87,11 @@ class _File:
 
     def _unpack(self) -> None:
         plain = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115 (closed with this object)
+        unpacker = zlib.decompressobj(31)
         try:
-            with gzip.open(self._file) as packed:
-                shutil.copyfileobj(packed, plain, _BLOCK)
-        except (EOFError, gzip.BadGzipFile):
+            while block := self._file.read(_BLOCK):
+                plain.write(unpacker.decompress(block))
+        except zlib.error:
             # Damaged: what could be unpacked is shown.
             pass
         plain.seek(0)

@@ -1,5 +1,6 @@
-"""The local log driver: reading back, tails across files, following through a rotation, options."""
+"""The local log driver: reading back, tails across files, following through rotations, packed files, options."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from havre.errors import InvalidParameter
 from havre.logs import Selection
 from havre.logs.drivers.local import LocalDriver
+from havre.logs.segments import compress, rotate, rotated
 
 DRIVER = LocalDriver()
 
@@ -17,15 +19,16 @@ def record(text: str) -> str:
 
 async def read(directory: Path, tail: int | None = None) -> bytes:
     selection = Selection(stdout=True, stderr=True, tail=tail, framed=False)
-    return b"".join([chunk async for chunk in DRIVER.read(directory, selection, None)])
+    return b"".join([chunk async for chunk in DRIVER.read(directory, {}, selection, None)])
 
 
 async def test_reads_rotated_files_oldest_first(tmp_path: Path) -> None:
-    (tmp_path / "log.2").write_text(record("a"))
-    (tmp_path / "log.1").write_text(record("b"))
+    (tmp_path / "log.9.gz").write_bytes(gzip.compress(record("a").encode()))
+    (tmp_path / "log.10").write_text(record("b"))
     (tmp_path / "log").write_text(record("c"))
     assert await read(tmp_path) == b"a\nb\nc\n"
     assert await read(tmp_path, tail=2) == b"b\nc\n"
+    assert await read(tmp_path, tail=3) == b"a\nb\nc\n"
     assert await read(tmp_path, tail=0) == b""
 
 
@@ -43,6 +46,12 @@ async def test_a_record_still_being_written_waits(tmp_path: Path) -> None:
     assert await read(tmp_path) == b"whole\n"
 
 
+async def test_what_can_be_unpacked_of_a_damaged_file_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "log.1.gz").write_bytes(gzip.compress(record("a").encode() * 1000)[:-9])
+    (tmp_path / "log").write_text(record("b"))
+    assert (await read(tmp_path)).endswith(b"a\nb\n")
+
+
 class Steps:
     """A ``Follow`` that does one thing at each turn."""
 
@@ -56,45 +65,57 @@ class Steps:
         return bool(self.steps)
 
 
-async def test_following_goes_on_in_the_new_file_after_a_rotation(tmp_path: Path) -> None:
+async def test_following_goes_on_in_the_new_files_after_rotations(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text(record("old"))
 
-    def rotate() -> None:
-        assert DRIVER.rotate(tmp_path, {"max-size": "1", "max-file": "2"})
+    def twice() -> None:
+        rotate(tmp_path)
         # What conmon still writes to the file it holds comes before the new one exists.
         with (tmp_path / "log.1").open("a") as file:
             file.write(record("late"))
+        log.write_text(record("between"))
+        rotate(tmp_path)
         log.write_text(record("new"))
 
     def nothing() -> None: ...
 
     selection = Selection(stdout=True, stderr=True, framed=False)
-    follow = Steps(rotate, nothing)
-    text = b"".join([chunk async for chunk in DRIVER.read(tmp_path, selection, follow)])
-    assert text == b"old\nlate\nnew\n"
+    text = b"".join([chunk async for chunk in DRIVER.read(tmp_path, {}, selection, Steps(twice, nothing))])
+    assert text == b"old\nlate\nbetween\nnew\n"
 
 
-def test_rotation_keeps_so_many_files(tmp_path: Path) -> None:
-    for number in range(5):
-        (tmp_path / "log").write_text(record(str(number)))
-        assert DRIVER.rotate(tmp_path, {"max-size": "10", "max-file": "3"})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.1", "log.2"]
+def test_numbers_go_on_behind_the_last(tmp_path: Path) -> None:
+    assert rotate(tmp_path) is None
+    for number in range(1, 4):
+        (tmp_path / "log").touch()
+        segment = rotate(tmp_path)
+        assert segment is not None and segment.number == number
     (tmp_path / "log").touch()
-    assert not DRIVER.rotate(tmp_path, {})
+    segment = rotate(tmp_path, least=40)
+    assert segment is not None and segment.path.name == "log.40"
+    (tmp_path / "log.tmp").touch()
+    compress(tmp_path / "log.2", tmp_path / "log.2.gz")
+    assert [one.path.name for one in rotated(tmp_path)] == ["log.1", "log.2.gz", "log.3", "log.40"]
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"max-size": "x"}, {"max-size": "0"}, {"max-file": "0"}, {"max-file": "a"}, {"tag": "x"}, {"compress": "true"}],
+    ("options", "text"),
+    [
+        ({"max-size": "x"}, "invalid value for max-size: x: invalid size: 'x'"),
+        ({"max-size": "-1"}, "invalid value for max-size: -1: invalid size: '-1'"),
+        ({"max-file": "0"}, "compression cannot be enabled when max file count is 1"),
+        ({"max-file": "a"}, 'invalid value for max-file: a: strconv.Atoi: parsing "a": invalid syntax'),
+        ({"compress": "x"}, 'error reading compress log option: strconv.ParseBool: parsing "x": invalid syntax'),
+        ({"tag": "x"}, "unknown log opt 'tag' for log driver local"),
+    ],
 )
-def test_bad_options_are_refused(options: dict[str, str]) -> None:
-    with pytest.raises(InvalidParameter):
+def test_bad_options_are_refused_in_dockerds_words(options: dict[str, str], text: str) -> None:
+    with pytest.raises(InvalidParameter) as caught:
         DRIVER.check(options)
+    assert caught.value.message == text
 
 
-def test_a_rotation_cut_short_is_completed(tmp_path: Path) -> None:
-    """The daemon was killed after the file was renamed, before conmon was told to open a new one."""
-    (tmp_path / "log.1").write_bytes(b"x" * 20)
-    assert DRIVER.rotate(tmp_path, {"max-size": "10", "max-file": "2"})
-    assert (tmp_path / "log.1").exists()
+def test_good_options_are_taken() -> None:
+    DRIVER.check({"max-size": "10k", "max-file": "1", "compress": "false", "mode": "non-blocking"})
+    DRIVER.check({"max-size": "0"})

@@ -24,8 +24,9 @@ from havre.store.layout import Layout
 
 log = logging.getLogger(__name__)
 
-# Seconds that a container's end waits until all it wrote is where its log driver says, as long as dockerd's does.
-_PATIENCE = 10.0
+# Seconds that a container's end waits until all it wrote is where its log driver says: as long as dockerd's does, but
+# not for a log that is removed the next moment.
+_PATIENCE, _PATIENCE_REMOVED = 10.0, 1.0
 _SETTLE_PATIENCE = 2.0
 
 
@@ -81,13 +82,13 @@ class Logs:
             self._writer.forget(container.id)
             raise SystemFault(f"failed to create task for container: failed to initialize logging driver: {error}")
 
-    async def ended(self, container_id: str) -> None:
+    async def ended(self, container: Container) -> None:
         """conmon has ended: return when all it wrote is where the driver says, or that takes too long."""
         try:
-            async with asyncio.timeout(_PATIENCE):
-                await self._writer.end(container_id)
+            async with asyncio.timeout(_PATIENCE_REMOVED if container.host.auto_remove else _PATIENCE):
+                await self._writer.end(container.id)
         except TimeoutError:
-            log.warning("the log of container %s is still being written", container_id[:12])
+            log.warning("the log of container %s is still being written", container.short_id)
 
     def forget(self, container_id: str) -> None:
         """The container is gone, or will not run."""

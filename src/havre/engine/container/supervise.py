@@ -206,7 +206,7 @@ class Supervisor:
         self._hubs.ended(container_id)
         self._execs.container_ended(container_id)
         # Whoever is told of the end may read the log.
-        await asyncio.gather(self._releaser.release(container), self._logs.ended(container_id))
+        await asyncio.gather(self._releaser.release(container), self._logs.ended(container))
         expected, keep = container_id in self._expected, self._expected.get(container_id, False)
         again = not expected and not self._stopping and wants_restart(container, end.code)
         volumeevents.unmounted(self._events, container)

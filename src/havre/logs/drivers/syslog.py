@@ -1,5 +1,6 @@
 """The driver ``syslog``: to the host's own daemon or one on the network. ``docker logs`` reads the copy kept here."""
 
+import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -33,7 +34,7 @@ class SyslogDriver:
         settings.check_names(self.name, options, (*_OPTIONS, *_TLS, *ATTRIBUTES))
         settings.check_attributes(options)
         protocol, address = _address(options.get("syslog-address", ""))
-        if protocol in _UNIX and not Path(str(address)).exists():
+        if protocol in _UNIX and not os.path.exists(str(address)):
             raise InvalidParameter(f"stat {address}: no such file or directory")
         _facility(options.get("syslog-facility", ""))
         if options.get("syslog-format", "") not in _FORMATS:

@@ -21,17 +21,18 @@ class Job:
         self.name = str(config["name"])
         self.waits = False
         self.ended = False
+        self._over = False
         self._rotation = Rotation(directory, config["rotation"], reopen)
         self._failed = False
 
     def step(self) -> bool:
         """True when there is more to do at once. Raises OSError; what was begun is begun again then."""
-        self.waits = self._rotation.check(self._taken())
+        self.waits = self._rotation.check(self._taken(), writing=not self._over)
         return False
 
     def drain(self, done: Callable[[], None], *, end: bool) -> None:
         """Call ``done`` when what is there now is taken on; with ``end`` conmon has ended, and so does this."""
-        self.ended = self.ended or end
+        self._over = self.ended = self.ended or end
         done()
 
     def failed(self, reason: str) -> None:
@@ -55,7 +56,6 @@ class JsonJob(Job):
         self._file = JsonFile(directory, config["target"])
         # Who waits, and for how many bytes yet.
         self._waiting: list[tuple[int, Callable[[], None]]] = []
-        self._ending = False
         if fresh:
             # What an earlier run left, of which no daemon saw the end.
             self._take_all()
@@ -70,7 +70,7 @@ class JsonJob(Job):
             self._waiting = [(left - count, done) for left, done in self._waiting]
         else:
             self._waiting = [(0, done) for _, done in self._waiting]
-            if self._ending:
+            if self._over:
                 self._finish()
         for done in [done for left, done in self._waiting if left <= 0]:
             done()
@@ -78,7 +78,7 @@ class JsonJob(Job):
         return count > 0
 
     def drain(self, done: Callable[[], None], *, end: bool) -> None:
-        self._ending = self._ending or end
+        self._over = self._over or end
         # The end waits for all there is, the others for what there is by now.
         self._waiting.append((_FOR_EVER if end else max(self._file.source.backlog(), 1), done))
 
@@ -88,7 +88,7 @@ class JsonJob(Job):
         for _, done in self._waiting:
             done()
         self._waiting = []
-        self.ended = self.ended or self._ending
+        self.ended = self.ended or self._over
 
     def close(self) -> None:
         super().close()
@@ -103,7 +103,7 @@ class JsonJob(Job):
         """conmon has ended and everything is taken on: its files are not needed any more."""
         self._file.flush()
         self._file.done()
-        self.ended = self._ending
+        self.ended = self._over
 
     def _taken(self) -> int:
         return self._file.taken
@@ -115,14 +115,13 @@ class RemoteJob(Job):
     def __init__(self, directory: Path, config: dict[str, Any], receiver: Receiver, reopen: Callable[[], None]) -> None:
         super().__init__(directory, config, reopen)
         self._remote = Remote(directory, {"name": self.name, **config["target"]}, receiver)
-        self._ending = False
         self._remote.start()
 
     def step(self) -> bool:
         self._remote.wake()
         super().step()
         # The thread tells nobody that it is through.
-        self.waits = self.waits or (self._ending and not self.ended)
+        self.waits = self.waits or (self._over and not self.ended)
         return False
 
     def drain(self, done: Callable[[], None], *, end: bool) -> None:
@@ -135,7 +134,7 @@ class RemoteJob(Job):
             self.ended = True
             done()
 
-        self._ending = True
+        self._over = True
         self._remote.drain(finish, end=True)
 
     def close(self) -> None:

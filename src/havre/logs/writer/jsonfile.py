@@ -16,10 +16,12 @@ from havre.logs.writer.lines import Lines, Message
 from havre.logs.writer.position import Position, PositionFile
 from havre.logs.writer.source import Source
 
-_BLOCK = 512 << 10
+_BLOCK = 128 << 10
 # What stands in JSON as it is; an end of line only parts messages here.
 _PLAIN = bytes(code for code in range(32, 256) if code != 127 and chr(code) not in '"\\<>&') + b"\n\x7f"
-_SHORT = {ord('"'): b'\\"', ord("\\"): b"\\\\", 8: b"\\b", 9: b"\\t", 12: b"\\f", 13: b"\\r"}
+_RUN, _LONG = 64, 2048
+_HEAD = b'{"log":"'
+_SHORT = {ord('"'): b'\\"', 8: b"\\b", 9: b"\\t", 12: b"\\f", 13: b"\\r"}
 
 
 class Encoder:
@@ -37,6 +39,9 @@ class Encoder:
     def encode(self, messages: list[Message]) -> bytes:
         """One line of JSON a message."""
         line, piece = self._line, self._piece
+        if sum(map(len, (message.text for message in messages))) > _LONG * len(messages):
+            # Many copies of what is long cost more than a few more steps.
+            return b"".join([part for message in messages for part in self._parts(message)])
         texts = escape(b"\n".join([text[:-1] if text[-1:] == b"\n" else text for _, _, text, _ in messages]))
         return b"".join(
             [
@@ -45,14 +50,31 @@ class Encoder:
             ]
         )
 
+    def _parts(self, message: Message) -> tuple[bytes, bytes, bytes]:
+        ended = message.text[-1:] == b"\n"
+        text = escape(message.text[:-1] if ended else message.text)
+        tail = (self._line if ended else self._piece)[len(_HEAD) + 2 :] % (message.stream, message.time)
+        return _HEAD, text, tail
+
 
 def escape(text: bytes) -> bytes:
     """What stands between the quotes of a JSON string; ends of line are left as they are."""
     if not text.isascii():
         text = text.decode("utf-8", "replace").encode()
-    for code in sorted(set(text.translate(None, _PLAIN)), key=lambda code: code != ord("\\")):
-        # The backslash first: the others bring some in. "<", ">" and "&" as Go writes them, who thinks of HTML.
-        text = text.replace(bytes((code,)), _SHORT.get(code) or b"\\u%04x" % code)
+    rest = text.translate(None, _PLAIN)
+    if b"\\" in rest:
+        # First, since the others bring some in.
+        text = text.replace(b"\\", b"\\\\")
+        rest = rest.replace(b"\\", b"")
+    while rest:
+        one = rest[:1]
+        # "<", ">" and "&" are among them: so Go writes them, who thinks of HTML.
+        word = _SHORT.get(one[0]) or b"\\u%04x" % one[0]
+        if one not in word:
+            # What is no text has long runs of the same byte.
+            text = text.replace(one * _RUN, word * _RUN)
+        text = text.replace(one, word)
+        rest = rest.replace(one, b"")
     return text
 
 

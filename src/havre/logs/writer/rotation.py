@@ -26,25 +26,26 @@ class Rotation:
         self._asked = 0.0
         self._compression: Thread | None = None
 
-    def check(self, taken: int) -> bool:
-        """Rotate if it is time; segments below ``taken`` are not needed any more. True while conmon has yet to open
-        its new file.
+    def check(self, taken: int, *, writing: bool) -> bool:
+        """Rotate if it is time and conmon is ``writing``; segments below ``taken`` are not needed any more. True while
+        conmon has yet to open its new file.
         """
         newest = self._directory / NEWEST
         try:
             size = newest.stat().st_size
         except FileNotFoundError:
             size = -1
-        if size >= self._max_size:
+        if writing and size >= self._max_size:
             rotate(self._directory, taken)
             size = -1
             self._asked = 0.0
         before = rotated(self._directory)
-        if size < 0 and before and time.monotonic() - self._asked > _PATIENCE:
+        waits = writing and size < 0 and bool(before)
+        if waits and time.monotonic() - self._asked > _PATIENCE:
             self._asked = time.monotonic()
             self._reopen()
         self._prune(before if newest.exists() else before[:-1], taken)
-        return size < 0 and bool(before)
+        return waits
 
     def close(self) -> None:
         """Wait for what runs beside."""
