@@ -38,20 +38,32 @@ def stream(engine: Engine, name: str) -> Generator[dict[str, Any]]:
         connection.close()
 
 
-def test_known_use(cli: Program, docker: Program, engine: Engine) -> None:
+def test_known_use(docker: Program, havre: Program, engine: Engine) -> None:
     """40 MiB of memory held, 2.4 MB sent and received, a fifth of a processor burned, two processes of at most 20."""
     work = "head -c 40m /dev/zero > /dev/shm/held; ping -c 40 -s 60000 -i 0.01 $1; sleep 1000 & while :; do :; done"
     flags = ("--memory", "100m", "--cpus", "0.2", "--pids-limit", "20", "--shm-size", "64m")
     docker("run", "-d", "--name", "busy", *flags, "busybox", "sh", "-c", work, "sh", _gateway(engine))
     docker("create", "--name", "idle", "busybox", "true")
 
-    def row() -> dict[str, str]:
-        [found] = cli("stats", "--no-stream", "busy").table()
-        return found
+    def sent() -> int:
+        document = numbers(engine, "busy", "stream=0&one-shot=1")
+        return int(document["networks"]["eth0"]["tx_bytes"])
 
-    wait_until(lambda: sizes(row()["NET I/O"])[1] >= 2.4e6, "pings to be sent", lambda: str(row()))
-    wait_until(lambda: 10 < float(row()["CPU %"].rstrip("%")) < 30, "a fifth of a processor", lambda: str(row()))
-    found = row()
+    wait_until(lambda: sent() >= 2.4e6, "pings to be sent", lambda: str(sent()))
+    for program in (docker, havre):
+        _check_table(program, engine)
+    document = numbers(engine, "busy")
+    assert document["pids_stats"] == {"current": 2, "limit": 20}
+    assert document["cpu_stats"]["throttling_data"]["throttled_periods"] > 0
+    assert list(document["networks"]) == ["eth0"]
+
+
+def _check_table(program: Program, engine: Engine) -> None:
+    def rows() -> list[dict[str, str]]:
+        return program("stats", "--no-stream").table()
+
+    wait_until(lambda: 10 < float(rows()[0]["CPU %"].rstrip("%")) < 30, "a fifth of a processor", lambda: str(rows()))
+    [found] = rows()
     used, limit = sizes(found["MEM USAGE / LIMIT"])
     assert limit == 100 * MB and 40 * MB <= used < 50 * MB
     assert 40 <= float(found["MEM %"].rstrip("%")) < 50
@@ -59,14 +71,9 @@ def test_known_use(cli: Program, docker: Program, engine: Engine) -> None:
     assert 2.4e6 <= received < 2.6e6 and 2.4e6 <= sent < 2.6e6
     assert found["NAME"] == "busy" and found["CONTAINER ID"] == engine.inspect("busy")["Id"][:12]
     assert found["PIDS"] == "2"
-    assert [one["NAME"] for one in cli("stats", "--no-stream").table()] == ["busy"]
-    every = cli("stats", "--no-stream", "--all", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}").lines
-    assert "idle 0B / 0B 0" in every and len(every) == 2
-    assert cli("stats", "--no-stream", "--format", "{{.Container}} {{.BlockIO}}", "busy").out == "busy 0B / 0B\n"
-    document = numbers(engine, "busy")
-    assert document["pids_stats"] == {"current": 2, "limit": 20}
-    assert document["cpu_stats"]["throttling_data"]["throttled_periods"] > 0
-    assert list(document["networks"]) == ["eth0"]
+    template = "{{.Name}} {{.Container}} {{.BlockIO}} {{.PIDs}} {{.MemUsage}}"
+    every = program("stats", "--no-stream", "--all", "--format", template).lines
+    assert len(every) == 2 and f"idle {engine.inspect('idle')['Id'][:12]} 0B / 0B 0 0B / 0B" in every
 
 
 def _gateway(engine: Engine) -> str:
