@@ -270,6 +270,17 @@ def test_a_mount_over_a_directory_of_ours(docker: Program) -> None:
     assert len([line for line in own.lines if "/dev/shm" in line]) == 1
 
 
+def test_a_file_over_a_directory(docker: Program, engine: Engine) -> None:
+    docker("create", "--name", "wrong", "-v", "/etc/hostname:/tmp", *SLEEPER)
+    status, said = started(engine, "wrong")
+    assert status == 400 and said.endswith(
+        "not a directory: Are you trying to mount a directory onto a file (or vice-versa)? "
+        "Check if the specified host path exists and is the expected type"
+    )
+    state = engine.inspect("wrong")["State"]
+    assert (state["ExitCode"], state["Error"]) == (127, said)
+
+
 def test_a_volume_that_is_removed_while_a_container_is_made(engine: Engine) -> None:
     """Either the container has it or there is no container: never one with a volume that is gone."""
     removed = 0

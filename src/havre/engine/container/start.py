@@ -216,6 +216,12 @@ def _write_sysctls(namespace: Path, wanted: list[tuple[str, str]]) -> None:
     namespaces.enter(namespace, write)
 
 
+_FAILED = "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+_WRONG_KIND = "not a directory"
+_HINT = (
+    "Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is "
+    "the expected type"
+)
 _NOT_FOUND = re.compile("executable file.*not found|no such file or directory")
 _NOT_EXECUTABLE = re.compile("permission denied|is a directory|exec format error")
 
@@ -229,8 +235,7 @@ def exit_code_of(error: StartFailed) -> int:
 
 def explain(error: StartFailed) -> StartFailed:
     """The runtime's refusal in Docker's words, by which clients choose between exit codes 127 and 126."""
-    return StartFailed(
-        "failed to create task for container: failed to create shim task: OCI runtime create failed: "
-        f"{error.message}: unknown",
-        exit_code_of(error),
-    )
+    message = f"{_FAILED}{error.message}"
+    if _WRONG_KIND not in error.message:
+        return StartFailed(message, exit_code_of(error))
+    return StartFailed(f"{message}: {_HINT}", 127)
