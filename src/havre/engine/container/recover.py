@@ -25,7 +25,7 @@ from havre.engine.container.record import CREATED, EXITED, PAUSED, RESTARTING, R
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
 from havre.engine.container.remove import Remover
-from havre.engine.container.supervise import Supervisor
+from havre.engine.container.supervise import Supervisor, wants_restart
 from havre.errors import HavreError, NotFound
 from havre.image.snapshots import Snapshotter
 from havre.kernel import pidfd
@@ -78,8 +78,11 @@ class Recovery:
     async def restart(self) -> None:
         """Start what its restart policy wants running after a daemon's start."""
         for container in modes.in_order(self.registry):
-            policy = container.host.restart_policy.name
-            wanted = policy == "always" or (policy == "unless-stopped" and not container.stopped_by_user)
+            # Of those that the user stopped "always" alone comes back; one that failed by itself, or was stopped by the
+            # last daemon, is tried again as it was then.
+            always = container.host.restart_policy.name == "always"
+            by_itself = not container.stopped_by_user and wants_restart(container, container.state.exit_code)
+            wanted = always or by_itself
             waiting = container.state.status == RESTARTING
             ended = container.state.status == EXITED and container.state.started_at > 0
             if waiting or (ended and wanted):
