@@ -35,8 +35,6 @@ def request_body(args: Args, ctx: Context) -> dict[str, Any]:
         raise ValueError(f'invalid pull option: \'{args.pull}\': must be one of "always", "missing" or "never"')
     if not args.disable_content_trust or ctx.environ.get("DOCKER_CONTENT_TRUST", "") not in ("", "0", "false"):
         raise ValueError("content trust (--disable-content-trust=false, DOCKER_CONTENT_TRUST) is not supported")
-    if args.use_api_socket:
-        raise ValueError("--use-api-socket is not supported yet")
     proxies = ctx.config.table("proxies")
     body = createbody.build(args, ctx.environ, proxies.get(ctx.client.endpoint.text) or proxies.get("default"))
     body["HostConfig"]["ConsoleSize"] = list(terminal.size(terminal.descriptor_of(ctx.out)))
@@ -47,6 +45,7 @@ def create(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> str:
     """Create the container → its id. Warnings go to stderr."""
     image = body["Image"]
     _check_image(image)
+    bring_credentials = args.use_api_socket and _share_socket(ctx, body)
     with _CidFile(args.cidfile) as cidfile:
         if args.pull == "always":
             _pull(args, ctx, image, trace)
@@ -64,7 +63,17 @@ def create(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> str:
         for warning in [*(answer.get("Warnings") or []), *_dns_warnings(args.dns)]:
             ctx.err.write(f"WARNING: {warning}\n")
         cidfile.write(container)
+    if bring_credentials:
+        from havre.cli import apisocket
+
+        apisocket.bring_credentials(ctx, container)
     return container
+
+
+def _share_socket(ctx: Context, body: dict[str, Any]) -> bool:
+    from havre.cli import apisocket
+
+    return apisocket.share(ctx, body)
 
 
 def _check_image(image: str) -> None:

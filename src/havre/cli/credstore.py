@@ -29,7 +29,7 @@ def store(config: ConfigFile, server: str, credentials: dict[str, str]) -> bool:
         if status:
             raise CommandError(f"Error saving credentials: docker-credential-{helper}: exit {status}, out: `{text}`")
         return False
-    entry = {"auth": _packed(user, password)} | ({"identitytoken": token} if token else {})
+    entry = {"auth": packed(user, password)} | ({"identitytoken": token} if token else {})
     if config.table("auths").get(server) == entry:
         return False
     _save(config, {**config.table("auths"), server: entry})
@@ -55,7 +55,7 @@ def _helper(config: ConfigFile, server: str) -> str:
     return named if isinstance(named, str) else ""
 
 
-def _packed(user: str, password: str) -> str:
+def packed(user: str, password: str) -> str:
     from binascii import b2a_base64
 
     return b2a_base64(f"{user}:{password}".encode(), newline=False).decode()

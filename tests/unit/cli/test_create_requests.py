@@ -61,11 +61,10 @@ def test_paths_unconfined_are_sent_as_empty_lists() -> None:
     assert (host["MaskedPaths"], host["ReadonlyPaths"], "SecurityOpt" in host) == ([], [], False)
 
 
-@pytest.mark.parametrize("argv", [["--disable-content-trust=false", "b"], ["--use-api-socket", "b"]])
-def test_what_is_not_there_is_named(argv: list[str]) -> None:
-    found = asked(argv, {})
+def test_content_trust_is_refused() -> None:
+    found = asked(["--disable-content-trust=false", "b"], {})
     assert isinstance(found, str)
-    assert argv[0].partition("=")[0] in found
+    assert "--disable-content-trust" in found
     assert "not supported" in found
 
 

@@ -1,0 +1,81 @@
+"""``--use-api-socket``: the daemon's socket in the container, where every client looks for it, and the registry
+credentials of whoever runs it.
+"""
+
+from __future__ import annotations
+
+from havre.cli.errors import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from havre.cli.context import Context
+    from havre.client.config import ConfigFile
+
+SOCKET = "/var/run/docker.sock"
+_DIRECTORY = "/run/secrets/docker"
+_VARIABLE = "DOCKER_CONFIG"
+
+
+def share(ctx: Context, body: dict[str, Any]) -> bool:
+    """Add the socket to a create request. True if the credentials shall follow: the container has not been told of a
+    configuration of its own.
+
+    Raises CommandError where the daemon is not behind a socket.
+    """
+    endpoint = ctx.client.endpoint
+    if not endpoint.path:
+        raise CommandError(
+            f"flag --use-api-socket can only be used with unix sockets: docker endpoint {endpoint.text} incompatible"
+        )
+    mount = {"Type": "bind", "Source": endpoint.path, "Target": SOCKET, "BindOptions": {}}
+    body["HostConfig"].setdefault("Mounts", []).append(mount)
+    env = body.setdefault("Env", [])
+    if any(text.partition("=")[0] == _VARIABLE for text in env):
+        return False
+    env.append(f"{_VARIABLE}={_DIRECTORY}")
+    return True
+
+
+def bring_credentials(ctx: Context, container: str) -> None:
+    """Write every known credential into the container that was created. Nothing is written where none is known."""
+    auths = {server: entry for server in _servers(ctx.config) if (entry := _entry(ctx.config, server))}
+    if not auths:
+        return
+    import json
+
+    from havre.lib.tarheaders import REGULAR, Entry, padding
+    from havre.lib.tarwriting import END, header
+
+    data = json.dumps({"auths": auths}, indent="\t", ensure_ascii=False).encode()
+    member = Entry(f"{_DIRECTORY}/config.json".encode(), REGULAR, 0o600, 0, 0, len(data), 0)
+    archive = header(member) + data + bytes(padding(len(data))) + END
+    query = {"path": "/", "noOverwriteDirNonDir": "true"}
+    ctx.client.put(f"/containers/{container}/archive", query, stream=[archive]).read()
+
+
+def _servers(config: ConfigFile) -> list[str]:
+    from havre.client.auth import run_helper
+    from havre.client.jsontext import loads
+
+    known = [*config.table("auths"), *config.table("credHelpers")]
+    if helper := config.text("credsStore"):
+        status, text = run_helper(helper, "list", "")
+        try:
+            known += loads(text) if not status else ()
+        except ValueError:
+            status = 1
+        if status:
+            raise CommandError(f"error listing credentials: docker-credential-{helper}: exit {status}, out: `{text}`")
+    return list(dict.fromkeys(known))
+
+
+def _entry(config: ConfigFile, server: str) -> dict[str, str]:
+    from havre.cli.credstore import packed
+    from havre.client.auth import credentials
+
+    found = credentials(config, server)
+    if token := found.get("identitytoken"):
+        return {"identitytoken": token}
+    return {"auth": packed(found["username"], found.get("password", ""))} if found.get("username") else {}
