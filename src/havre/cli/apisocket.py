@@ -18,9 +18,9 @@ _DIRECTORY = "/run/secrets/docker"
 _VARIABLE = "DOCKER_CONFIG"
 
 
-def share(ctx: Context, body: dict[str, Any]) -> bool:
-    """Add the socket to a create request. True if the credentials shall follow: the container has not been told of a
-    configuration of its own.
+def share(ctx: Context, body: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Add the socket to a create request → the credentials that shall follow: all that are known, none where the
+    container was told of a configuration of its own.
 
     Raises CommandError where the daemon is not behind a socket.
     """
@@ -31,18 +31,16 @@ def share(ctx: Context, body: dict[str, Any]) -> bool:
         )
     mount = {"Type": "bind", "Source": endpoint.path, "Target": SOCKET, "BindOptions": {}}
     body["HostConfig"].setdefault("Mounts", []).append(mount)
-    env = body.setdefault("Env", [])
-    if any(text.partition("=")[0] == _VARIABLE for text in env):
-        return False
-    env.append(f"{_VARIABLE}={_DIRECTORY}")
-    return True
-
-
-def bring_credentials(ctx: Context, container: str) -> None:
-    """Write every known credential into the container that was created. Nothing is written where none is known."""
+    if any(text.partition("=")[0] == _VARIABLE for text in body.get("Env", ())):
+        return {}
     auths = {server: entry for server in _servers(ctx.config) if (entry := _entry(ctx.config, server))}
-    if not auths:
-        return
+    if auths:
+        body.setdefault("Env", []).append(f"{_VARIABLE}={_DIRECTORY}")
+    return auths
+
+
+def bring(ctx: Context, container: str, auths: dict[str, dict[str, str]]) -> None:
+    """Write the credentials into the container that was created."""
     import json
 
     from havre.lib.tarheaders import REGULAR, Entry, padding

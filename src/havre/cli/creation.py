@@ -45,7 +45,7 @@ def create(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> str:
     """Create the container → its id. Warnings go to stderr."""
     image = body["Image"]
     _check_image(image)
-    bring_credentials = args.use_api_socket and _share_socket(ctx, body)
+    auths = _share_socket(ctx, body) if args.use_api_socket else None
     with _CidFile(args.cidfile) as cidfile:
         if args.pull == "always":
             _pull(args, ctx, image, trace)
@@ -63,14 +63,14 @@ def create(args: Args, ctx: Context, body: dict[str, Any], trace: Trace) -> str:
         for warning in [*(answer.get("Warnings") or []), *_dns_warnings(args.dns)]:
             ctx.err.write(f"WARNING: {warning}\n")
         cidfile.write(container)
-    if bring_credentials:
+    if auths:
         from havre.cli import apisocket
 
-        apisocket.bring_credentials(ctx, container)
+        apisocket.bring(ctx, container, auths)
     return container
 
 
-def _share_socket(ctx: Context, body: dict[str, Any]) -> bool:
+def _share_socket(ctx: Context, body: dict[str, Any]) -> dict[str, dict[str, str]]:
     from havre.cli import apisocket
 
     return apisocket.share(ctx, body)
