@@ -70,7 +70,13 @@ def _fitter(annotation: Any) -> Fitter | None:
         return _dict_fitter(get_args(annotation)[1])
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
         return _struct_fitter(annotation)
-    return None
+    return _fit_integer if annotation is int else None
+
+
+def _fit_integer(value: Any) -> Any:
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        raise InvalidParameter(f"invalid JSON: cannot unmarshal number {value} into a field of type int64")
+    return value
 
 
 def _either(members: list[Any]) -> Fitter | None:

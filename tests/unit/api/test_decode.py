@@ -89,6 +89,13 @@ def test_errors_name_the_part_of_the_body() -> None:
         decode.fit(7, HostConfig, "HostConfig")
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30, 10**4000])
+def test_numbers_are_of_64_bits(number: int) -> None:
+    with pytest.raises(InvalidParameter, match="cannot unmarshal number"):
+        decode.fit({"number": number}, Inner)
+    assert decode.fit({"number": 2**63 - 1, "unknown": number}, Inner) == Inner(number=2**63 - 1)
+
+
 @given(JSON)
 def test_nothing_but_clear_errors(document: Any) -> None:
     for kind in (Outer, ContainerConfig, HostConfig, NetworkingConfig):
@@ -110,6 +117,13 @@ def test_parse_of_anything(data: bytes) -> None:
 def test_depth_is_bounded(text: bytes) -> None:
     with pytest.raises(InvalidParameter, match="invalid JSON"):
         decode.parse(text)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30, 10**4000])
+def test_numbers_are_of_64_bits(number: int) -> None:
+    with pytest.raises(InvalidParameter, match="cannot unmarshal number"):
+        decode.fit({"number": number}, Inner)
+    assert decode.fit({"number": 2**63 - 1, "unknown": number}, Inner) == Inner(number=2**63 - 1)
 
 
 @given(JSON)
