@@ -270,6 +270,19 @@ def test_a_mount_over_a_directory_of_ours(docker: Program) -> None:
     assert len([line for line in own.lines if "/dev/shm" in line]) == 1
 
 
+def test_sources_that_go_before_the_start(docker: Program, engine: Engine, tmp_path: Path) -> None:
+    gone, made = tmp_path / "gone", tmp_path / "made"
+    gone.mkdir()
+    docker("create", "--name", "strict", "--mount", f"type=bind,src={gone},dst=/t", *SLEEPER)
+    gone.rmdir()
+    said = f'invalid mount config for type "bind": bind source path does not exist: {gone}'
+    assert started(engine, "strict") == (400, said)
+    docker("create", "--name", "lax", "-v", f"{made}:/t", *SLEEPER)
+    assert not made.exists()
+    docker("start", "lax")
+    assert made.is_dir()
+
+
 def test_a_file_over_a_directory(docker: Program, engine: Engine) -> None:
     docker("create", "--name", "wrong", "-v", "/etc/hostname:/tmp", *SLEEPER)
     status, said = started(engine, "wrong")

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from havre.engine.container import mounts as planned
 from havre.engine.container.record import Container, MountRecord
 from havre.errors import InvalidParameter, NotFound, SystemFault
 from havre.image.snapshots import Snapshotter
@@ -68,8 +67,8 @@ class HostMounts:
         if container.host.ipc_mode == "shareable":
             self._make_shm(container)
         for index, mount in enumerate(container.mounts):
-            if mount.make_source and not os.path.lexists(mount.point.source):
-                planned.make_source(mount.point.source)
+            if mount.point.type == "bind":
+                _find_source(mount)
             if mount.image:
                 sources[index] = await self._show_image(container.id, index)
             if mount.subpath:
@@ -137,6 +136,24 @@ class HostMounts:
         finally:
             os.close(fd)
         return path
+
+
+def _find_source(mount: MountRecord) -> None:
+    source = mount.point.source
+    if os.path.exists(source):
+        return
+    if not mount.make_source:
+        raise InvalidParameter(f'invalid mount config for type "bind": bind source path does not exist: {source}')
+    if not os.path.lexists(source):
+        _make_source(source)
+
+
+def _make_source(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SystemFault(f"error while creating mount source path '{path}': mkdir {path}: {reason}") from None
 
 
 def _open_part(base: Path, subpath: str) -> int:

@@ -5,7 +5,6 @@ record, parents before children, and given to the OCI configuration by ``to_oci`
 ``hostmounts`` has prepared for it.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,7 @@ import msgspec
 from havre.engine.container import mountwords
 from havre.engine.container.mountwords import Wanted
 from havre.engine.container.record import Container, MountRecord
-from havre.errors import InvalidParameter, NotFound, SystemFault
+from havre.errors import InvalidParameter, NotFound
 from havre.runtime.spec import bind, tmpfs
 from havre.wire.containers import ContainerConfig, HostConfig, MountPoint
 
@@ -116,15 +115,6 @@ def to_oci(mounts: Sequence[MountRecord], sources: Mapping[int, Path]) -> list[d
     return made
 
 
-def make_source(path: str) -> None:
-    """Make the directory that a bind mount without a source gets, as Docker does."""
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SystemFault(f"error while creating mount source path '{path}': mkdir {path}: {reason}") from None
-
-
 def _depth(target: str) -> tuple[int, str]:
     return len(PurePosixPath(target).parts), target
 
@@ -180,8 +170,6 @@ async def _decide(
         )
         return MountRecord(point, (*one.options, one.propagation), image=image, subpath=one.subpath)
     if one.kind == "bind":
-        if one.make_source and not os.path.lexists(one.source):
-            make_source(one.source)
         point = msgspec.structs.replace(point, source=one.source, propagation=one.propagation)
         return MountRecord(point, (*one.options, one.propagation), make_source=one.make_source)
     wanted = WantedVolume(one.source or None, one.driver, one.labels, container_id, one.driver_options)

@@ -70,7 +70,7 @@ async def test_a_bind(tmp_path: Path) -> None:
         False,
         "ro",
     )
-    assert (tmp_path / "new").is_dir(), "-v makes a missing source, as Docker does"
+    assert mount.make_source and not (tmp_path / "new").exists(), "it is made at start, as with Docker"
     assert to_oci([mount], {})[0]["options"] == ["rbind", "rro", "rprivate"]
 
 
