@@ -119,13 +119,6 @@ def test_depth_is_bounded(text: bytes) -> None:
         decode.parse(text)
 
 
-@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30, 10**4000])
-def test_numbers_are_of_64_bits(number: int) -> None:
-    with pytest.raises(InvalidParameter, match="cannot unmarshal number"):
-        decode.fit({"number": number}, Inner)
-    assert decode.fit({"number": 2**63 - 1, "unknown": number}, Inner) == Inner(number=2**63 - 1)
-
-
 @given(JSON)
 def test_parse_of_json(document: Any) -> None:
     assert decode.parse(json.dumps(document).encode()) == document
