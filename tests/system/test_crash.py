@@ -246,6 +246,38 @@ def test_pull(scene: Scene, registry: Registry) -> None:
         scene.check_disk()
 
 
+def test_commit(scene: Scene) -> None:
+    """Neither half an image nor an orphan, and a container that does not stay paused."""
+    changes = f"echo proof of it >/proof; ln /proof /hard; mkdir -p /deep/er; rm /etc/group; {COUNTING}"
+    source = scene.create("source", {"Image": "busybox", "Cmd": ["sh", "-c", changes]})
+    scene.ok(scene.daemon.api("POST", "/containers/source/start"))
+    wait_until(lambda: _count(scene) > 0, "the changes")
+    scene.disk = scene.on_disk()
+
+    def commit() -> None:
+        scene.act("POST", "/commit", container="source", repo="committed")
+
+    for point in each_point(scene.fragile, lambda: None, commit, lambda: _remove_image(scene, "committed")):
+        assert scene.daemon.inspect("source")["State"]["Status"] == "running", point
+        before = _count(scene)
+        wait_until(lambda before=before: _count(scene) > before, "the source to go on")  # type: ignore[misc]
+        if not _usable(scene, "committed"):
+            assert not scene.acknowledged, point
+            scene.check_disk()
+        # A second image would only take the name from the first.
+        _remove_image(scene, "committed")
+        commit()
+        assert scene.acknowledged and _usable(scene, "committed"), point
+        _remove_image(scene, "committed")
+        scene.check({source})
+        scene.check_disk()
+
+
+def _count(scene: Scene) -> int:
+    """The lines that ``source`` has written."""
+    return scene.daemon.api("GET", "/containers/source/logs?stdout=1").body.count(b"\n")
+
+
 def test_recovery_itself(scene: Scene) -> None:
     """The daemon dies while it recovers from having died: the one after that finds all in order."""
     number = 1
