@@ -63,3 +63,15 @@ def test_long_stacks_go_by_a_descriptor(mounted: list[str], tmp_path: Path) -> N
     assert "lowerdir=/proc/self/fd/" in mounted[0] and len(os.fsencode(mounted[0])) < 4096
     with pytest.raises(SystemFault, match="too many layers to mount: 400"):
         overlayfs.mount_stack("/m", [root / str(number) / "fs" for number in range(400)])
+
+
+def test_the_mount_that_holds_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["1 0 8:1 / / rw - ext4 a rw", "2 1 8:2 / /data rw shared:5 - ext4 b rw", "3 1 8:3 / /da rw - ext4 c rw"]
+    lines.append("4 2 8:4 / /data rw master:1 - tmpfs d rw")
+    monkeypatch.setattr(mounts, "mountinfo", lambda: [MountInfo(line) for line in lines])
+    found = {path: mounts.holding(path).source for path in ("/", "/dat", "/data", "/data/x", "/da/ta")}
+    assert found == {"/": "a", "/dat": "a", "/data": "d", "/data/x": "d", "/da/ta": "c"}, "the newest covers the rest"
+
+
+def test_whether_read_only_reaches_below() -> None:
+    assert mounts.recursive_readonly(), "Linux 5.12 or later"
