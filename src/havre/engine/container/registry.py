@@ -56,12 +56,20 @@ class Registry:
             return self._by_id[reference]
         if reference in self._id_by_name:
             return self._by_id[self._id_by_name[reference]]
+        if "/" in reference and (linked := self._linked(reference)) is not None:
+            return linked
         matches = [key for key in self._by_id if key.startswith(reference)] if ids.is_id_prefix(reference) else []
         if len(matches) == 1:
             return self._by_id[matches[0]]
         if len(matches) > 1:
             raise InvalidParameter(f"multiple IDs found with provided prefix: {reference}")
         raise NotFound(f"No such container: {reference}")
+
+    def _linked(self, reference: str) -> Container | None:
+        """The container that another one's link means: ``name/alias``."""
+        name, _, alias = reference.partition("/")
+        owner = self._by_id.get(self._id_by_name.get(name, ""))
+        return self._by_id.get(owner.links.get(alias, "")) if owner is not None else None
 
     def named(self, name: str) -> bool:
         """Whether the name is taken, also by a container in the making."""
