@@ -106,7 +106,7 @@ class Lifecycle:
             if container.state.status == RESTARTING:
                 # Who waits for its last end learns now that the one before was it.
                 failed = self.registry.current(container.id).state
-                self.waits.exited(container.id, ExitStatus(failed.exit_code, failed.error), final=True)
+                self.waits.exited(container.id, ExitStatus(failed.exit_code, failed.error))
             raise
         finally:
             del self.starts[container.id]
@@ -251,7 +251,7 @@ class Lifecycle:
                 return False
             stopped = container.replace(stopped_by_user=True).with_state(status=EXITED)
             await self.registry.save(stopped, frees_room=True)
-            self.waits.exited(container.id, ExitStatus(container.state.exit_code), final=True)
+            self.waits.exited(container.id, ExitStatus(container.state.exit_code))
         return True
 
     async def _expect_end(self, container: Container, by_user: bool = True, keep: bool = False) -> None:

@@ -229,7 +229,7 @@ class Supervisor:
         ran = container.state.finished_at - container.state.started_at
         attributes = container.event_attributes(execDuration=str(ran // 1_000_000_000), exitCode=str(end.code))
         self._events.publish("container", "die", container_id, attributes)
-        self._waits.exited(container_id, ExitStatus(end.code, container.state.error or None), final=not again)
+        self._waits.exited(container_id, ExitStatus(end.code, container.state.error or None))
         if again:
             self._schedule(container, ran / 1e9)
         elif removing:

@@ -62,10 +62,10 @@ class Waits:
         waiters.append(waiter)
         return waiter
 
-    def exited(self, container_id: str, status: ExitStatus, final: bool) -> None:
-        """The process has ended; ``final``: it will not be restarted."""
+    def exited(self, container_id: str, status: ExitStatus) -> None:
+        """The process has ended. That it will be restarted makes no difference, as with dockerd."""
         for waiter in self._waiters.get(container_id, []):
-            if waiter.condition == NEXT_EXIT or (waiter.condition == NOT_RUNNING and final):
+            if waiter.condition != REMOVED:
                 waiter.fulfil(status)
 
     def removed(self, container_id: str, status: ExitStatus) -> None:

@@ -33,12 +33,10 @@ async def test_waits_are_answered_by_their_condition() -> None:
     waits = Waits()
     running = container("a", "web").with_state(status=RUNNING)
     ends, leaves, stops = (waits.register(running, what) for what in (NEXT_EXIT, REMOVED, NOT_RUNNING))
-    waits.exited(running.id, ExitStatus(3), final=False)
-    assert (ends.done, leaves.done, stops.done) == (True, False, False)
-    waits.exited(running.id, ExitStatus(4), final=True)
-    assert stops.done
+    waits.exited(running.id, ExitStatus(3))
+    assert (ends.done, leaves.done, stops.done) == (True, False, True)
     waits.removed(running.id, ExitStatus(4))
-    assert [await one.result() for one in (ends, stops, leaves)] == [ExitStatus(3), ExitStatus(4), ExitStatus(4)]
+    assert [await one.result() for one in (ends, stops, leaves)] == [ExitStatus(3), ExitStatus(3), ExitStatus(4)]
 
 
 async def test_a_stopped_container_is_not_running_at_once() -> None:
