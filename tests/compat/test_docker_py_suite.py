@@ -17,8 +17,24 @@ from tests.system.residue import assert_clean
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(960)]
 
-CANNOT: dict[str, str] = {}
-"""Those that cannot pass, and why; docs/compat.md lists them too. One that passes nevertheless is an error."""
+_BUILD, _WORDS, _HUB = "docker build", "words of dockerd before 25", "Docker Hub"
+CANNOT = {
+    "api_container_test::CreateContainerTest::test_create_with_restart_policy": _WORDS,
+    "api_image_test::InspectDistributionTest::test_inspect_distribution": "the inspection of remote images",
+    "errors_test::ErrorsTest::test_api_error_parses_json": _WORDS,
+    "models_containers_test::ContainerCollectionTest::test_run_with_image_that_does_not_exist": _HUB,
+    "models_containers_test::ContainerCollectionTest::test_run_with_network": "docker network create",
+    "models_containers_test::ContainerTest::test_exec_run_failed": _WORDS,
+    "models_images_test::ImageCollectionTest::test_build": _BUILD,
+    "models_images_test::ImageCollectionTest::test_build_with_error": _BUILD,
+    "models_images_test::ImageCollectionTest::test_build_with_multiple_success": _BUILD,
+    "models_images_test::ImageCollectionTest::test_build_with_success_build_output": _BUILD,
+    "models_images_test::ImageCollectionTest::test_pull_with_sha": _HUB,
+}
+"""Those that cannot pass, and what they want; docs/compat.md says more. One that passes nevertheless is an error."""
+
+RACY = ("models_containers_test::ContainerTest::test_top",)
+"""Those that may ask too early, as of dockerd, and get a second chance: it wants a command that runc has yet to be."""
 
 Results = Callable[[str], dict[str, Outcome]]
 
@@ -58,6 +74,8 @@ def _run_all(directory: Path, registry: Registry, files: tuple[str, ...], ready:
             for archive in suite.archives():
                 daemon.load(archive)
             outcomes = suite.run(file, address, directory)
+            for name in (name for name in outcomes if f"{file}::{name}" in RACY and outcomes[name].state == "failed"):
+                outcomes |= suite.run(file, address, directory, name)
             assert daemon.answers()
             if file == files[-1]:
                 last = outcomes
