@@ -178,9 +178,10 @@ def test_mac_addresses_nobody_can_have(engine: Engine, mac: str) -> None:
 
 
 def test_endpoint_options(docker: Program, engine: Engine) -> None:
-    options = {"com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1", "other": "kept"}
+    base = "com.docker.network.endpoint"
+    options = {f"{base}.sysctls": "net.ipv4.conf.IFNAME.log_martians=1", f"{base}.ifname": "wan0", "other": "kept"}
     endpoint = {"EndpointsConfig": {"bridge": {"DriverOpts": options, "Links": ["x:y"]}}}
-    command = ["cat", "/proc/sys/net/ipv4/conf/eth0/log_martians"]
+    command = ["cat", "/proc/sys/net/ipv4/conf/wan0/log_martians"]
     _, container = create(engine, Cmd=command, NetworkingConfig=endpoint)
     assert docker("start", "-a", container).out == "1\n"
     found = engine.inspect(container)["NetworkSettings"]["Networks"]["bridge"]

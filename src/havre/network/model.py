@@ -53,6 +53,7 @@ class EndpointRequest:
     hostname: str = ""
     aliases: tuple[str, ...] = ()
     ports: tuple[PortRequest, ...] = ()
+    interface: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +70,5 @@ class Endpoint:
     mac: str = ""
     host_interface: str = ""
     ports: tuple[PublishedPort, ...] = ()
+    # What the container calls it.
+    interface: str = "eth0"

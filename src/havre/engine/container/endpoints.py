@@ -4,14 +4,14 @@ import re
 
 import msgspec
 
+from havre.engine.container.network import interface_name
 from havre.errors import InvalidParameter, Unsupported
 from havre.wire.containers import ContainerConfig, EndpointIPAMConfig, EndpointSettings, HostConfig, NetworkingConfig
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}(([:-])[0-9a-fA-F]{2}(\2[0-9a-fA-F]{2}){4})")
 _SYSCTLS = "com.docker.network.endpoint.sysctls"
-_INTERFACE_NAME = "com.docker.network.endpoint.ifname"
 _SYSCTL = re.compile(r"net\.([a-z0-9]+)\.([a-z]+)\.IFNAME\.([a-z0-9_]+)=([^,/]*)")
-_INTERFACE = "eth0"
+_INTERFACE = re.compile(r"[^\s/:%]{1,15}")
 
 
 def of(config: ContainerConfig, host: HostConfig, networking: NetworkingConfig) -> dict[str, EndpointSettings]:
@@ -37,13 +37,14 @@ def of(config: ContainerConfig, host: HostConfig, networking: NetworkingConfig) 
 def sysctls(settings: EndpointSettings) -> list[tuple[str, str]]:
     """The kernel parameters asked for its interface: names written with slashes, and values."""
     found = []
+    interface = interface_name(settings) or "eth0"
     for text in ((settings.driver_opts or {}).get(_SYSCTLS) or "").split(","):
         if not text:
             continue
         match = _SYSCTL.fullmatch(text)
         if match is None:
             raise InvalidParameter(f"invalid value for {_SYSCTLS}: {text!r}: net.*.*.IFNAME.name=value is wanted")
-        found.append((f"net/{match[1]}/{match[2]}/{_INTERFACE}/{match[3]}", match[4]))
+        found.append((f"net/{match[1]}/{match[2]}/{interface}/{match[3]}", match[4]))
     return found
 
 
@@ -52,8 +53,9 @@ def _check(mode: str, endpoint: EndpointSettings) -> None:
         raise InvalidParameter("network-scoped alias is supported only for containers in user defined networks")
     if endpoint.links and mode != "bridge":
         raise Unsupported("havre does not implement EndpointSettings.Links on networks other than bridge yet")
-    if _INTERFACE_NAME in (endpoint.driver_opts or {}):
-        raise Unsupported(f"havre does not implement the driver option {_INTERFACE_NAME} yet")
+    interface = interface_name(endpoint)
+    if interface and (not _INTERFACE.fullmatch(interface) or interface in (".", "..", "lo", "all", "default")):
+        raise InvalidParameter(f"invalid config for network {mode}: no interface can be called {interface!r}")
     if sysctls(endpoint) and mode != "bridge":
         raise InvalidParameter(
             f"invalid config for network {mode}: {_SYSCTLS} needs an interface of the container's own"
@@ -73,3 +75,5 @@ def _check_mac(mode: str, mac: str) -> None:
         raise InvalidParameter("conflicting options: mac-address and the network mode")
     if int(mac[:2], 16) & 1:
         raise InvalidParameter(f"invalid config for network {mode}: MAC address {mac} is a multicast address")
+    if not mac.strip("0:-."):
+        raise InvalidParameter(f"invalid config for network {mode}: MAC address {mac} is nobody's")

@@ -10,6 +10,7 @@ from havre.errors import InvalidParameter
 from havre.network.model import Endpoint, EndpointRequest, PortRequest
 from havre.wire.containers import ContainerConfig, EndpointSettings, HostConfig, PortBinding
 
+INTERFACE_NAME = "com.docker.network.endpoint.ifname"
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _NUMBER = re.compile("[0-9]{1,5}")
 
@@ -24,7 +25,13 @@ def request(container: Container) -> EndpointRequest:
         hostname=container.hostname,
         aliases=tuple(settings.aliases or ()),
         ports=tuple(port_requests(container)),
+        interface=interface_name(settings),
     )
+
+
+def interface_name(settings: EndpointSettings) -> str:
+    """What the container wants to call its interface; "" leaves it to the network."""
+    return (settings.driver_opts or {}).get(INTERFACE_NAME) or ""
 
 
 def port_requests(container: Container) -> list[PortRequest]:
@@ -40,7 +47,8 @@ def port_requests(container: Container) -> list[PortRequest]:
         for port in container.config.exposed_ports or {}:
             if port not in bindings:
                 requests += [PortRequest(number, proto) for number, proto in _exposed(port)]
-    return requests
+    # What is asked for twice is published once.
+    return list(dict.fromkeys(requests))
 
 
 def exposed_ports(container: Container) -> list[tuple[int, str]]:

@@ -151,6 +151,7 @@ class BridgeDriver:
             mac=request.mac or mac_of(address),
             host_interface=bridge_links.veth_name(endpoint_id),
             ports=ports,
+            interface=request.interface or "eth0",
         )
         state.endpoints[endpoint_id] = endpoint
         return endpoint

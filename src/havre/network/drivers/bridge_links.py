@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 _BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
 # veth_name's form: nobody else's interfaces look like this.
 _VETH = re.compile(r"veth[0-9a-f]{11}")
-_INSIDE = "eth0"
 # Seconds: choosing takes milliseconds, several daemons may queue.
 _CHOICE_PATIENCE = 20.0
 
@@ -174,7 +173,7 @@ def close_bridge(name: str, owned: bool) -> None:
 
 
 def join(bridge: str, endpoint: Endpoint, sandbox: Path, mtu: int) -> None:
-    """Give the namespace at ``sandbox`` an ``eth0`` on ``bridge`` with the endpoint's addresses and default route."""
+    """Give the namespace at ``sandbox`` an interface on ``bridge`` with the endpoint's addresses and default route."""
     name = endpoint.host_interface
     fd = os.open(sandbox, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -183,7 +182,7 @@ def join(bridge: str, endpoint: Endpoint, sandbox: Path, mtu: int) -> None:
             if link is None:
                 raise SystemFault(f"the bridge {bridge} is gone: restart the daemon to make it again")
             netlink.execute(
-                rtnetlink.veth_add(name, link.index, _INSIDE, endpoint.mac, fd, mtu),
+                rtnetlink.veth_add(name, link.index, endpoint.interface, endpoint.mac, fd, mtu),
                 rtnetlink.no_link_local(name),
                 rtnetlink.hairpin_on(name),
                 rtnetlink.link_up(name),
@@ -191,7 +190,7 @@ def join(bridge: str, endpoint: Endpoint, sandbox: Path, mtu: int) -> None:
     finally:
         os.close(fd)
     with namespaces.enter(sandbox, Rtnetlink) as netlink:
-        inside = netlink.link(_INSIDE)
+        inside = netlink.link(endpoint.interface)
         assert inside is not None
         netlink.execute(
             # Up before the route: a route needs a link that is up.

@@ -39,7 +39,10 @@ def test_addresses_that_no_interface_can_have(mac: str) -> None:
         ("host", {"mac_address": "02:42:ac:11:00:02"}, InvalidParameter),
         ("none", {"driver_opts": {_SYSCTLS: "net.ipv4.conf.IFNAME.x=1"}}, InvalidParameter),
         ("bridge", {"driver_opts": {_SYSCTLS: "kernel.x=1"}}, InvalidParameter),
-        ("bridge", {"driver_opts": {"com.docker.network.endpoint.ifname": "x"}}, Unsupported),
+        *(
+            ("bridge", {"driver_opts": {"com.docker.network.endpoint.ifname": name}}, InvalidParameter)
+            for name in ("x" * 16, "a/b", "a b", "lo", "..", "a%d")
+        ),
         ("mine", {"links": ["a:b"]}, Unsupported),
     ],
 )
@@ -49,6 +52,8 @@ def test_what_is_refused(mode: str, settings: dict[str, Any], error: type[HavreE
 
 
 def test_kernel_parameters_of_the_interface() -> None:
+    options = {_SYSCTLS: "net.ipv4.conf.IFNAME.x=1", "com.docker.network.endpoint.ifname": "wan0"}
+    assert endpoints.sysctls(EndpointSettings(driver_opts=options)) == [("net/ipv4/conf/wan0/x", "1")]
     options = {_SYSCTLS: "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.neigh.IFNAME.delay=2"}
     assert endpoints.sysctls(EndpointSettings(driver_opts=options)) == [
         ("net/ipv4/conf/eth0/log_martians", "1"),
