@@ -203,7 +203,7 @@ async def test_a_failed_prepare_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     async with overlay(tmp_path) as snapshotter:
         base = await layer(snapshotter, "base", None)
 
-        async def full(_: object) -> None:
+        async def full(_: object, *, frees_room: bool = False) -> None:
             raise OSError("disk full")
 
         with monkeypatch.context() as patch:

@@ -257,12 +257,12 @@ class Lifecycle:
     async def _expect_end(self, container: Container, by_user: bool = True, keep: bool = False) -> None:
         """Let no restart follow the end that comes now, nor one that came this instant."""
         if not by_user:
-            self.supervisor.expect_end(container.id)
+            self.supervisor.expect_end(container.id, by_user=False)
             return
         async with self.registry.lock(container.id):
             container = self.registry.current(container.id)
             if container.state.running:
-                self.supervisor.expect_end(container.id, keep)
+                self.supervisor.expect_end(container.id, by_user=True, keep=keep)
                 if container.host.restart_policy.name in ("", "no") or container.stopped_by_user:
                     return
             elif container.state.status == RESTARTING:

@@ -75,8 +75,8 @@ class Supervisor:
         self._delays: dict[str, float] = {}
         self._ooms = OomWatch(layout)
         self._ooms.tell = self._note_oom
-        # Containers whose present end is wanted: stop and kill say so before they signal. True: one that is kept then.
-        self._expected: dict[str, bool] = {}
+        # Containers whose present end is wanted: stop and kill say so before they signal.
+        self._expected: dict[str, _Wish] = {}
         self._restarts: dict[str, asyncio.Task[None]] = {}
         self.restart: Callable[[str], Awaitable[None]] | None = None
         self.remove: Callable[[str], Awaitable[None]] | None = None
@@ -99,11 +99,10 @@ class Supervisor:
         else:
             await self._watch(container)
 
-    def expect_end(self, container_id: str, keep: bool = False) -> None:
-        """The end that comes now is the user's will: no restart, and with ``keep`` no removal of one made with
-        ``--rm``.
-        """
-        self._expected[container_id] = keep or self._expected.get(container_id, False)
+    def expect_end(self, container_id: str, by_user: bool, keep: bool = False) -> None:
+        """The end that comes now is wanted: no restart, and with ``keep`` no removal of one made with ``--rm``."""
+        before = self._expected.get(container_id, _Wish(False, False))
+        self._expected[container_id] = _Wish(by_user or before.by_user, keep or before.keep)
 
     def begin_anew(self, container_id: str) -> None:
         """The user starts it: what its restart policy has tried so far counts no more."""
@@ -207,8 +206,8 @@ class Supervisor:
         self._execs.container_ended(container_id)
         # Whoever is told of the end may read the log.
         await asyncio.gather(self._releaser.release(container), self._logs.ended(container))
-        expected, keep = container_id in self._expected, self._expected.get(container_id, False)
-        again = not expected and not self._stopping and wants_restart(container, end.code)
+        wish = self._expected.get(container_id)
+        again = wish is None and not self._stopping and wants_restart(container, end.code)
         volumeevents.unmounted(self._events, container)
         container = network.disconnected(container).with_state(
             status=RESTARTING if again else EXITED,
@@ -219,7 +218,9 @@ class Supervisor:
             finished_at=end.at,
             health=end.health or container.state.health,
         )
-        removing = container.host.auto_remove and not again and not keep
+        removing = container.host.auto_remove and not again and not (wish and wish.keep)
+        if wish and wish.by_user:
+            container = container.replace(stopped_by_user=True)
         if again:
             container = container.replace(restart_count=container.restart_count + 1)
         container = await self._registry.save(container, frees_room=True)
@@ -269,6 +270,14 @@ class Supervisor:
             return
         except (HavreError, OSError) as error:
             log.error("container %s could not be restarted: %s", container_id[:12], error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Why a container is about to end: the user wants it so, or the daemon; ``keep``: to start it again."""
+
+    by_user: bool
+    keep: bool
 
 
 @dataclass(frozen=True, slots=True)
