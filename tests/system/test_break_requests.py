@@ -2,7 +2,9 @@
 
 import io
 import json
+import socket
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +87,32 @@ def test_ten_thousand_of_something(engine: Engine) -> None:
         {"Ulimits": [{"Name": "nofile", "Soft": 5, "Hard": 5}] * 10_000},
     ):
         assert engine.api("POST", CREATE, {"Image": "busybox", "Cmd": ["true"], "HostConfig": host}).status == 201
+
+
+def test_more_ports_than_the_daemon_may_open_files(havred: Havred) -> None:
+    files = int(next(line for line in limits_of(havred) if line.startswith("Max open files")).split()[3])
+    ports = {
+        f"{number}/{proto}": [{"HostPort": ""}] for number in range(1, min(files, 65_000)) for proto in ("tcp", "udp")
+    }
+    body = {"Image": "busybox", "Cmd": ["true"], "HostConfig": {"PortBindings": ports}}
+    assert havred.api("POST", f"{CREATE}?name=open", body).status == 201
+    answer = havred.api("POST", "/containers/open/start")
+    assert (answer.status, "too many ports to publish" in answer.json()["message"]) == (400, True), answer
+
+
+def limits_of(havred: Havred) -> list[str]:
+    assert havred.process is not None
+    return Path(f"/proc/{havred.process.pid}/limits").read_text().splitlines()
+
+
+def test_a_port_asked_for_twice_is_published_once(engine: Engine) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    bindings = {"80/tcp": [{"HostPort": port}, {"HostPort": port}]}
+    body = {"Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": {"PortBindings": bindings}}
+    engine.api("POST", f"{CREATE}?name=twice", body)
+    assert engine.api("POST", "/containers/twice/start").status == 204
 
 
 def test_numbers_that_are_none(engine: Engine) -> None:

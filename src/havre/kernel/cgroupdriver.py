@@ -12,6 +12,7 @@ from havre.errors import InvalidParameter
 
 CGROUPFS, SYSTEMD = "cgroupfs", "systemd"
 _PREFIX = "havre"
+_LONGEST_NAME, _LONGEST_PATH = 255, 3072
 _BOOTED_BY_SYSTEMD = Path("/run/systemd/system")
 
 
@@ -47,6 +48,8 @@ class CgroupDriver:
             raise InvalidParameter('cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"')
         if self.systemd:
             expand_slice(parent)
+        if len(parent) > _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in parent.split("/")):
+            raise InvalidParameter(f"cgroup-parent is too long: {parent[:80]}…")
 
 
 def choose(options: tuple[str, ...], parent: str) -> CgroupDriver:

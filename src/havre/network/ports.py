@@ -10,6 +10,7 @@ cannot translate IPv6 to IPv4, so nothing is claimed there.
 
 import errno
 import os
+import resource
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -80,6 +81,8 @@ class PortLedger:
     def claim(self, requests: Iterable[PortRequest], default_ip: str, container_ip: str) -> tuple[PublishedPort, ...]:
         """Reserve a host port for each request: all of them or, on any error, none. Errors are worded as Docker's."""
         done: list[PublishedPort] = []
+        requests = list(requests)
+        self._refuse_too_many(len(requests))
         try:
             for request in requests:
                 done.append(self._claim_one(request, request.host_ip or default_ip, container_ip))
@@ -134,6 +137,12 @@ class PortLedger:
                 raise _bind_failure(busy, request.proto, host_ip, request.host_port_end, target)
             raise SystemFault(f"Bind for {host_ip}:{request.host_port_end} failed: port is already allocated")
         raise SystemFault("all ports are allocated")
+
+    def _refuse_too_many(self, asked: int) -> None:
+        """Each takes an open file: those that are left are for clients and containers."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if asked and asked + sum(map(len, self._held.values())) > files // 2:
+            raise InvalidParameter(f"too many ports to publish: {asked}, where the daemon may open {files} files")
 
     def _choices(self, request: PortRequest) -> Iterator[int]:
         if request.host_port_start:

@@ -18,6 +18,8 @@ from havre.runtime.seccomp import FAMILIES
 _ACTIONS = frozenset(
     f"SCMP_ACT_{name}" for name in "KILL KILL_PROCESS KILL_THREAD TRAP ERRNO TRACE ALLOW LOG NOTIFY".split()
 )
+_OPERATORS = frozenset(f"SCMP_CMP_{name}" for name in "NE LT LE EQ GE GT MASKED_EQ".split())
+_ARCHITECTURE = re.compile("SCMP_ARCH_[A-Z0-9_]+")
 _VERSION = re.compile(r"([0-9]+)\.([0-9]+)")
 
 
@@ -68,6 +70,11 @@ def parse(text: str) -> Profile:
             "use either 'architectures' or 'archMap'"
         )
     rules = profile.syscalls or []
+    for name in (*(profile.architectures or ()), *(family.architecture for family in profile.arch_map or ())):
+        if not _ARCHITECTURE.fullmatch(name):
+            raise InvalidParameter(f"string {name} is not a valid arch for seccomp")
+    if profile.default_action == "SCMP_ACT_NOTIFY":
+        raise InvalidParameter("SCMP_ACT_NOTIFY cannot be used as default action")
     for action in (profile.default_action, *(rule.action for rule in rules)):
         if action not in _ACTIONS:
             raise InvalidParameter(f"string {action} is not a valid action for seccomp")
@@ -76,6 +83,9 @@ def parse(text: str) -> Profile:
             raise InvalidParameter(
                 "both 'name' and 'names' are specified in the seccomp profile, use either 'name' or 'names'"
             )
+        for argument in rule.args or ():
+            if argument.get("op") not in _OPERATORS:
+                raise InvalidParameter(f"string {argument.get('op')} is not a valid operator for seccomp")
         for when in (rule.includes, rule.excludes):
             if when and when.min_kernel and not _VERSION.match(when.min_kernel):
                 raise InvalidParameter(f"Decoding seccomp profile failed: invalid kernel version {when.min_kernel!r}")

@@ -52,6 +52,12 @@ def test_systemd_takes_slices_only(parent: str) -> None:
     CgroupDriver().check(parent)
 
 
+@pytest.mark.parametrize("parent", ["a" * 256, "a/" * 2000])
+def test_names_have_an_end(parent: str) -> None:
+    with pytest.raises(InvalidParameter, match="too long"):
+        CgroupDriver().check(parent)
+
+
 def test_the_driver_is_chosen_by_exec_opts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert choose((), "") == CgroupDriver()
     assert choose(("native.cgroupdriver=cgroupfs",), "/x") == CgroupDriver("cgroupfs", "/x")

@@ -35,6 +35,8 @@ def test_a_users_profile_is_resolved() -> None:
         '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["x"], "action": "x"}]}',
         '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["x"], "name": "x", "action": "SCMP_ACT_LOG"}]}',
         '{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["x"], "archMap": [{"architecture": "x"}]}',
+        '{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["x86"]}',
+        '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["x"], "action": "SCMP_ACT_LOG", "args": [{}]}]}',
         '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": ' + "[" * 100_000,
     ],
 )

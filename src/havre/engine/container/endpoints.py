@@ -50,7 +50,10 @@ def sysctls(settings: EndpointSettings) -> list[tuple[str, str]]:
 
 def _check(mode: str, endpoint: EndpointSettings) -> None:
     if endpoint.aliases and mode in ("bridge", "host", "none"):
-        raise InvalidParameter("network-scoped alias is supported only for containers in user defined networks")
+        raise InvalidParameter(
+            f"invalid config for network {mode}: invalid endpoint settings:\n"
+            "network-scoped alias is supported only for containers in user defined networks"
+        )
     if endpoint.links and mode != "bridge":
         raise Unsupported("havre does not implement EndpointSettings.Links on networks other than bridge yet")
     interface = interface_name(endpoint)
@@ -64,8 +67,12 @@ def _check(mode: str, endpoint: EndpointSettings) -> None:
         _check_mac(mode, mac)
     # Addresses that the network gives nobody: they would be ignored.
     ipam = endpoint.ipam_config or EndpointIPAMConfig()
-    if ipam.ipv6_address or ipam.link_local_ips or (mode in ("host", "none") and ipam.ipv4_address):
-        raise InvalidParameter("user specified IP address is supported on user defined networks only")
+    if ipam.ipv6_address or ipam.link_local_ips or (mode in ("bridge", "host", "none") and ipam.ipv4_address):
+        raise InvalidParameter(
+            f"invalid config for network {mode}: invalid endpoint settings:\n"
+            "* user specified IP address is supported on user defined networks only\n"
+            "* user specified IP address is supported only when connecting to networks with user configured subnets"
+        )
 
 
 def _check_mac(mode: str, mac: str) -> None:

@@ -22,7 +22,9 @@ _TMPFS_FLAGS = frozenset(
     "nostrictatime nosuid private relatime ro rprivate rshared rslave runbindable rw shared slave strictatime suid "
     "sync unbindable".split()
 )
-_TMPFS_KEYS = ("gid", "mode", "mpol", "nr_blocks", "nr_inodes", "size", "uid")
+# Its keys, and what the kernel takes for their values.
+_TMPFS_KEYS = dict.fromkeys(("gid", "uid"), "[0-9]+") | {"mode": "[0-7]+", "mpol": ".+"}
+_TMPFS_KEYS |= dict.fromkeys(("nr_blocks", "nr_inodes", "size"), "[0-9]+[kKmMgGtTpPeE%]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,8 @@ def from_tmpfs(target: str, options: str) -> Wanted:
     """One of ``Tmpfs``: comma-separated words."""
     words = tuple(word for word in options.split(",") if word)
     for word in words:
-        key, is_pair, _ = word.partition("=")
-        if not (key in _TMPFS_KEYS if is_pair else word in _TMPFS_FLAGS):
+        key, is_pair, value = word.partition("=")
+        if not (re.fullmatch(_TMPFS_KEYS.get(key, "(?!)"), value) if is_pair else word in _TMPFS_FLAGS):
             raise InvalidParameter(f'invalid tmpfs option "{word}"')
     return Wanted("tmpfs", clean_target(target), options=words, hidden=True)
 
