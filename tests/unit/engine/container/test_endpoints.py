@@ -6,7 +6,7 @@ import pytest
 
 from havre.engine.container import endpoints
 from havre.errors import HavreError, InvalidParameter, Unsupported
-from havre.wire.containers import ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig
+from havre.wire.containers import ContainerConfig, EndpointIPAMConfig, EndpointSettings, HostConfig, NetworkingConfig
 
 _SYSCTLS = "com.docker.network.endpoint.sysctls"
 
@@ -36,6 +36,7 @@ def test_addresses_that_no_interface_can_have(mac: str) -> None:
     ("mode", "settings", "error"),
     [
         ("bridge", {"aliases": ["x"]}, InvalidParameter),
+        ("bridge", {"ipam_config": EndpointIPAMConfig(ipv4_address="192.0.2.1")}, InvalidParameter),
         ("host", {"mac_address": "02:42:ac:11:00:02"}, InvalidParameter),
         ("none", {"driver_opts": {_SYSCTLS: "net.ipv4.conf.IFNAME.x=1"}}, InvalidParameter),
         ("bridge", {"driver_opts": {_SYSCTLS: "kernel.x=1"}}, InvalidParameter),
