@@ -76,7 +76,7 @@ OPTIONS: tuple[Option, ...] = (
     _flag("iptables", "--iptables", "Set up NAT and filtering for containers (default true)"),
     _list("labels", "--label", "key=value", "Label of the daemon, shown by info"),
     _flag("live-restore", "--live-restore", "Leave containers running when the daemon ends (default true)"),
-    _text("log-driver", "--log-driver", "name", "Log driver of containers that name none (default local)"),
+    _text("log-driver", "--log-driver", "name", "Log driver of containers that name none (default json-file)"),
     _text("log-level", "-l --log-level", "level", "debug, info, warn, error or fatal (default info)"),
     _map("log-opts", "--log-opt", "name=value", "Option of the default log driver"),
     _number("mtu", "--mtu", "MTU of the bridge"),
