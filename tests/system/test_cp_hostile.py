@@ -7,7 +7,7 @@ import lzma
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,12 @@ echo all rounds done; sleep 1000
 """
 PLANTED = ("tar", "gzip", "gunzip", "unpigz", "pigz", "xz", "unxz", "bzip2", "zstd", "unzstd", "ps", "mount", "runc")
 
-COMPRESSIONS = {"gzip": gzip.compress, "xz": lzma.compress, "bzip2": bz2.compress, "zstd": zstd.compress}
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "xz": lzma.compress,
+    "bzip2": bz2.compress,
+    "zstd": zstd.compress,
+}
 
 
 @pytest.fixture
