@@ -4,6 +4,7 @@ The record keeps the alias and the full id of the other; its name and address ar
 that they follow a rename and a restart.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from havre.engine.container.record import Container
 from havre.engine.container.registry import Registry
 from havre.errors import Conflict, InvalidParameter, NotFound
 from havre.store.layout import Layout
+
+log = logging.getLogger(__name__)
 
 _BRIDGE = "bridge"
 # Variables of the other container that say nothing about it.
@@ -101,12 +104,18 @@ class Links:
         return words
 
     def tell(self, target: Container) -> None:
-        """``target`` has (another) address: write it into the hosts of the running containers linked to it."""
+        """``target`` has (another) address: write it into the hosts of the running containers linked to it.
+
+        One that cannot be told is logged: it may be going this instant.
+        """
         for one in self.registry:
             if one.links and one.state.running and one.host.network_mode == _BRIDGE:
                 for alias, target_id in one.links.items():
                     if target_id == target.id and (link := self._look_up(alias, target_id)) is not None:
-                        self._rewrite(one, alias, link)
+                        try:
+                            self._rewrite(one, alias, link)
+                        except OSError as error:
+                            log.warning("container %s does not learn of %s: %s", one.short_id, target.name, error)
 
     async def remove(self, reference: str) -> None:
         """Take the link ``container/alias`` away."""
