@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.system import images
-from tests.system.harness import Engine
+from tests.system.harness import Engine, Havred
 from tests.system.programs import Program
 
 
@@ -92,3 +92,10 @@ def test_a_working_directory_that_the_image_leads_out(docker: Program, engine: E
         done = docker("run", "--rm", "-w", path, image, "ls", "-d", "/", code=None)
         assert done.code != 0, done
     docker("rmi", image)
+
+
+def test_a_relative_working_directory(docker: Program, havred: Havred) -> None:
+    """Images of other builders have one: it counts from the root. dockerd's containers of it do not start."""
+    havred.load(images.busybox().derive("relative-cwd", {"WorkingDir": "app/../srv"}).archive("relative-cwd:1"))
+    assert docker("run", "--rm", "relative-cwd:1", "pwd").out == "/srv\n"
+    docker("rmi", "relative-cwd:1")
