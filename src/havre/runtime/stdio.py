@@ -44,18 +44,21 @@ class StdioSocket:
         """The next packets, at least one; an empty list at the end of the stream."""
         packets: list[bytes] = []
         receive = self._socket.recv
-        try:
-            while len(packets) < _BATCH:
+        while len(packets) < _BATCH:
+            try:
                 packet = receive(_OUTPUT_PACKET)
-                if not packet:
+            except BlockingIOError:
+                if packets:
                     break
-                packets.append(packet)
-        except BlockingIOError:
-            if not packets:
                 await readable(self._socket.fileno())
-                return await self.read()
-        except ConnectionError:
-            pass
+                continue
+            except ConnectionResetError:
+                # The process ended with input unread. The kernel says so once, before it hands out the output that is
+                # still there.
+                continue
+            if not packet:
+                break
+            packets.append(packet)
         return packets
 
     async def write(self, data: bytes) -> None:
