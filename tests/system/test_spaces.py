@@ -167,6 +167,14 @@ def test_network_of_containers_without_a_bridge(docker: Program) -> None:
         assert spaces[0] == spaces[1]
 
 
+def test_no_network(docker: Program, engine: Engine) -> None:
+    _, container = create(engine, Cmd=["ip", "-o", "link"], NetworkDisabled=True)
+    assert docker("start", "-a", container).out.count("\n") == 1
+    found = engine.inspect(container)
+    assert (found["HostConfig"]["NetworkMode"], found["NetworkSettings"]["Networks"]) == ("bridge", {})
+    assert found["Config"]["NetworkDisabled"]
+
+
 @pytest.mark.parametrize("mac", ["zz", "01:42:ac:11:00:99"])
 def test_mac_addresses_nobody_can_have(engine: Engine, mac: str) -> None:
     endpoint = {"EndpointsConfig": {"bridge": {"MacAddress": mac}}}

@@ -15,16 +15,14 @@ _INTERFACE = re.compile(r"[^\s/:%]{1,15}")
 
 
 def of(config: ContainerConfig, host: HostConfig, networking: NetworkingConfig) -> dict[str, EndpointSettings]:
-    """The endpoints of the record, by network; none in another container's network."""
+    """The endpoints of the record, by network; none in another container's network, and where there is to be none."""
     mode = host.network_mode
-    if mode.startswith("container:"):
+    if mode.startswith("container:") or config.network_disabled:
         return {}
     asked = {
         ("bridge" if name == "default" else name): settings or EndpointSettings()
         for name, settings in (networking.endpoints_config or {}).items()
     }
-    if config.network_disabled:
-        asked = {}
     if set(asked) - {mode}:
         raise Unsupported("havre does not implement NetworkingConfig with more than one network yet")
     endpoint = asked.get(mode, EndpointSettings())

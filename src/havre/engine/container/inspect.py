@@ -55,6 +55,9 @@ class Inspector:
             if host.get(name) is None:
                 host.pop(name, None)
         host["Links"] = self._links.shown(one)
+        if one.config.network_disabled:
+            # It has no network, whatever it would have had.
+            host["NetworkMode"] = "bridge"
         host["ConsoleSize"] = host["ConsoleSize"] or [0, 0]
         # They are made at the first start.
         files = {name: str(directory / name) if one.state.started_at else "" for name in _FILES}

@@ -22,7 +22,7 @@ def test_what_is_kept() -> None:
     found = of(driver_opts={"a": "b"}, links=["x:y"], gw_priority=3, mac_address="02:42:ac:11:00:02")
     assert (found["bridge"].driver_opts, found["bridge"].gw_priority) == ({"a": "b"}, 3)
     assert set(of("bridge", "default")) == {"bridge"}
-    assert of("container:x", "bridge") == {}
+    assert of("container:x", "bridge") == {} == of("none", "bridge", ContainerConfig(network_disabled=True))
     assert of(config=ContainerConfig(mac_address="02-42-ac-11-00-02"))["bridge"].mac_address == "02-42-ac-11-00-02"
 
 
