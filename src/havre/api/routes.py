@@ -57,14 +57,14 @@ CONTAINERS: tuple[Route, ...] = (
     head("/containers/{name}/archive", archives.stat),
     get("/containers/{name}/archive", archives.get, CLIENT_ONLY),
     put("/containers/{name}/archive", archives.put),
-    delete("/containers/{name}/checkpoints/{checkpoint}", NOT_YET("checkpoints")),
+    delete("/containers/{name}/checkpoints/{checkpoint}", absent.no_checkpoints),
     delete("/containers/{name}", containers.remove),
     get("/containers/{name}/changes", files.changes),
     get("/containers/{name}/export", files.export, CLIENT_ONLY),
     get("/containers/{name}/stats", stats.stats, CLIENT_ONLY),
     post("/commit", files.commit),
-    get("/containers/{name}/checkpoints", NOT_YET("checkpoints")),
-    post("/containers/{name}/checkpoints", NOT_YET("checkpoints")),
+    get("/containers/{name}/checkpoints", absent.no_checkpoints),
+    post("/containers/{name}/checkpoints", absent.no_checkpoints),
 )
 
 EXECS: tuple[Route, ...] = (

@@ -10,7 +10,9 @@ Source: conmon 2.1 (``src/cli.c``, ``src/ctrl.c``, ``src/conn_sock.c``).
 import asyncio
 import json
 import os
+import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,8 +55,8 @@ class Conmon:
     async def create(self, container_id: str, runtime: OciRuntime, bundle: Path, options: Options) -> Monitor:
         """Create the container of ``bundle/config.json``; its process waits for ``runtime.start``.
 
-        Raises ``StartFailed`` with the runtime's message when it cannot be made; conmon has ended then, or will with
-        the processes in the container's cgroup.
+        Raises ``StartFailed`` with the runtime's message when it cannot be made; conmon has ended then. Cancelled, it
+        ends conmon and the runtime.
         """
         sync_r, sync_w = os.pipe2(os.O_CLOEXEC)
         try:
@@ -64,7 +66,11 @@ class Conmon:
             # What an image holds can make the runtime wait for ever, and its caller holds the container's lock.
             async with asyncio.timeout(self._patience):
                 pid = await SyncPipe(sync_r).number()
+        except asyncio.CancelledError:
+            _break_off(bundle)
+            raise
         except TimeoutError:
+            _break_off(bundle)
             raise StartFailed(f"the runtime did not create it within {self._patience:.0f} seconds") from None
         finally:
             os.close(sync_r)
@@ -201,6 +207,13 @@ async def _reap(parent: "subprocess.Popen[bytes]") -> None:
         finally:
             os.close(fd)
         parent.wait()
+
+
+def _break_off(bundle: Path) -> None:
+    """End a conmon whose runtime hangs, and the runtime with it: they are a process group of their own."""
+    if lives(bundle):
+        with suppress(OSError, ValueError):
+            os.killpg(int((bundle / "conmon.pid").read_text()), signal.SIGKILL)
 
 
 def resize(bundle: Path, rows: int, columns: int) -> None:

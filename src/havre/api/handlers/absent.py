@@ -1,5 +1,7 @@
 """What havre does not have: what is not written yet says so by name, the rest is the true answer of a host without."""
 
+import shutil
+
 from aiohttp.web_response import StreamResponse
 
 from havre.api import respond
@@ -15,6 +17,15 @@ def not_yet(what: str) -> Handler:
         raise Unsupported(f"havre does not implement {what} yet")
 
     return refuse
+
+
+async def no_checkpoints(call: Call) -> StreamResponse:
+    """Docker's answer outside of its experimental mode, and why it is so here."""
+    criu = "criu is not installed on this host" if shutil.which("criu") is None else "havre does not use criu yet"
+    raise Unsupported(
+        "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order to "
+        f"enable it. (Checkpoints need criu: {criu}.)"
+    )
 
 
 async def no_swarm(call: Call) -> StreamResponse:

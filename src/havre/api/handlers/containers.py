@@ -54,7 +54,7 @@ async def start(call: Call) -> StreamResponse:
         )
     if call.text("checkpoint"):
         await call.engine.listing.inspect(call.name(), False)
-        raise InvalidParameter("checkpoints are only supported in experimental mode")
+        raise InvalidParameter("checkpoint is only supported in experimental mode")
     trace = await call.engine.lifecycle.start(call.name())
     response = respond.empty()
     response.headers[_TRACE] = msgspec.json.encode(trace.steps).decode()
