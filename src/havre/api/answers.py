@@ -51,7 +51,7 @@ def event(version: Version, found: Json) -> Json | None:
 
 
 def disk_usage(version: Version, found: Json, verbose: bool = False) -> Json:
-    """``system df``. Since 1.52 it is sums and, if ``verbose``, the objects below them; before, the objects alone."""
+    """``system df``. Since 1.52 it has sums and, if ``verbose``, the objects below them; before, the objects alone."""
     usage = _adapt(found, version, _DISK_USAGE)
     if usage.get("Images"):
         usage["Images"] = _each(usage["Images"], version, _IMAGE_USAGE)
@@ -60,8 +60,8 @@ def disk_usage(version: Version, found: Json, verbose: bool = False) -> Json:
     if version < (1, 52):
         return usage
     summed = usage_summaries(usage, verbose)
-    # That version had both, for clients that ask for the newest one whatever it is.
-    return {**usage, **summed} if version < (1, 53) and not verbose else summed
+    # Both, for clients that ask for the newest version whatever it is: docker-py does.
+    return summed if verbose else {**usage, **summed}
 
 
 def _no_manifest_descriptor(found: Json) -> None:

@@ -158,8 +158,7 @@ def test_disk_usage_in_sums() -> None:
         "ContainerUsage": {"TotalCount": 2, "ActiveCount": 1, "TotalSize": 12, "Reclaimable": 7},
         "VolumeUsage": {"TotalCount": 2, "ActiveCount": 2, "TotalSize": 9, "Reclaimable": 0},
     }
-    assert answers.disk_usage((1, 53), USAGE) == sums
-    assert answers.disk_usage((1, 52), USAGE) == {**USAGE, **sums}
+    assert answers.disk_usage((1, 52), USAGE) == answers.disk_usage((1, 55), USAGE) == {**USAGE, **sums}
     verbose = answers.disk_usage((1, 52), USAGE, verbose=True)
     assert verbose["ImageUsage"] == {**sums["ImageUsage"], "Items": USAGE["Images"]} and "Images" not in verbose
     assert answers.disk_usage((1, 51), USAGE, verbose=True) == USAGE
