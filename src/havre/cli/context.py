@@ -12,7 +12,7 @@ from havre.errors import HavreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import TextIO
 
     from havre.cli.parser import Args
@@ -23,8 +23,9 @@ MOST_AT_ONCE = 50
 
 class Context:
     """``out``, ``err`` and ``stdin`` are text streams over ``.buffer`` (bytes); ``command`` is the command as typed
-    ("run", "container run"); ``debug`` is ``-D``; ``began`` is when the program began (``time.perf_counter``). The
-    client connects at its first request, not here.
+    ("run", "container run"); ``debug`` is ``-D``; ``began`` is when the program began (``time.perf_counter``);
+    ``needs`` are flags that were given and the API versions they need. The client connects at its first request, not
+    here.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Context:
         out: TextIO | None = None,
         err: TextIO | None = None,
         began: float | None = None,
+        needs: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.options = options
         self.command = command
@@ -46,6 +48,7 @@ class Context:
         self.err = err or sys.stderr
         self.config = ConfigFile(options.config, environ, lambda text: self.err.write(f"WARNING: {text}\n"))
         self.began = perf_counter() if began is None else began
+        self._needs = needs
         self._client: Client | None = None
 
     @property
@@ -72,7 +75,9 @@ class Context:
             version = self._client.version
         headers = {name: str(value) for name, value in self.config.table("HttpHeaders").items()}
         headers.pop("User-Agent", None)
-        return Client(endpoint, version, headers)
+        client = Client(endpoint, version, headers)
+        client.require(self._needs)
+        return client
 
     def each(self, names: Iterable[str], action: Callable[[str], object]) -> int:
         """Run ``action`` for each name; one that fails does not stop the others. Docker's exit code: 1 if any failed.

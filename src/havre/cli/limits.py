@@ -31,10 +31,19 @@ _ROWS = (
 )
 
 
-def declare(parser: Parser) -> None:
+def declare(parser: Parser, since: dict[str, str]) -> None:
+    """Declare them; ``since`` has the API versions that some need."""
     for long, short, kind, help, _ in _ROWS:
         swap, weight = long == "memory-swap", long == "blkio-weight"
-        parser.flag(long, short, kind, help, convert=_swap if swap else "", shows="0" if weight else "")
+        parser.flag(
+            long,
+            short,
+            kind,
+            help,
+            convert=_swap if swap else "",
+            shows="0" if weight else "",
+            since=since.get(long, ""),
+        )
 
 
 def fields(args: Args) -> dict[str, Any]:

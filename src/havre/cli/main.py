@@ -150,7 +150,7 @@ def _run(options: Args, command: str, rest: list[str]) -> int:
         message = f"havre: 'havre {command}' {error.message}"
         return _wrong(CommandError(message, error.exit_code), module.USAGE, command, error.hint)
     _tell(parser)
-    ctx = Context(options, command, began=BEGAN)
+    ctx = Context(options, command, began=BEGAN, needs=parser.needs)
     try:
         code: int = module.run(args, ctx)
     finally:

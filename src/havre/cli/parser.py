@@ -42,7 +42,20 @@ class Args:
 class Flag:
     """One declared flag; the fields are ``Parser.flag``'s."""
 
-    __slots__ = ("bare", "convert", "default", "deprecated", "help", "hidden", "kind", "long", "short", "shows", "word")
+    __slots__ = (
+        "bare",
+        "convert",
+        "default",
+        "deprecated",
+        "help",
+        "hidden",
+        "kind",
+        "long",
+        "short",
+        "shows",
+        "since",
+        "word",
+    )
 
     def __init__(
         self,
@@ -57,6 +70,7 @@ class Flag:
         bare: str | None,
         shows: str,
         deprecated: str,
+        since: str,
     ) -> None:
         self.long = long
         self.short = short
@@ -69,6 +83,7 @@ class Flag:
         self.bare = "true" if kind == "bool" else bare
         self.shows = shows
         self.deprecated = deprecated
+        self.since = since
 
     @property
     def repeated(self) -> bool:
@@ -99,7 +114,7 @@ class Flag:
 
 class Parser:
     """The flags and arguments of one command. ``notes`` is what the user has to be told after ``parse``: flags that are
-    going away.
+    going away; ``needs`` are the flags given that need an API version, with it.
 
     Set ``interspersed = False`` where options end at the first argument (run, create, exec).
     """
@@ -109,6 +124,7 @@ class Parser:
         self._shorts: dict[str, Flag] = {}
         self.interspersed = True
         self.notes: list[str] = []
+        self.needs: list[tuple[str, str]] = []
         self._least = 0
         self._most = 0
 
@@ -126,6 +142,7 @@ class Parser:
         bare: str | None = None,
         shows: str = "",
         deprecated: str = "",
+        since: str = "",
     ) -> None:
         """Declare ``--long`` (and ``-short``).
 
@@ -135,10 +152,10 @@ class Parser:
         command). ``word`` is what help shows instead of the kind; ``convert`` turns the text (of each value) into
         something else and raises ValueError with the reason; ``default`` is the value when the flag is not given,
         else the kind's zero; ``shows`` is the default as help shows it where that is not its own text; ``deprecated``
-        tells whoever gives the flag what to use instead (and hides it).
+        tells whoever gives the flag what to use instead (and hides it); ``since`` is the API version it needs.
         """
         hidden = hidden or bool(deprecated)
-        made = Flag(long, short, kind, help, default, word or kind, convert, hidden, bare, shows, deprecated)
+        made = Flag(long, short, kind, help, default, word or kind, convert, hidden, bare, shows, deprecated, since)
         self.flags[long] = made
         if short:
             self._shorts[short] = made
@@ -178,6 +195,7 @@ class Parser:
                     args.extend(rest)
         self._check_arity(len(args))
         given = set(values)
+        self.needs = [(flag.long, flag.since) for flag in self.flags.values() if flag.since and flag.long in given]
         full = {
             flag.long.replace("-", "_"): values[flag.long] if flag.long in given else flag.start()
             for flag in self.flags.values()

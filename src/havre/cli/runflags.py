@@ -44,11 +44,11 @@ def _process(parser: Parser) -> None:
     flag("user", "u", "string", "Username or UID (format: <name|uid>[:<group|gid>])")
     flag("group-add", "", "list", "Add additional groups to join")
     flag("workdir", "w", "string", "Working directory inside the container")
-    flag("init", "", "bool", "Run an init inside the container that forwards signals and reaps processes")
+    flag("init", "", "bool", "Run an init inside the container that forwards signals and reaps processes", since="1.25")
     flag("rm", "", "bool", "Automatically remove the container and its anonymous volumes when it exits")
     flag("restart", "", "string", "Restart policy to apply when a container exits", default="no")
     flag("stop-signal", "", "string", "Signal to stop the container")
-    flag("stop-timeout", "", "int", "Timeout (in seconds) to stop a container")
+    flag("stop-timeout", "", "int", "Timeout (in seconds) to stop a container", since="1.25")
     flag("ulimit", "", "list", "Ulimit options", word="ulimit", convert=_DEVICES + "parse_ulimit", shows="[]")
 
 
@@ -60,10 +60,15 @@ def _image(parser: Parser) -> None:
     flag("label", "l", "list", "Set meta data on a container", convert=_ENVFILE + "check_label")
     flag("label-file", "", "list", "Read in a line delimited file of labels")
     flag(
-        "annotation", "", "map", "Add an annotation to the container (passed through to the OCI runtime)", shows="map[]"
+        "annotation",
+        "",
+        "map",
+        "Add an annotation to the container (passed through to the OCI runtime)",
+        shows="map[]",
+        since="1.43",
     )
     flag("cidfile", "", "string", "Write the container ID to the file")
-    flag("platform", "", "string", "Set platform if server is multi-platform capable")
+    flag("platform", "", "string", "Set platform if server is multi-platform capable", since="1.32")
     flag("pull", "", "string", 'Pull image before running ("always", "missing", "never")', default="missing")
     flag("quiet", "q", "bool", "Suppress the pull output")
     flag("disable-content-trust", "", "bool", "Skip image verification", default=True)
@@ -111,14 +116,28 @@ def _logging_and_health(parser: Parser) -> None:
     flag("health-cmd", "", "string", "Command to run to check health")
     flag("health-interval", "", "duration", "Time between running the check (ms|s|m|h)", shows="0s")
     flag("health-retries", "", "int", "Consecutive failures needed to report unhealthy")
-    flag("health-start-interval", "", "duration", "Time between checks during the start period (ms|s|m|h)", shows="0s")
-    flag("health-start-period", "", "duration", "Time to start up before failures count (ms|s|m|h)", shows="0s")
+    flag(
+        "health-start-interval",
+        "",
+        "duration",
+        "Time between checks during the start period (ms|s|m|h)",
+        shows="0s",
+        since="1.44",
+    )
+    flag(
+        "health-start-period",
+        "",
+        "duration",
+        "Time to start up before failures count (ms|s|m|h)",
+        shows="0s",
+        since="1.29",
+    )
     flag("health-timeout", "", "duration", "Maximum time to allow one check to run (ms|s|m|h)", shows="0s")
     flag("no-healthcheck", "", "bool", "Disable any container-specified HEALTHCHECK")
 
 
 def _resources(parser: Parser) -> None:
-    limits.declare(parser)
+    limits.declare(parser, {"cpu-rt-period": "1.25", "cpu-rt-runtime": "1.25", "cpus": "1.25"})
     flag = parser.flag
     flag("memory-swappiness", "", "int", "Tune container memory swappiness (0 to 100)", default=-1)
     flag("kernel-memory", "", "bytes", "Kernel memory limit (deprecated, and no longer supported by the kernel)")
@@ -129,7 +148,7 @@ def _resources(parser: Parser) -> None:
 
 def _devices(parser: Parser) -> None:
     flag = parser.flag
-    flag("gpus", "", "list", "GPU devices to use", word="gpu-request", convert=_DEVICES + "parse_gpus")
+    flag("gpus", "", "list", "GPU devices to use", word="gpu-request", convert=_DEVICES + "parse_gpus", since="1.40")
     flag("device", "", "list", "Add a host device to the container")
     flag("device-cgroup-rule", "", "list", "Add a cgroup devices rule", convert=_DEVICES + "check_cgroup_rule")
     weight, bps, iops = (_DEVICES + f"parse_{name}" for name in ("weight", "rate_bytes", "rate_operations"))
@@ -154,7 +173,13 @@ def _security(parser: Parser) -> None:
     flag("pid", "", "string", "PID namespace to use")
     flag("uts", "", "string", "UTS namespace to use")
     flag("userns", "", "string", "User namespace to use")
-    flag("cgroupns", "", "string", "Cgroup namespace to use (host|private), by default as the daemon is configured")
+    flag(
+        "cgroupns",
+        "",
+        "string",
+        "Cgroup namespace to use (host|private), by default as the daemon is configured",
+        since="1.41",
+    )
 
 
 def _windows(parser: Parser) -> None:

@@ -20,5 +20,9 @@ class DaemonUnreachable(HavreError):
     """Nothing answers at the daemon's address, or it may not be asked."""
 
 
+class TooOld(DaemonUnreachable):
+    """The daemon's API version lacks something that was asked for: asking would be of no use."""
+
+
 class ProtocolError(HavreError):
     """What came back is not an answer of the Engine API: malformed, cut off or beyond the client's limits."""

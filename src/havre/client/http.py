@@ -10,7 +10,7 @@ import sys
 
 from havre import __version__
 from havre.client.connection import Connection, connect
-from havre.client.errors import ApiError, DaemonUnreachable, ProtocolError
+from havre.client.errors import ApiError, DaemonUnreachable, ProtocolError, TooOld
 from havre.client.hijack import HijackedSocket
 from havre.client.jsontext import dumps, loads
 from havre.client.query import encode
@@ -19,7 +19,7 @@ from havre.wire import versions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from havre.client.hosts import Endpoint
@@ -45,6 +45,7 @@ class Client:
         self.version = version or versions.CLIENT
         self.settled = version is not None
         self._headers = dict(headers or {})
+        self._needs: Sequence[tuple[str, str]] = ()
         self._idle: Connection | None = None
 
     def get(self, path: str, query: Query = None, *, headers: Headers = None) -> Response:
@@ -83,6 +84,18 @@ class Client:
         if not self.settled:
             self._settle(self.ping().get("api-version", ""))
         return self.version
+
+    def require(self, needs: Sequence[tuple[str, str]]) -> None:
+        """Raise TooOld, now or when the version is agreed on, unless it has what ``needs`` lists: (flag, version)."""
+        self._needs = needs
+        if self.settled:
+            self._check_needs()
+
+    def _check_needs(self) -> None:
+        have = versions.parse(self.version)
+        if lacking := [need for need in self._needs if versions.parse(need[1]) > have]:
+            why = f"but the havre daemon API version is {self.version}"
+            raise TooOld("\n".join(f'"--{flag}" requires API version {since}, {why}' for flag, since in lacking))
 
     def close(self) -> None:
         if self._idle is not None:
@@ -128,6 +141,7 @@ class Client:
             # A daemon that names no version is left to refuse what it does not know.
             pass
         self.settled = True
+        self._check_needs()
 
     def _exchange(
         self, method: str, target: str, payload: bytes | None, stream: Stream, extra: Mapping[str, str]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.fakes import verbs, world
 from tests.fakes.daemon import FakeDaemon
 from tests.unit.cli.conftest import Havre
 
@@ -231,3 +232,28 @@ def test_a_simple_command_loads_nothing_slow(havre: Havre, daemon: FakeDaemon) -
         "functools",
     }
     assert len([name for name in loaded if name.startswith("havre.")]) < 25
+
+
+@pytest.mark.parametrize(
+    ("argv", "version", "since"),
+    [
+        (["run", "-d", "--annotation", "a=b", "b"], "1.42", {"annotation": "1.43"}),
+        (["create", "--cgroupns", "host", "--gpus", "all", "b"], "1.39", {"gpus": "1.40", "cgroupns": "1.41"}),
+        (["update", "--pids-limit", "5", "web", "busy"], "1.39", {"pids-limit": "1.40"}),
+        (["exec", "-w", "/", "web", "x"], "1.34", {"workdir": "1.35"}),
+        (["logs", "--until", "5", "web"], "1.34", {"until": "1.35"}),
+    ],
+)
+def test_flags_that_an_old_daemon_would_ignore(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: list[str], version: str, since: dict[str, str]
+) -> None:
+    with FakeDaemon(tmp_path / "d.sock", api_version=version) as daemon:
+        world.fill(daemon)
+        verbs.fill(daemon)
+        found = run(capsys, "-H", daemon.host, *argv)
+        why = f"but the havre daemon API version is {version}"
+        told = "".join(f'"--{flag}" requires API version {needed}, {why}\n' for flag, needed in since.items())
+        assert (found, daemon.requests) == ((1, "", told), [])
+        daemon.api_version = max(since.values())
+        run(capsys, "-H", daemon.host, *argv)
+        assert daemon.requests

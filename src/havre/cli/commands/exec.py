@@ -27,13 +27,13 @@ def configure(parser: Parser) -> None:
     parser.arity(2, MANY)
     flag("detach", "d", "bool", "Detached mode: run command in the background")
     flag("detach-keys", "", "string", "Override the key sequence for detaching a container")
-    flag("env", "e", "list", "Set environment variables", convert=envfile.check_env)
-    flag("env-file", "", "list", "Read in a file of environment variables")
+    flag("env", "e", "list", "Set environment variables", convert=envfile.check_env, since="1.25")
+    flag("env-file", "", "list", "Read in a file of environment variables", since="1.25")
     flag("interactive", "i", "bool", "Keep STDIN open even if not attached")
     flag("privileged", "", "bool", "Give extended privileges to the command")
     flag("tty", "t", "bool", "Allocate a pseudo-TTY")
     flag("user", "u", "string", 'Username or UID (format: "<name|uid>[:<group|gid>]")')
-    flag("workdir", "w", "string", "Working directory inside the container")
+    flag("workdir", "w", "string", "Working directory inside the container", since="1.35")
 
 
 def run(args: Args, ctx: Context) -> int:

@@ -23,7 +23,9 @@ def configure(parser: Parser) -> None:
     parser.flag("since", "", "string", 'Show logs since timestamp ("2013-01-02T13:23:37Z") or relative (e.g. "42m")')
     parser.flag("tail", "n", "string", "Number of lines to show from the end of the logs", default="all")
     parser.flag("timestamps", "t", "bool", "Show timestamps")
-    parser.flag("until", "", "string", 'Show logs before a timestamp ("2013-01-02T13:23:37Z") or relative ("42m")')
+    parser.flag(
+        "until", "", "string", 'Show logs before a timestamp ("2013-01-02T13:23:37Z") or relative ("42m")', since="1.35"
+    )
 
 
 def run(args: Args, ctx: Context) -> int:

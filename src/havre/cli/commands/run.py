@@ -8,6 +8,7 @@ import os
 from havre.cli import creation, runflags, terminal
 from havre.cli.errors import CommandError, with_help
 from havre.cli.trace import Trace
+from havre.client.errors import TooOld
 from havre.errors import HavreError
 
 TYPE_CHECKING = False
@@ -57,6 +58,8 @@ def run(args: Args, ctx: Context) -> int:
             ctx.client.ping()
     try:
         code = _run_attached(args, ctx, body, trace) if attached else _run_detached(args, ctx, body, trace)
+    except TooOld:
+        raise
     except HavreError as error:
         raise CommandError(with_help("run", str(error)), exit_code(str(error))) from error
     if args.trace:

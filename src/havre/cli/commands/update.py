@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 HELP = "Update configuration of one or more containers"
 USAGE = "havre update [OPTIONS] CONTAINER [CONTAINER...]"
 
+_SINCE = {"cpu-rt-period": "1.25", "cpu-rt-runtime": "1.25", "cpus": "1.29", "pids-limit": "1.40"}
+
 
 def configure(parser: Parser) -> None:
     parser.arity(1, MANY)
-    limits.declare(parser)
+    limits.declare(parser, _SINCE)
     parser.flag("kernel-memory", "", "bytes", "Kernel memory limit (which kernels no longer have)", hidden=True)
     parser.flag("restart", "", "string", "Restart policy to apply when a container exits")
 
