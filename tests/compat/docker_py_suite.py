@@ -94,8 +94,8 @@ def archives() -> list[Path]:
     return [images.busybox().archive("busybox:latest"), *alpines]
 
 
-def run(file: str, host: str, directory: Path, test: str = "") -> dict[str, Outcome]:
-    """Run one file, or one ``test`` of it, against the engine at ``host``; the outcomes by ``Class::test``.
+def run(file: str, host: str, directory: Path) -> dict[str, Outcome]:
+    """Run one file against the engine at ``host``; the outcomes by ``Class::test``.
 
     As their own Makefile does: over TCP and in the API version of its engine (a unix socket cannot carry the WebSockets
     of this version of the library).
@@ -112,7 +112,7 @@ def run(file: str, host: str, directory: Path, test: str = "") -> dict[str, Outc
         "PYTHONPATH": f"{SOURCE}:{LIBRARIES}",
     }
     flags = ["-q", "--timeout=90", "-p", "no:cacheprovider", "-p", "no:xdist", f"--junitxml={report}"]
-    command = [sys.executable, "-m", "pytest", *flags, f"tests/integration/{file}.py" + (f"::{test}" if test else "")]
+    command = [sys.executable, "-m", "pytest", *flags, f"tests/integration/{file}.py"]
     done = subprocess.run(command, cwd=SOURCE, env=environment, capture_output=True, text=True, timeout=900)
     if not report.exists():
         raise AssertionError(f"docker-py's tests did not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
