@@ -34,7 +34,7 @@ CANNOT = {
 """Those that cannot pass, and what they want; docs/compat.md says more. One that passes nevertheless is an error."""
 
 RACY = {
-    "api_container_test::AttachContainerTest::test_attach_no_stream": "the library drops what comes right behind a head",
+    "api_container_test::AttachContainerTest::test_attach_no_stream": "the library drops what comes with a head",
     "models_containers_test::ContainerTest::test_top": "it may look before runc has become the command",
 }
 """Those that pass now and then, with dockerd too."""
