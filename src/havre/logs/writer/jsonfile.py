@@ -65,7 +65,7 @@ def escape(text: bytes) -> bytes:
     if b"\\" in rest:
         # First, since the others bring some in.
         text = text.replace(b"\\", b"\\\\")
-        rest = rest.replace(b"\\", b"")
+        rest = rest.translate(None, b"\\")
     while rest:
         one = rest[:1]
         # "<", ">" and "&" are among them: so Go writes them, who thinks of HTML.
@@ -74,7 +74,7 @@ def escape(text: bytes) -> bytes:
             # What is no text has long runs of the same byte.
             text = text.replace(one * _RUN, word * _RUN)
         text = text.replace(one, word)
-        rest = rest.replace(one, b"")
+        rest = rest.translate(None, one)
     return text
 
 
