@@ -74,6 +74,10 @@ class Context:
         if version is None and self._client is not None and self._client.settled:
             version = self._client.version
         headers = {name: str(value) for name, value in self.config.table("HttpHeaders").items()}
+        if given := self.environ.get("DOCKER_CUSTOM_HEADERS"):
+            from havre.cli.customheaders import read
+
+            headers |= read(given)
         headers.pop("User-Agent", None)
         client = Client(endpoint, version, headers)
         client.require(self._needs)
