@@ -3,6 +3,7 @@
 ``data_root`` (default ``/var/lib/havre``) survives a reboot::
 
     lock                      held by the running daemon
+    log.lock                  held by its log writer
     havre.db                  records (SQLite)
     reserve                   takes up room, given up on a full disk
     blobs/sha256/<hex>        content by digest
@@ -36,6 +37,10 @@ class Layout:
     @property
     def lock(self) -> Path:
         return self.data_root / "lock"
+
+    @property
+    def log_lock(self) -> Path:
+        return self.data_root / "log.lock"
 
     @property
     def exec_lock(self) -> Path:

@@ -50,7 +50,7 @@ class Logs:
         self._registry = registry
         self._layout = layout
         self._waits = waits
-        self._writer = Writer(layout.data_root / "log.lock", self._reopen)
+        self._writer = Writer(layout.log_lock, self._reopen)
 
     def start(self) -> None:
         """Start the log writer, and tell it of the containers of the last daemon."""
