@@ -23,6 +23,7 @@ from havre.engine.container.changes import Changes
 from havre.engine.container.commit import Commits
 from havre.engine.container.copy import Copier
 from havre.engine.container.export import Exporter
+from havre.engine.container.freezing import Freezer
 from havre.engine.container.registry import Registry
 from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
@@ -139,6 +140,7 @@ async def assemble(config: Config) -> Daemon:
     conmon = assemble_containers.conmon_program()
     facts = engine_facts(config, layout.data_root, cgroups, runtimes, networks, conmon)
     views = assemble_containers.views(storage, registry)
+    freezer = Freezer(registry, cgroups, containers.lifecycle.health, events)
     committer = Committer(storage.blobs, storage.layers, storage.images)
     engine = Engine(
         create=assemble_containers.creator(config, storage, cgroups, events, registry, volumes, runtimes),
@@ -152,7 +154,7 @@ async def assemble(config: Config) -> Daemon:
         copy=Copier(views, events),
         changes=Changes(registry, storage.snapshotter),
         export=Exporter(registry, views, events),
-        commits=Commits(registry, storage.images, storage.snapshotter, committer, cgroups, events),
+        commits=Commits(registry, storage.images, storage.snapshotter, committer, freezer, events),
         logs=containers.logs,
         listing=listing,
         images=images,

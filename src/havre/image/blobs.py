@@ -183,6 +183,15 @@ class BlobStore:
         """A blob whose digest is known only at its end. It is gone at the next start unless adopted."""
         return Partial(self._ingest / f"{_STAGED}{new_id()}", None)
 
+    @asynccontextmanager
+    async def staged(self) -> AsyncIterator[Partial]:
+        """A blob as from ``stage``, gone at the end unless adopted."""
+        partial = self.stage()
+        try:
+            yield partial
+        finally:
+            partial.discard()
+
     async def commit(self, partial: Partial, size: int | None = None) -> str:
         """Verify ``partial`` against its digest (and ``size``), put it on disk under its name, and return the digest.
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from havre.image import config as configs
-from havre.image.blobs import BlobStore, Partial
+from havre.image.blobs import BlobStore
 from havre.image.layers import LayerStore, Taken
 from havre.image.manifest import OCI_LAYER, Descriptor
 from havre.image.store import Image, ImageStore
@@ -57,32 +57,24 @@ class Committer:
         ``taken`` is called once it has been read. Paths in ``without`` are left out. A layer that would be empty is
         not made. On return all is on disk. Killed in the middle, nothing is left of it at the next start.
         """
-        staged: list[Partial] = []
         adopted: set[str] = set()
         try:
             with self._images.hold():
-                staged.append(self._blobs.stage())
-                found = await self._layers.capture(base.chain_id, files, without, staged[0], taken)
-                staged[0].close()
-                layers = list(base.layers)
-                if found is not None:
-                    adopted.add(found[0])
-                    layers.append(Descriptor(media_type=OCI_LAYER, digest=found[0], size=found[1]))
-                document = self._blobs.read(base.id, configs.LARGEST)
-                data = _configuration(document, step, found[0] if found else None)
-                # Staged like the layer, not added: what a killed daemon had adopted is known by that.
-                staged.append(config := self._blobs.stage())
-                with config:
-                    config.write(data)
+                # Staged until the image is recorded: what a killed daemon had adopted is known by that.
+                async with self._blobs.staged() as blob, self._blobs.staged() as config:
+                    found = await self._layers.capture(base.chain_id, files, without, blob, taken)
+                    layers = list(base.layers)
+                    if found is not None:
+                        adopted.add(found[0])
+                        layers.append(Descriptor(media_type=OCI_LAYER, digest=found[0], size=found[1]))
+                    document = self._blobs.read(base.id, configs.LARGEST)
+                    config.write(_configuration(document, step, found[0] if found else None))
                     adopted.add(config.digest)
                     await self._blobs.adopt(config.path, config.digest)
-                return await self._images.add(config.digest, layers, None, names, parent=base.id)
+                    return await self._images.add(config.digest, layers, None, names, parent=base.id)
         except BaseException:
             await self._images.abandon(adopted)
             raise
-        finally:
-            for partial in staged:
-                partial.discard()
 
 
 def _configuration(base: bytes, step: Step, diff_id: str | None) -> bytes:

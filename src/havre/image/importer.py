@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from havre.image import digest as digests
 from havre.image import intake
 from havre.image.blobs import BlobStore
+from havre.image.intake import File
 from havre.image.layers import LayerStore
 from havre.image.manifest import OCI_LAYER, Descriptor, Platform
 from havre.image.store import Image, ImageStore
@@ -42,22 +42,24 @@ class Importer:
         adopted: set[str] = set()
         try:
             with self._images.hold():
-                layer = await self._layer(chunks, adopted)
-                data = _configuration(settings, platform, comment, created, layer.digest)
-                adopted.add(await self._blobs.add(data))
-                return await self._images.add(digests.of(data), [layer], None, names)
+                # Staged until the image is recorded: what a killed daemon had adopted is known by that.
+                async with intake.single(chunks, self._blobs) as file, self._blobs.staged() as config:
+                    layer = await self._layer(file, adopted)
+                    config.write(_configuration(settings, platform, comment, created, layer.digest))
+                    adopted.add(config.digest)
+                    await self._blobs.adopt(config.path, config.digest)
+                    return await self._images.add(config.digest, [layer], None, names)
         except BaseException:
             await self._images.abandon(adopted)
             raise
 
-    async def _layer(self, chunks: AsyncIterator[bytes], adopted: set[str]) -> Descriptor:
-        async with intake.single(chunks, self._blobs) as file:
-            # Kept uncompressed, the blob's digest is the layer's as well.
-            layer = Descriptor(media_type=OCI_LAYER, digest=file.digest, size=file.size)
-            await self._layers.ensure(None, layer.digest, layer, source=file.path)
-            adopted.add(layer.digest)
-            await self._blobs.adopt(file.path, layer.digest)
-            return layer
+    async def _layer(self, file: File, adopted: set[str]) -> Descriptor:
+        # Kept uncompressed, the blob's digest is the layer's as well.
+        layer = Descriptor(media_type=OCI_LAYER, digest=file.digest, size=file.size)
+        await self._layers.ensure(None, layer.digest, layer, source=file.path)
+        adopted.add(layer.digest)
+        await self._blobs.adopt(file.path, layer.digest)
+        return layer
 
 
 def _configuration(settings: Mapping[str, Any], platform: Platform, comment: str, created: str, diff_id: str) -> bytes:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from havre.kernel import overlayfs
 from havre.kernel.openat2 import open_beneath
+from havre.kernel.treerules import LISTING
 from havre.kernel.treetar import Level, Walk
 
 MODIFIED, ADDED, DELETED = 0, 1, 2
@@ -21,7 +22,6 @@ MODIFIED, ADDED, DELETED = 0, 1, 2
 _CAPABILITY = "security.capability"
 _SECOND = 1_000_000_000
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
-_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def placeholders(upper: Path, below: Sequence[Path], directory: str, names: Coll
     with _opened([upper, *below]) as (top, *roots):
         covered = _Below(roots, "")
         try:
-            fd = open_beneath(top, directory, _LIST)
+            fd = open_beneath(top, directory, LISTING)
         except OSError as error:
             if error.errno in _GONE:
                 return frozenset()
@@ -134,7 +134,7 @@ class _Below:
         if self._fds is None:
             self._fds = []
             for root in self._roots:
-                self._fds.append(open_beneath(root, self._path or ".", _LIST))
+                self._fds.append(open_beneath(root, self._path or ".", LISTING))
         return self._fds
 
 
@@ -212,7 +212,7 @@ def _opened(directories: Sequence[Path]) -> Iterator[list[int]]:
     fds: list[int] = []
     try:
         for directory in directories:
-            fds.append(os.open(directory, _LIST))
+            fds.append(os.open(directory, LISTING))
         yield fds
     finally:
         for fd in fds:
@@ -254,7 +254,7 @@ def _is_empty(name: str, fd: int) -> bool:
 
 
 def _is_opaque(name: str, fd: int) -> bool:
-    inner = os.open(name, _LIST, dir_fd=fd)
+    inner = os.open(name, LISTING, dir_fd=fd)
     try:
         return overlayfs.is_opaque(inner)
     finally:

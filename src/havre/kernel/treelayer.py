@@ -5,13 +5,13 @@ One reading serves both, so that what is pushed is what is run, whatever the con
 thread, with the rules of ``treetar``: it holds descriptors and never follows a link of the container's.
 """
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Collection
 
 from havre.kernel import overlayfs
 from havre.kernel.mounts import start_writing_out
+from havre.kernel.treerules import LISTING, NEW, bounded, is_tolerated
 from havre.kernel.treetar import Level, Walk
 from havre.lib.tarheaders import (
     BLOCK_DEVICE,
@@ -26,8 +26,6 @@ from havre.lib.tarheaders import (
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _WHITEOUT_MODE = 0o600  # as Docker's
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HOLE = 64 << 10
 _SECOND = 1_000_000_000
 _KINDS = {CHAR_DEVICE: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}
@@ -89,7 +87,7 @@ class _Layer(Walk):
             return
         self.made.inodes += 1
         if entry.type == REGULAR:
-            self._open = os.open(name, _CREATE, 0o600, dir_fd=self._target)
+            self._open = os.open(name, NEW, 0o600, dir_fd=self._target)
             self._holes = False
             self.made.size += entry.size
         elif entry.type == SYMLINK:
@@ -107,7 +105,7 @@ class _Layer(Walk):
         self.put_header(entry)
         self.made.inodes += 1
         os.mkdir(entry.name, 0o700, dir_fd=self._target)
-        made = os.open(entry.name, _LIST, dir_fd=self._target)
+        made = os.open(entry.name, LISTING, dir_fd=self._target)
         try:
             _dress(made, entry)
             if overlayfs.is_opaque(fd):
@@ -157,7 +155,7 @@ class _Layer(Walk):
 
 def _times(mtime: int) -> tuple[int, int]:
     """What whoever unpacks the archive gives the file: whole seconds, none before 1970."""
-    whole = max(0, mtime // _SECOND * _SECOND)
+    whole = bounded(mtime // _SECOND * _SECOND)
     return whole, whole
 
 
@@ -169,5 +167,5 @@ def _dress(fd: int, entry: Entry) -> None:
         try:
             os.setxattr(fd, name, value)
         except OSError as error:
-            if error.errno != errno.ENOTSUP:
+            if not is_tolerated(error):
                 raise

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from havre.kernel.openat2 import open_beneath
+from havre.kernel.treerules import LISTING, NAME
 from havre.kernel.views import mount_id
 from havre.lib import tarwriting
 from havre.lib.tarheaders import (
@@ -31,8 +32,6 @@ _CHUNK = 1 << 20  # of a large file
 _BUFFER = 256 << 10  # small files and headers are put together up to this size
 _LARGE = 64 << 10
 _OPEN_LEVELS = 64
-_NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # The attributes Docker's archives have: others belong to the file system, not to the file.
 _SECURITY = ("security.capability", "security.ima")
 _USER, _OVERLAY = "user.", "user.overlay."
@@ -105,7 +104,7 @@ class Walk:
                 continue
             assert level.fd is not None
             try:
-                fd = os.open(child, _NAME, dir_fd=level.fd)
+                fd = os.open(child, NAME, dir_fd=level.fd)
             except FileNotFoundError:
                 continue
             try:
@@ -147,7 +146,7 @@ class Walk:
 
     def enter(self, fd: int, path: str, prefix: bytes, status: os.stat_result) -> int:
         """Make the directory ``fd`` the next level; returns the descriptor it is read by."""
-        listing = os.open(".", _LIST, dir_fd=fd)
+        listing = os.open(".", LISTING, dir_fd=fd)
         level = Level(path, prefix, status, iter(()), listing)
         self._levels.append(level)
         level.names = iter(sorted(os.listdir(listing)))
@@ -224,7 +223,7 @@ class Walk:
         if level.fd is not None:
             return True
         try:
-            level.fd = open_beneath(self._top, level.path or ".", _LIST)
+            level.fd = open_beneath(self._top, level.path or ".", LISTING)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return False

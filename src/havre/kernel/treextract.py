@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from havre.errors import InvalidParameter
 from havre.kernel.compression import CompressionError, decompressed
 from havre.kernel.openat2 import RESOLVE_NO_XDEV, open_in_root, openat2
+from havre.kernel.treerules import FOREIGN_ATTRIBUTES, LARGEST_ID, LISTING, NAME, NEW, PLACE, bounded, is_tolerated
 from havre.lib.tarheaders import (
     BLOCK,
     BLOCK_DEVICE,
@@ -30,15 +31,7 @@ from havre.lib.tarheaders import (
     padding,
 )
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_PATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _IMPLIED_MODE = 0o755
-_LARGEST_ID = (1 << 32) - 2  # the one above means "leave it as it is" to chown
-_LARGEST_TIME = 1 << 63
-# An archive must not steer overlayfs by its private attributes.
-_FOREIGN_XATTRS = ("trusted.",)
-_TOLERATED = (errno.ENOTSUP, errno.EPERM, errno.EINVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +126,7 @@ class _Tree:
         self._rules = rules
         self._times: dict[bytes, int] = {}
         self._parent: bytes | None = None
-        self._here = os.open(".", _PATH, dir_fd=target)
+        self._here = os.open(".", PLACE, dir_fd=target)
         self._makers: dict[bytes, Callable[[bytes, Entry], None]] = {
             HARD_LINK: self._hard_link,
             SYMLINK: self._symlink,
@@ -151,7 +144,7 @@ class _Tree:
         if not path:  # the target itself, which stays as it is
             data.skip(entry.size + padding(entry.size))
             return
-        if not (0 <= entry.uid <= _LARGEST_ID and 0 <= entry.gid <= _LARGEST_ID):
+        if not (0 <= entry.uid <= LARGEST_ID and 0 <= entry.gid <= LARGEST_ID):
             raise TarError(f"{_shown(path)} has an owner no system knows")
         if self._rules.owner is not None:
             entry.uid, entry.gid = self._rules.owner
@@ -193,7 +186,7 @@ class _Tree:
         missing: list[bytes] = []
         while True:
             try:
-                fd = open_in_root(self._target, path or b".", _PATH)
+                fd = open_in_root(self._target, path or b".", PLACE)
                 break
             except FileNotFoundError:
                 if not path:
@@ -204,7 +197,7 @@ class _Tree:
             above, name = fd, missing.pop()
             try:
                 os.mkdir(name, dir_fd=above)
-                fd = os.open(name, _LIST, dir_fd=above)
+                fd = os.open(name, LISTING, dir_fd=above)
             except FileExistsError:  # by a link that leads nowhere
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
             finally:
@@ -229,10 +222,10 @@ class _Tree:
 
     def _file(self, name: bytes, path: bytes, entry: Entry, data: _Input) -> None:
         try:
-            fd = os.open(name, _CREATE, 0o600, dir_fd=self._here)
+            fd = os.open(name, NEW, 0o600, dir_fd=self._here)
         except FileExistsError:
             self._clear_way(name, path)
-            fd = os.open(name, _CREATE, 0o600, dir_fd=self._here)
+            fd = os.open(name, NEW, 0o600, dir_fd=self._here)
         try:
             if entry.sparse is None:
                 for piece in data.pieces(entry.size):
@@ -240,7 +233,7 @@ class _Tree:
             else:
                 _write_sparse(fd, entry, data)
             self._dress(fd, entry)
-            mtime = _bounded(entry.mtime)
+            mtime = bounded(entry.mtime)
             os.utime(fd, ns=(mtime, mtime))
         finally:
             os.close(fd)
@@ -257,18 +250,18 @@ class _Tree:
                     raise InvalidParameter(f"cannot overwrite non-directory {shown}") from None
                 _unlink(name, self._here)
                 os.mkdir(name, 0o700, dir_fd=self._here)
-        fd = os.open(name, _LIST, dir_fd=self._here)
+        fd = os.open(name, LISTING, dir_fd=self._here)
         try:
             self._dress(fd, entry)
         finally:
             os.close(fd)
-        self._times[path] = _bounded(entry.mtime)
+        self._times[path] = bounded(entry.mtime)
 
     def _hard_link(self, name: bytes, entry: Entry) -> None:
         target = _local(entry.link, "hardlink target")
         parent, _, last = target.rpartition(b"/")
         try:
-            above = open_in_root(self._target, parent or b".", _PATH)
+            above = open_in_root(self._target, parent or b".", PLACE)
         except FileNotFoundError:
             raise _no_target(entry) from None
         try:
@@ -281,7 +274,7 @@ class _Tree:
     def _symlink(self, name: bytes, entry: Entry) -> None:
         os.symlink(entry.link, name, dir_fd=self._here)
         os.chown(name, entry.uid, entry.gid, dir_fd=self._here, follow_symlinks=False)
-        self._set_time(name, _bounded(entry.mtime))
+        self._set_time(name, bounded(entry.mtime))
 
     def _node(self, name: bytes, entry: Entry) -> None:
         kind = {CHAR_DEVICE: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}[entry.type]
@@ -291,14 +284,14 @@ class _Tree:
             raise TarError(f"{_shown(entry.name)} has a device number no system knows") from None
         os.mknod(name, kind | 0o600, device, dir_fd=self._here)
         # Not opened, which would act on the device, but named; and by now the name may mean something else.
-        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._here)
+        fd = os.open(name, NAME, dir_fd=self._here)
         try:
             if stat.S_IFMT(os.fstat(fd).st_mode) != kind:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             self._dress(f"/proc/self/fd/{fd}", entry)
         finally:
             os.close(fd)
-        self._set_time(name, _bounded(entry.mtime))
+        self._set_time(name, bounded(entry.mtime))
 
     def _set_time(self, name: bytes, mtime: int) -> None:
         os.utime(name, ns=(mtime, mtime), dir_fd=self._here, follow_symlinks=False)
@@ -310,12 +303,12 @@ class _Tree:
         os.chown(place, entry.uid, entry.gid)
         os.chmod(place, entry.mode & 0o7777)
         for name, value in (entry.xattrs or {}).items():
-            if name.startswith(_FOREIGN_XATTRS):
+            if name.startswith(FOREIGN_ATTRIBUTES):
                 continue
             try:
                 os.setxattr(place, name, value)
             except OSError as error:
-                if error.errno not in _TOLERATED:  # what this file system does not have, as Docker
+                if not is_tolerated(error):  # what this file system does not have, as Docker
                     raise
 
 
@@ -327,7 +320,7 @@ def _unlink(name: bytes | str, parent: int) -> None:
 def _remove_directory(name: bytes | str, parent: int) -> None:
     """Remove a directory and all in it. Another process may fill it meanwhile, which is an error."""
     _refuse_mount(name, parent)
-    fd = os.open(name, _LIST, dir_fd=parent)
+    fd = os.open(name, LISTING, dir_fd=parent)
     try:
         for child in os.listdir(fd):
             try:
@@ -372,10 +365,6 @@ def _write_sparse(fd: int, entry: Entry, data: _Input) -> None:
 def _write(fd: int, data: memoryview) -> None:
     while data:
         data = data[os.write(fd, data) :]
-
-
-def _bounded(nanoseconds: int) -> int:
-    return nanoseconds if 0 <= nanoseconds < _LARGEST_TIME else 0
 
 
 def _shown(name: bytes) -> str:

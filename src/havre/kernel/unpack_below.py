@@ -6,7 +6,7 @@ Runs in the child only.
 import os
 import stat
 
-_PATH_ONLY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+from havre.kernel.treerules import NAME
 
 
 def find(root: int, path: bytes) -> int | None:
@@ -14,7 +14,7 @@ def find(root: int, path: bytes) -> int | None:
     fd = os.dup(root)
     for part in path.split(b"/"):
         try:
-            inner = os.open(part, _PATH_ONLY, dir_fd=fd)
+            inner = os.open(part, NAME, dir_fd=fd)
         except (FileNotFoundError, NotADirectoryError):
             return None
         finally:

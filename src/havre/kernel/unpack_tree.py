@@ -12,6 +12,8 @@ import os
 import stat
 
 from havre.kernel.mounts import start_writing_out
+from havre.kernel.overlayfs import WHITEOUT, is_whiteout
+from havre.kernel.treerules import LARGEST_ID, NEW, bounded
 from havre.kernel.unpack_below import copy, find
 from havre.kernel.unpack_xattrs import set_xattrs
 from havre.lib.tarheaders import (
@@ -37,14 +39,11 @@ if TYPE_CHECKING:  # typing takes longer to import than all the rest the unpacki
 
     T = TypeVar("T")
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _WHITEOUT = b".wh."
 _WHITEOUT_META = b".wh..wh."
 _OPAQUE = b".wh..wh..opq"
 _SMALL = 1 << 20
 _MOST_LINKS = 40  # as the kernel
-_LARGEST_ID = (1 << 32) - 2  # the one above means "leave it as it is" to chown
-_LARGEST_TIME = 1 << 63
 
 
 class Tree:
@@ -80,7 +79,7 @@ class Tree:
             self._whiteout(name, base)
             self._stream.skip(entry.size + padding(entry.size))
             return
-        if entry.uid > _LARGEST_ID or entry.gid > _LARGEST_ID or entry.uid < 0 or entry.gid < 0:
+        if entry.uid > LARGEST_ID or entry.gid > LARGEST_ID or entry.uid < 0 or entry.gid < 0:
             raise TarError(f"{_shown(name)} has an owner no system knows")
         if entry.type == REGULAR:
             self._file(name, entry)
@@ -106,9 +105,9 @@ class Tree:
             raise TarError(f"layer is larger than {self._size_limit} bytes")
         mode = entry.mode & 0o7777
         try:
-            fd = os.open(name, _CREATE, mode)
+            fd = os.open(name, NEW, mode)
         except OSError:
-            fd = self._make(name, lambda path: os.open(path, _CREATE, mode))
+            fd = self._make(name, lambda path: os.open(path, NEW, mode))
         try:
             size = entry.size
             if entry.sparse is not None:
@@ -127,7 +126,7 @@ class Tree:
                 os.fchmod(fd, mode)
             if entry.xattrs:
                 self._set_xattrs(fd, entry.xattrs)
-            mtime = _bounded(entry.mtime)
+            mtime = bounded(entry.mtime)
             os.utime(fd, ns=(mtime, mtime))
         finally:
             os.close(fd)
@@ -149,7 +148,7 @@ class Tree:
             self._inherits = True
         if entry.xattrs:
             self._set_xattrs(path, entry.xattrs)
-        self._directories[path] = _bounded(entry.mtime)
+        self._directories[path] = bounded(entry.mtime)
 
     def _new_directory(self, path: bytes) -> bytes:
         try:
@@ -160,7 +159,7 @@ class Tree:
                 return path
             os.unlink(path)
             os.mkdir(path)
-            if _is_whiteout(status):
+            if is_whiteout(status):
                 self.opaque.add(path)
         self.inodes += 1
         return path
@@ -203,7 +202,7 @@ class Tree:
             os.chmod(path, mode & 0o7777)
         if entry.xattrs:
             self._set_xattrs(path, entry.xattrs)
-        mtime = _bounded(entry.mtime)
+        mtime = bounded(entry.mtime)
         os.utime(path, ns=(mtime, mtime), follow_symlinks=False)
         self.inodes += 1
 
@@ -225,7 +224,7 @@ class Tree:
             return
         path = self._parents(name[: -len(base)] + victim)
         try:
-            os.mknod(path, stat.S_IFCHR, os.makedev(0, 0))
+            os.mknod(path, stat.S_IFCHR, WHITEOUT)
             self.inodes += 1
         except FileExistsError:
             if stat.S_ISDIR(os.lstat(path).st_mode):
@@ -306,7 +305,7 @@ class Tree:
             return None
         if stat.S_ISLNK(status.st_mode):
             return os.readlink(path)
-        if not _is_whiteout(status):
+        if not is_whiteout(status):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
         self._new_directory(path)
         os.chmod(path, 0o755)
@@ -363,7 +362,7 @@ class Tree:
         self.size += status.st_size
         if self.size > self._size_limit:
             raise TarError(f"layer is larger than {self._size_limit} bytes")
-        target = self._make(path, lambda place: os.open(place, _CREATE, 0o600))
+        target = self._make(path, lambda place: os.open(place, NEW, 0o600))
         try:
             self._set_xattrs(target, copy(self._below, path, target))
             os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
@@ -377,14 +376,6 @@ class Tree:
 def _write(fd: int, data: memoryview) -> None:
     while data:
         data = data[os.write(fd, data) :]
-
-
-def _bounded(nanoseconds: int) -> int:
-    return nanoseconds if 0 <= nanoseconds < _LARGEST_TIME else 0
-
-
-def _is_whiteout(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 def _shown(name: bytes) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 
-# With its private attributes a layer could steer overlayfs to where it has no business.
-_FOREIGN = ("trusted.",)
+from havre.kernel.treerules import FOREIGN_ATTRIBUTES, is_tolerated
+
 _ACLS = "system.posix_acl_"
-_TOLERATED = (errno.ENOTSUP, errno.EPERM, errno.EINVAL)
 
 
 def set_xattrs(target: int | bytes, xattrs: dict[str, bytes]) -> bool:
@@ -18,7 +16,7 @@ def set_xattrs(target: int | bytes, xattrs: dict[str, bytes]) -> bool:
     """
     acls = False
     for name, value in xattrs.items():
-        if name.startswith(_FOREIGN):
+        if name.startswith(FOREIGN_ATTRIBUTES):
             continue
         acls = acls or name.startswith(_ACLS)
         try:
@@ -27,6 +25,6 @@ def set_xattrs(target: int | bytes, xattrs: dict[str, bytes]) -> bool:
             else:
                 os.setxattr(target, name, value, follow_symlinks=False)
         except OSError as error:
-            if error.errno not in _TOLERATED:
+            if not is_tolerated(error):
                 raise
     return acls

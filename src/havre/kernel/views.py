@@ -18,6 +18,7 @@ from typing import TypeVar
 from havre.errors import NotFound
 from havre.kernel import mounts, pidfd
 from havre.kernel.openat2 import open_in_root
+from havre.kernel.treerules import NAME, PLACE
 
 T = TypeVar("T")
 
@@ -25,7 +26,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _collector = threading.Lock()
 _CLONE_FS = 0x200
 _CLONE_NEWNS = 0x20000
-_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _MOST_LINKS = 255  # as Docker
 
 # File systems that show the kernel's state: their files have side effects, no true size, and belong to no container.
@@ -138,13 +138,13 @@ def of_process(pid: int, started: int, shown: Collection[str]) -> View | None:
 
 def _enter(namespace: int) -> tuple[int, str]:
     """A descriptor of the namespace's root, not the process's, which may have changed that; and the table of mounts."""
-    proc = os.open("/proc", _DIRECTORY)
+    proc = os.open("/proc", PLACE)
     try:
         _check(_libc.unshare(_CLONE_FS))
         _check(_libc.setns(namespace, _CLONE_NEWNS))
         with open(os.open("thread-self/mountinfo", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc), "rb") as file:
             table = file.read().decode(errors="surrogateescape")
-        return os.open("/", _DIRECTORY), table
+        return os.open("/", PLACE), table
     finally:
         os.close(proc)
 
@@ -170,7 +170,7 @@ def _build(tree: Path, binds: Sequence[Bind], readonly: bool) -> tuple[int, int]
     _check(_libc.unshare(_CLONE_NEWNS))
     # Private: neither must these mounts be seen outside, nor may those outside be held on to, or taken away, from here.
     mounts.mount("none", "/", None, mounts.MS_PRIVATE | mounts.MS_REC)
-    root = os.open(tree, _DIRECTORY)
+    root = os.open(tree, PLACE)
     try:
         for bind in binds:
             _mount(root, bind)
@@ -183,7 +183,7 @@ def _build(tree: Path, binds: Sequence[Bind], readonly: bool) -> tuple[int, int]
         os.chdir(tree)
         _check(_libc.pivot_root(b".", b"."))
         mounts.unmount(".", detach=True)
-        return os.open("/", _DIRECTORY), namespace
+        return os.open("/", PLACE), namespace
     except BaseException:
         os.close(namespace)
         raise
@@ -212,19 +212,19 @@ def _mount_point(root: int, bind: Bind) -> int:
     parent = _directory(root, path.parent)
     try:
         os.close(os.open(path.name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=parent))
-        return os.open(path.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        return os.open(path.name, NAME, dir_fd=parent)
     finally:
         os.close(parent)
 
 
 def _directory(root: int, path: PurePosixPath) -> int:
     try:
-        return open_in_root(root, str(path), _DIRECTORY)
+        return open_in_root(root, str(path), PLACE)
     except FileNotFoundError:
         parent = _directory(root, path.parent)
     try:
         os.mkdir(path.name, 0o755, dir_fd=parent)
-        return os.open(path.name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        return os.open(path.name, PLACE | os.O_NOFOLLOW, dir_fd=parent)
     finally:
         os.close(parent)
 

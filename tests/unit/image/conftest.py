@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from havre.image.blobs import BlobStore
+from havre.image.committer import Committer
 from havre.image.importer import Importer
 from havre.image.layers import LayerStore
 from havre.image.load import Loaded, Loader
@@ -108,6 +109,7 @@ class Room:
         await self.images.start()
         self.loader = Loader(self.blobs, self.layers, self.images)
         self.importer = Importer(self.blobs, self.layers, self.images)
+        self.committer = Committer(self.blobs, self.layers, self.images)
         self.saver = Saver(self.blobs)
         return self
 

@@ -9,14 +9,14 @@ import msgspec
 from havre.engine import changes as instructions
 from havre.engine.container.changes import ETC, ETC_FILES, layers, refuse_going
 from havre.engine.container.create import EventSink
-from havre.engine.container.record import PAUSED, RUNNING, Container
+from havre.engine.container.freezing import Freezer
+from havre.engine.container.record import Container
 from havre.engine.container.registry import Registry
-from havre.errors import HavreError, NotFound
+from havre.errors import NotFound
 from havre.image.committer import Committer, Step
 from havre.image.snapshots import Snapshotter
 from havre.image.store import Image
 from havre.kernel import layerdiff
-from havre.kernel.cgroups import Cgroups
 from havre.lib.references import Reference
 from havre.wire.containers import ContainerConfig
 
@@ -45,14 +45,14 @@ class Commits:
         images: ImageSource,
         snapshotter: Snapshotter,
         committer: Committer,
-        cgroups: Cgroups,
+        freezer: Freezer,
         events: EventSink,
     ) -> None:
         self._registry = registry
         self._images = images
         self._snapshotter = snapshotter
         self._committer = committer
-        self._cgroups = cgroups
+        self._freezer = freezer
         self._events = events
 
     async def commit(
@@ -95,13 +95,13 @@ class Commits:
     async def _make(self, container: Container, base: Image, step: Step, name: Reference | None, pause: bool) -> Image:
         upper, below = layers(self._snapshotter, container.id)
         without = await asyncio.to_thread(layerdiff.placeholders, upper, below, ETC, ETC_FILES)
-        paused = pause and await self._pause(container.id)
+        paused = pause and await self._freezer.freeze(container.id)
 
         async def taken() -> None:
             nonlocal paused
             if paused:
                 paused = False
-                await self._go_on(container.id)
+                await self._freezer.go_on(container.id)
             # Removed meanwhile, its files were on their way out while they were read.
             self._registry.current(container.id)
 
@@ -109,38 +109,7 @@ class Commits:
             return await self._committer.commit(base, upper, without, step, [name] if name else [], taken)
         finally:
             if paused:
-                await self._go_on(container.id)
-
-    async def _pause(self, container_id: str) -> bool:
-        """Let its processes stand still; False when they do already, or when there are none."""
-        async with self._registry.lock(container_id):
-            container = self._registry.current(container_id)
-            if container.state.status != RUNNING:
-                return False
-            try:
-                await asyncio.to_thread(self._cgroups.freeze, container.cgroup)
-            except NotFound:  # it has just ended
-                return False
-            await self._registry.save(container.replace(paused_for_commit=True).with_state(status=PAUSED))
-        self._events.publish("container", "pause", container_id, container.event_attributes())
-        return True
-
-    async def _go_on(self, container_id: str) -> None:
-        """Let them go on, unless somebody has done so meanwhile."""
-        async with self._registry.lock(container_id):
-            try:
-                container = self._registry.current(container_id)
-            except HavreError:
-                return
-            if not container.paused_for_commit:
-                return
-            running = container.state.status == PAUSED
-            if running:
-                await asyncio.to_thread(self._cgroups.thaw, container.cgroup)
-                container = container.with_state(status=RUNNING)
-            await self._registry.save(container.replace(paused_for_commit=False))
-        if running:
-            self._events.publish("container", "unpause", container_id, container.event_attributes())
+                await self._freezer.go_on(container.id)
 
     def _tell(self, container: Container, image: Image, name: Reference | None, comment: str) -> None:
         labels = image.config.labels or {}
