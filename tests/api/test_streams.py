@@ -196,7 +196,7 @@ async def test_the_type_of_events_is_the_client_s_choice(
 async def test_past_events_end_by_themselves(client: Client, engine: FakeEngine) -> None:
     engine.events.publish("container", "start", "c", {})
     engine.events.publish("image", "create", "i", {})
-    now = engine.events._history[-1]["timeNano"] // 1_000_000_000 + 1
+    now = engine.events._recent[-1]["timeNano"] // 1_000_000_000 + 1
     for version, actions in {"1.51": ["start", "create"], "1.45": ["start"]}.items():
         answer = await client.get(f"/v{version}/events?since=1&until={now}")
         assert [json.loads(line)["Action"] for line in answer.body.splitlines()] == actions
