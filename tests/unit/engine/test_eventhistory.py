@@ -96,7 +96,7 @@ async def test_the_oldest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     await history.close()
     assert await past(events) == [f"a{number}" for number in range(700, 1000)]
     monkeypatch.setattr(module, "_OLDEST", 0)
-    for number in range(300):
+    for _ in range(300):
         events.publish("container", "young", "c")
     await history.close()
     assert database.read_now(lambda db: db.execute("SELECT COUNT(*) FROM events").fetchone()[0]) <= 300
