@@ -79,7 +79,7 @@ async def test_what_is_not_there_is_named(client: Client, method: str, path: str
 
 async def test_a_host_without_plugins_and_build_cache(client: Client) -> None:
     assert (await client.get("/plugins")).json() == []
-    assert (await client.post("/build/prune")).json() == {"CachesDeleted": [], "SpaceReclaimed": 0}
+    assert (await client.post("/build/prune")).json() == {"CachesDeleted": None, "SpaceReclaimed": 0}
     answer = await client.get("/plugins/x/json")
     assert (answer.status, answer.message()) == (404, 'plugin "x" not found')
 

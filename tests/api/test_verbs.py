@@ -120,10 +120,11 @@ async def test_old_clients_prune_all_volumes(client: Client, engine: FakeEngine)
 
 
 async def test_update_passes_the_body_on(client: Client, engine: FakeEngine) -> None:
-    engine.answer("lifecycle.update", {"Warnings": []})
+    engine.answer("update.update", {"Warnings": []})
     answer = await client.post("/v1.39/containers/x/update", {"Memory": 1, "PidsLimit": 5})
     assert answer.json() == {"Warnings": []}
-    assert engine.asked("lifecycle.update")[0]["body"] == {"Memory": 1}
+    asked = engine.asked("update.update")[0]["asked"]
+    assert (asked.memory, asked.pids_limit) == (1, None)
 
 
 async def test_exec_create(client: Client, engine: FakeEngine) -> None:

@@ -52,7 +52,7 @@ def event(version: Version, found: Json) -> Json | None:
 
 def disk_usage(version: Version, found: Json, verbose: bool = False) -> Json:
     """``system df``. Since 1.52 it has sums and, if ``verbose``, the objects below them; before, the objects alone."""
-    usage = _adapt(found, version, _DISK_USAGE)
+    usage = dict(found)
     if usage.get("Images"):
         usage["Images"] = _each(usage["Images"], version, _IMAGE_USAGE)
     if usage.get("Containers"):
@@ -78,11 +78,6 @@ def _short_id_among_aliases(found: Json) -> None:
         if name not in ("bridge", "host", "none"):
             names = (*(endpoint.get("Aliases") or ()), found["Id"][:12], found["Config"]["Hostname"])
             endpoint["Aliases"] = list(dict.fromkeys(names))
-
-
-def _mac_of_container(found: Json) -> None:
-    mac = next((endpoint.get("MacAddress") for endpoint in _endpoints(found) if endpoint.get("MacAddress")), "")
-    found["Config"] = {**found["Config"], "MacAddress": mac}
 
 
 def _network_names(found: Json) -> Iterable[str]:
@@ -134,6 +129,11 @@ def _no_status(found: Json) -> None:
 def _no_bridge_address(found: Json) -> None:
     for name in _BRIDGE_ADDRESS:
         found.get("NetworkSettings", {}).pop(name, None)
+
+
+def _no_mac_of_container(found: Json) -> None:
+    if "MacAddress" in found.get("Config", {}):
+        found["Config"] = {key: value for key, value in found["Config"].items() if key != "MacAddress"}
 
 
 def _no_empty_on_build(found: Json) -> None:
@@ -206,10 +206,6 @@ def _bridge_nf_flags(found: Json) -> None:
     found["BridgeNfIptables"] = found["BridgeNfIp6tables"] = False
 
 
-def _builder_size(found: Json) -> None:
-    found["BuilderSize"] = 0
-
-
 # Config members that images had before 1.50 because they shared the type with containers.
 _CONTAINER_FIELDS: Json = {
     "Hostname": "",
@@ -250,11 +246,14 @@ _CONTAINER_SUMMARY: Quirks = (
     ((1, 52), _no_health),
 )
 _CONTAINER: Quirks = (
-    ((1, 44), _mac_of_container),
     ((1, 45), _short_id_among_aliases),
     ((1, 48), _no_manifest_descriptor),
 )
-_CONTAINER_SINCE: Quirks = (((1, 52), _no_bridge_address), ((1, 52), _no_empty_on_build))
+_CONTAINER_SINCE: Quirks = (
+    ((1, 52), _no_bridge_address),
+    ((1, 52), _no_mac_of_container),
+    ((1, 52), _no_empty_on_build),
+)
 _IMAGE_USAGE: Quirks = (
     ((1, 43), _none_for_untagged),
     ((1, 44), _virtual_size),
@@ -283,7 +282,6 @@ _INFO: Quirks = (
     ((1, 49), _expected_commits),
     ((1, 50), _bridge_nf_flags),
 )
-_DISK_USAGE: Quirks = (((1, 42), _builder_size),)
 
 
 def _adapt(found: Json, version: Version, older: Quirks, newer: Quirks = ()) -> Json:

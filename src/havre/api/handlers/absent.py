@@ -55,4 +55,4 @@ async def no_plugin(call: Call) -> StreamResponse:
 
 async def build_prune(call: Call) -> StreamResponse:
     """Without a builder there is no cache; ``docker system prune`` asks all the same."""
-    return respond.json({"CachesDeleted": [], "SpaceReclaimed": 0})
+    return respond.json({"CachesDeleted": None, "SpaceReclaimed": 0})

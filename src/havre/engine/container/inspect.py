@@ -51,6 +51,9 @@ class Inspector:
             if not config.get(name):
                 config.pop(name, None)
         config["OnBuild"] = one.config.on_build
+        main = one.endpoints.get(one.host.network_mode)
+        if main is not None and main.mac_address:
+            config["MacAddress"] = main.mac_address
         for name in ("Mounts", "Init", "Sysctls", "Annotations", "Tmpfs", "StorageOpt"):
             if host.get(name) is None:
                 host.pop(name, None)
