@@ -31,6 +31,12 @@ def test_stdin_ends_with_a_half_close(cli: Program) -> None:
     assert done.out.split() == [str(len(data)), "done"]
 
 
+def test_output_arrives_where_the_input_was_not_all_read(cli: Program) -> None:
+    for _ in range(5):
+        done = cli("run", "--rm", "-i", "busybox", "head", "-n", "1", stdin="y\n" * 500_000)
+        assert done.out == "y\n"
+
+
 def test_without_interactive_stdin_is_empty(cli: Program) -> None:
     assert cli("run", "--rm", "busybox", "cat", stdin="not for the container").out == ""
 
