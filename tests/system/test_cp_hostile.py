@@ -52,7 +52,7 @@ def outside(tmp_path: Path) -> Iterator[Path]:
 def test_ten_thousand_swaps_of_a_link_under_copies(docker: Program, engine: Engine, outside: Path) -> None:
     """A process exchanges a directory for a link to the host, again and again, while files are copied both ways."""
     docker("run", "-d", "--name", "box", "busybox", "sh", "-c", SWAPPER.format(outside=outside, rounds=ROUNDS))
-    wait_until(lambda: "d" in docker("exec", "box", "ls", "/").lines, "the swapping to begin")
+    wait_until(lambda: docker("exec", "box", "ls", "-d", "/a", "/l", code=None).out, "the swapping to begin")
     over = threading.Event()
     read: set[int] = set()
     written: set[int] = set()
@@ -83,7 +83,7 @@ def test_ten_thousand_swaps_of_a_link_under_copies(docker: Program, engine: Engi
 
 def test_changes_and_images_of_a_container_that_swaps_links(docker: Program, engine: Engine, outside: Path) -> None:
     docker("run", "-d", "--name", "box", "busybox", "sh", "-c", SWAPPER.format(outside=outside, rounds=ROUNDS))
-    wait_until(lambda: "d" in docker("exec", "box", "ls", "/").lines, "the swapping to begin")
+    wait_until(lambda: docker("exec", "box", "ls", "-d", "/a", "/l", code=None).out, "the swapping to begin")
     for number in range(20):
         assert SECRET not in engine.api("GET", "/containers/box/export").body
         found = engine.api("GET", "/containers/box/changes")
