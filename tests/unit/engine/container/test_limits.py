@@ -10,10 +10,8 @@ from havre.errors import InvalidParameter
 from havre.kernel.cgrouplimits import Support
 from havre.wire.containers import HostConfig, ThrottleDevice, Ulimit, WeightDevice
 
-ALL = replace(
-    Support(cpus="0-3", mems="0"),
-    **{field.name: True for field in fields(Support) if field.type is bool or field.type == "bool"},
-)
+SWITCHES: dict[str, Any] = {field.name: True for field in fields(Support) if field.name not in ("cpus", "mems")}
+ALL = Support(cpus="0-3", mems="0", **SWITCHES)
 NONE = Support()
 M, G = 1 << 20, 1 << 30
 DISK = [ThrottleDevice(path="/dev/x", rate=1)]
