@@ -215,3 +215,19 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command_line.parse(["--version"])
     assert capsys.readouterr().out.startswith("havred version ")
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "text"),
+    [
+        ("bogus", {}, 'error looking up logging plugin bogus: plugin "bogus" not found'),
+        ("gelf", {}, "havre does not implement the log driver 'gelf'"),
+        ("json-file", {"max-sise": "1m"}, "unknown log opt 'max-sise' for json-file log driver"),
+        ("local", {"max-size": "x"}, "invalid value for max-size: x: invalid size: 'x'"),
+    ],
+)
+def test_the_default_log_driver_is_checked(tmp_path: Path, driver: str, options: dict[str, str], text: str) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        load(tmp_path, stored={"log-driver": driver, "log-opts": options})
+    assert f"failed to set log opts: {text}" in caught.value.message
+    load(tmp_path, stored={"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}})

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # not for a log that is removed the next moment.
 _PATIENCE, _PATIENCE_REMOVED = 10.0, 1.0
 _SETTLE_PATIENCE = 2.0
+_LOOK = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,13 @@ class Logs:
         """Start the log writer, and tell it of the containers of the last daemon."""
         self._writer.start()
         for container in self._registry:
-            if container.state.running:
-                self._open(container, fresh=False)
-            elif self._unfinished(container):
-                self._open(container, fresh=False)
+            unfinished = not container.state.running and self._unfinished(container)
+            try:
+                if container.state.running or unfinished:
+                    self._open(container, fresh=False)
+            except HavreError as error:
+                log.error("the log of container %s cannot be written: %s", container.short_id, error)
+            if unfinished:
                 self._writer.end_soon(container.id)
 
     async def close(self) -> None:
@@ -124,7 +128,12 @@ class Logs:
     def watch(self, container: Container) -> "_Watcher":
         """Be told of changes of a container's log, and of its end."""
         mask = inotify.MODIFY | inotify.CREATE | inotify.MOVED
-        watch = inotify.Watch(self._layout.container(container.id), mask)
+        watch: inotify.Watch | None = None
+        try:
+            watch = inotify.Watch(self._layout.container(container.id), mask)
+        except OSError as error:
+            # The kernel gives each user so many (fs.inotify.max_user_instances), and no more.
+            log.info("the log of %s is followed by looking at it: %s", container.short_id, error)
         return _Watcher(watch, self._waits.register(container, NEXT_EXIT))
 
     def _unfinished(self, container: Container) -> bool:
@@ -188,7 +197,7 @@ def facts(container: Container) -> Facts:
 class _Watcher:
     """A ``Follow`` over inotify; the container's end ends it."""
 
-    def __init__(self, watch: inotify.Watch, waiter: Waiter) -> None:
+    def __init__(self, watch: inotify.Watch | None, waiter: Waiter) -> None:
         self._watch = watch
         self._waiter = waiter
         self._tasks = TaskOwner("follow")
@@ -196,7 +205,8 @@ class _Watcher:
     async def more(self) -> bool:
         if self._waiter.done:
             return False
-        changed = self._tasks.start(self._watch.changed(), "log")
+        look = self._watch.changed() if self._watch is not None else asyncio.sleep(_LOOK)
+        changed = self._tasks.start(look, "log")
         events: list[asyncio.Future[Any]] = [changed, self._waiter.future]
         try:
             await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
@@ -206,7 +216,8 @@ class _Watcher:
 
     def close(self) -> None:
         self._waiter.cancel()
-        self._watch.close()
+        if self._watch is not None:
+            self._watch.close()
 
 
 async def _closing(chunks: AsyncIterator[bytes], follow: _Watcher | None) -> AsyncIterator[bytes]:

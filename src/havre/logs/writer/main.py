@@ -53,6 +53,8 @@ class LogWriter:
         self._file_watch: dict[str, int] = {}
         self._directory_watch: dict[str, int] = {}
         self._dirty: dict[str, None] = {}
+        # Containers the kernel had no watch left for.
+        self._polled: set[str] = set()
         self._retry: dict[str, float] = {}
         # Receivers that were connected to beside the loop, or could not be.
         self._connected: list[tuple[dict[str, Any], Receiver, OSError | None]] = []
@@ -166,10 +168,18 @@ class LogWriter:
         directory = Path(request["directory"])
         job = make(directory, request["config"], to, lambda: self.say(reopen=name), fresh=request["fresh"])
         self._jobs[name] = job
-        watch = self._watches.add(directory, CREATE | MOVED_TO)
-        self._directory_watch[name], self._by_watch[watch] = watch, name
-        self._watch_file(name)
+        try:
+            watch = self._watches.add(directory, CREATE | MOVED_TO)
+            self._directory_watch[name], self._by_watch[watch] = watch, name
+            self._watch_file(name)
+        except OSError as error:
+            self._cannot_watch(name, error)
         self._dirty[name] = None
+
+    def _cannot_watch(self, name: str, error: OSError) -> None:
+        if name not in self._polled:
+            log.warning("log of container %s: %s; it is looked at once a second", self._jobs[name].name, _words(error))
+        self._polled.add(name)
 
     def _watch_file(self, name: str) -> None:
         """Watch conmon's newest file, in place of the one before it."""
@@ -177,6 +187,9 @@ class LogWriter:
         try:
             watch = self._watches.add(job.directory / NEWEST, MODIFY)
         except FileNotFoundError:
+            return
+        except OSError as error:
+            self._cannot_watch(name, error)
             return
         old = self._file_watch.get(name)
         if old is not None and old != watch:
@@ -192,6 +205,7 @@ class LogWriter:
                 self._by_watch.pop(watch, None)
         self._dirty.pop(name, None)
         self._retry.pop(name, None)
+        self._polled.discard(name)
         job.close()
 
     def _see(self) -> None:
@@ -233,7 +247,7 @@ class LogWriter:
                 more = False
             if not more:
                 self._dirty.pop(name, None)
-                if job.waits:
+                if job.waits or name in self._polled:
                     self._retry.setdefault(name, time.monotonic() + _RETRY)
                 if job.ended:
                     self._drop(name)
