@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from havre.engine.container.record import CREATED, RESTARTING, Container
+from havre.engine.container.record import RESTARTING, Container
 from havre.errors import InvalidParameter
 
 NOT_RUNNING, NEXT_EXIT, REMOVED = "not-running", "next-exit", "removed"
@@ -55,7 +55,7 @@ class Waits:
         waiter = Waiter(condition, asyncio.get_running_loop().create_future())
         state = container.state
         if condition == NOT_RUNNING and not state.running and state.status != RESTARTING:
-            waiter.fulfil(ExitStatus(0 if state.status == CREATED else state.exit_code))
+            waiter.fulfil(ExitStatus(state.exit_code, state.error or None))
             return waiter
         waiters = self._waiters.setdefault(container.id, [])
         waiters[:] = [one for one in waiters if not one.done]
