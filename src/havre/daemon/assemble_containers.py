@@ -72,7 +72,8 @@ def containers(
     """Everything that acts on containers that exist."""
     layout, snapshotter = storage.layout, storage.snapshotter
     hubs, waits = Hubs(), Waits()
-    logs, links, host_mounts = Logs(registry, layout, waits), Links(registry, layout), HostMounts(snapshotter, layout)
+    logs = Logs(registry, layout, waits)
+    links, host_mounts = Links(registry, layout), HostMounts(snapshotter, layout)
     specs, conmon = _specs(config, links), Conmon(conmon_program())
     releaser = Releaser(networks, snapshotter, runtimes, host_mounts, layout, events)
     execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
@@ -102,26 +103,11 @@ def containers(
     remover = Remover(
         registry, lifecycle, snapshotter, storage.images, links, volumes, hubs, waits, events, layout, forget
     )
-    # These act through verbs that need them themselves: this knot is tied last.
-    supervisor.restart, supervisor.remove, health.restart = (
-        lifecycle.start_again,
-        remover.remove_ended,
-        lifecycle.restart,
-    )
-    recovery = Recovery(
-        registry=registry,
-        releaser=releaser,
-        supervisor=supervisor,
-        lifecycle=lifecycle,
-        remover=remover,
-        networks=networks,
-        snapshotter=snapshotter,
-        runtimes=runtimes,
-        cgroups=cgroups,
-        layout=layout,
-        host_mounts=host_mounts,
-        volumes=volumes,
-    )
+    # The supervisor acts through verbs that need it themselves: this knot is tied last.
+    supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
+    health.restart = lifecycle.restart
+    below = (networks, snapshotter, runtimes, cgroups, layout, host_mounts, volumes)
+    recovery = Recovery(registry, releaser, supervisor, lifecycle, remover, *below)
     return Containers(registry, hubs, supervisor, health, lifecycle, remover, execs, logs, recovery)
 
 
