@@ -27,6 +27,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Start them all, or be the terminal of one → the exit code: the container's own with ``-a`` or ``-i``."""
     experimental.require(ctx, *(f'"--{flag}"' for flag in ("checkpoint", "checkpoint-dir") if args.changed(flag)))
     if args.attach or args.interactive:
         if len(args.args) > 1:

@@ -27,6 +27,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Change each of the containers; the daemon's warnings are printed at the end."""
     if not args.given:
         raise CommandError("you must provide one or more flags when using this command")
     body = limits.fields(args)
