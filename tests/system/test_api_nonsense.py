@@ -58,7 +58,13 @@ class Target:
         try:
             connection.request(request.method, path, request.body, dict(request.headers))
             answer = connection.getresponse()
-            self.judge(request, answer.status, answer.read() if answer.status >= 400 else b"")
+            made = answer.status == 201 and path.partition("?")[0].endswith(("/containers/create", "/exec"))
+            body = answer.read() if answer.status >= 400 or made else b""
+            self.judge(request, answer.status, body)
+            if made:
+                self.try_out(
+                    "exec" if path.partition("?")[0].endswith("/exec") else "containers", json.loads(body)["Id"]
+                )
         except TimeoutError:
             assert waits, f"no answer to {request}"
         except http.client.HTTPException as error:
@@ -66,6 +72,13 @@ class Target:
             raise AssertionError(f"{request}: {error!r}") from error
         finally:
             connection.close()
+
+    def try_out(self, kind: str, made: str) -> None:
+        """Start what could be made: that may fail, but not by accident, and nothing may stay of it."""
+        answer = self.daemon.api("POST", f"/{kind}/{made}/start", {"Detach": True} if kind == "exec" else None)
+        assert b"internal error" not in answer.body, answer
+        if kind == "containers":
+            self.daemon.api("DELETE", f"/containers/{made}?force=1&v=1")
 
     def judge(self, request: Nonsense, status: int, body: bytes) -> None:
         kind = request.path.partition("?")[0].removeprefix("/").split("/")
