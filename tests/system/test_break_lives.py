@@ -135,8 +135,9 @@ def test_a_restart_that_cannot_be_ends_the_restarting(engine: Engine, tmp_path: 
     source.touch()
     container = start(engine, "sh", "-c", "sleep 0.3; exit 3", RestartPolicy={"Name": "always"}, Binds=[f"{source}:/x"])
     source.unlink()
+    wait_until(lambda: status(engine, container) == "exited", "the restart to fail")
     answer = engine.api("POST", f"/containers/{container}/wait", timeout=20)
-    assert answer.status == 200 and answer.json()["Error"]["Message"], answer
+    assert answer.status == 200 and "source" in answer.json()["Error"]["Message"], answer
     state = engine.inspect(container)["State"]
     assert state["Status"] == "exited" and "source" in state["Error"], state
 
