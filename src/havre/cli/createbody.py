@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from havre.cli import envfile, limits
 from havre.cli.errors import CommandError
+from havre.cli.keyvalues import pairs
 from havre.cli.parser import go_quoted
 
 TYPE_CHECKING = False
@@ -215,11 +216,6 @@ def _host(args: Args) -> dict[str, Any]:
 def _capability(name: str) -> str:
     name = name.upper()
     return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"
-
-
-def pairs(texts: list[str]) -> dict[str, str]:
-    """``["a=b", "c"]`` → ``{"a": "b", "c": ""}``."""
-    return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
 def restart_policy(text: str) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from havre.cli.envfile import check_label
 from havre.cli.errors import CommandError
-from havre.cli.keyvalues import label, pairs
+from havre.cli.keyvalues import pairs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def configure(parser: Parser) -> None:
     flag("ipam-opt", "", "map", "Set IPAM driver specific options")
     flag("ipv4", "", "bool", "Enable or disable IPv4 address assignment", default=True)
     flag("ipv6", "", "bool", "Enable or disable IPv6 address assignment")
-    flag("label", "", "list", "Set metadata on a network", convert=label)
+    flag("label", "", "list", "Set metadata on a network", convert=check_label)
     flag("opt", "o", "map", "Set driver specific options")
     flag("scope", "", "string", "Control the network's scope")
     flag("subnet", "", "list", "Subnet in CIDR format that represents a network segment", word="strings")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from havre.cli.envfile import check_label
 from havre.cli.errors import CommandError
-from havre.cli.keyvalues import label, pairs
+from havre.cli.keyvalues import pairs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def configure(parser: Parser) -> None:
     flag("availability", "", "string", 'Cluster Volume availability ("active", "pause", "drain")', default="active")
     flag("driver", "d", "string", "Specify volume driver name", default="local")
     flag("group", "", "string", "Cluster Volume group (cluster volumes)")
-    flag("label", "", "list", "Set metadata for a volume", convert=label)
+    flag("label", "", "list", "Set metadata for a volume", convert=check_label)
     flag("limit-bytes", "", "bytes", "Minimum size of the Cluster Volume in bytes")
     flag("opt", "o", "map", "Set driver specific options")
     flag("required-bytes", "", "bytes", "Maximum size of the Cluster Volume in bytes")
