@@ -82,6 +82,10 @@ class Starter:
         except (HavreError, OSError) as error:
             await self._note_failure(container, error)
             raise
+        except asyncio.CancelledError:
+            # Broken off to be removed, perhaps after the record said "running".
+            await self._note_failure(container, SystemFault("the start was broken off"))
+            raise
 
     async def _start(self, container: Container, trace: Trace) -> Container:
         bundle, rootfs = self.layout.bundle(container.id), self.layout.rootfs(container.id)
