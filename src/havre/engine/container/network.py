@@ -1,13 +1,14 @@
-"""A container and its network: what it asks of the network room, and what the answer looks like in its record. Pure."""
+"""A container and its networks: what it asks of the network room, and what the answer looks like in its record. Pure."""
 
 import ipaddress
 import re
+from collections.abc import Iterable
 
 import msgspec
 
 from havre.engine.container.record import Container
 from havre.errors import InvalidParameter
-from havre.network.model import Endpoint, EndpointRequest, PortRequest
+from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, PortRequest
 from havre.wire.containers import ContainerConfig, EndpointSettings, HostConfig, PortBinding
 
 INTERFACE_NAME = "com.docker.network.endpoint.ifname"
@@ -15,23 +16,58 @@ _PROTOCOLS = ("tcp", "udp", "sctp")
 _NUMBER = re.compile("[0-9]{1,5}")
 
 
-def request(container: Container) -> EndpointRequest:
-    """The endpoint the container wants on its network."""
-    settings = container.endpoints.get(container.host.network_mode) or EndpointSettings()
+INTERFACE = "com.docker.network.endpoint.ifname"
+
+
+def own(container: Container) -> bool:
+    """Whether it has a network namespace of its own that networks can be connected to."""
+    mode = container.host.network_mode
+    return mode not in ("host", "none") and not mode.startswith("container:")
+
+
+def named(container: Container) -> bool:
+    """Whether it is on a network on which containers are found by name."""
+    return own(container) and any(name not in PREDEFINED for name in container.endpoints)
+
+
+def wanted(container: Container) -> list[str]:
+    """The networks to connect it to, in order: that of its mode first, since it gets the first interface."""
+    mode = container.host.network_mode
+    return sorted(container.endpoints, key=lambda name: (name != mode, name))
+
+
+def request(container: Container, network: str) -> EndpointRequest:
+    """The endpoint the container wants on one of its networks."""
+    settings = container.endpoints.get(network) or EndpointSettings()
+    ipam = settings.ipam_config
     return EndpointRequest(
         name=container.name,
-        mac=settings.mac_address,
-        ipv4=settings.ipam_config.ipv4_address if settings.ipam_config else "",
+        mac=settings.mac_address.replace("-", ":"),
+        ipv4=ipam.ipv4_address if ipam else "",
+        ipv6=ipam.ipv6_address if ipam else "",
         hostname=container.hostname,
         aliases=tuple(settings.aliases or ()),
         ports=tuple(port_requests(container)),
-        interface=interface_name(settings),
+        names=tuple(dns_names(container, network, settings) or ()),
+        links=links(settings),
+        priority=settings.gw_priority,
+        interface=(settings.driver_opts or {}).get(INTERFACE) or "",
+        options=settings.driver_opts or {},
     )
 
 
-def interface_name(settings: EndpointSettings) -> str:
-    """What the container wants to call its interface; "" leaves it to the network."""
-    return (settings.driver_opts or {}).get(INTERFACE_NAME) or ""
+def dns_names(container: Container, network: str, settings: EndpointSettings) -> list[str] | None:
+    """What others on the network may call it; None on Docker's own networks."""
+    if network in PREDEFINED:
+        return None
+    names = [container.name, *(settings.aliases or ()), container.short_id, container.hostname]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def links(settings: EndpointSettings) -> dict[str, str]:
+    """What it calls others on that network: alias and name."""
+    pairs = (text.partition(":") for text in settings.links or ())
+    return {alias or name: name for name, _, alias in pairs}
 
 
 def port_requests(container: Container) -> list[PortRequest]:
@@ -76,7 +112,7 @@ def parse_port(text: str) -> tuple[int, str]:
     number, _, proto = text.partition("/")
     proto = (proto or "tcp").lower()
     if not _NUMBER.fullmatch(number) or not 0 < int(number) < 65536 or proto not in _PROTOCOLS:
-        raise InvalidParameter(f"invalid port specification: {text!r}")
+        raise InvalidParameter(f'invalid port specification: "{text}"')
     return int(number), proto
 
 
@@ -95,37 +131,53 @@ def _host_ports(text: str) -> tuple[int, int]:
         return 0, 0
     first, dash, last = text.partition("-")
     if not _NUMBER.fullmatch(first) or (dash and not _NUMBER.fullmatch(last)):
-        raise InvalidParameter(f"invalid port specification: {text!r}")
+        raise InvalidParameter(f'invalid port specification: "{text}"')
     start, end = int(first), int(last) if dash else int(first)
     if start > end or end > 65535:
-        raise InvalidParameter(f"invalid port specification: {text!r}")
+        raise InvalidParameter(f'invalid port specification: "{text}"')
     return start, end
 
 
-def connected(container: Container, endpoint: Endpoint) -> Container:
-    """The record with what the network gave it."""
-    mode = container.host.network_mode
-    settings = msgspec.structs.replace(
-        container.endpoints.get(mode) or EndpointSettings(),
-        network_id=endpoint.network_id,
-        endpoint_id=endpoint.endpoint_id,
-        gateway=endpoint.gateway,
-        ip_address=endpoint.ip_address,
-        ip_prefix_len=endpoint.prefix_len,
-    )
+def connected(container: Container, endpoints: Iterable[Endpoint]) -> Container:
+    """The record with what its networks have given it."""
+    settings = {name: _bare(given) for name, given in container.endpoints.items()}
     ports: dict[str, list[PortBinding]] = {}
-    for port in endpoint.ports:
-        binding = PortBinding(host_ip=port.host_ip, host_port=str(port.host_port))
-        ports.setdefault(f"{port.container_port}/{port.proto}", []).append(binding)
-    return container.replace(
-        endpoints={mode: settings}, ports=ports, mac_addresses={mode: endpoint.mac} if endpoint.mac else {}
-    )
+    addresses = {}
+    for endpoint in endpoints:
+        name = endpoint.network_name
+        settings[name] = msgspec.structs.replace(
+            settings.get(name) or EndpointSettings(),
+            network_id=endpoint.network_id,
+            endpoint_id=endpoint.endpoint_id,
+            gateway=endpoint.gateway,
+            ip_address=endpoint.ip_address,
+            ip_prefix_len=endpoint.prefix_len,
+            ipv6_gateway=endpoint.ipv6_gateway,
+            global_ipv6_address=endpoint.ipv6_address,
+            global_ipv6_prefix_len=endpoint.ipv6_prefix_len,
+        )
+        if endpoint.mac:
+            addresses[name] = endpoint.mac
+        for port in endpoint.ports:
+            binding = PortBinding(host_ip=port.host_ip, host_port=str(port.host_port))
+            ports.setdefault(f"{port.container_port}/{port.proto}", []).append(binding)
+    return container.replace(endpoints=settings, ports=ports, mac_addresses=addresses)
 
 
 def disconnected(container: Container) -> Container:
     """The record of a container that has no network now; what the user asked for stays."""
-    endpoints = {
-        name: msgspec.structs.replace(settings, endpoint_id="", gateway="", ip_address="", ip_prefix_len=0)
-        for name, settings in container.endpoints.items()
-    }
+    endpoints = {name: _bare(settings) for name, settings in container.endpoints.items()}
     return container.replace(endpoints=endpoints, ports={}, mac_addresses={})
+
+
+def _bare(settings: EndpointSettings) -> EndpointSettings:
+    return msgspec.structs.replace(
+        settings,
+        endpoint_id="",
+        gateway="",
+        ip_address="",
+        ip_prefix_len=0,
+        ipv6_gateway="",
+        global_ipv6_address="",
+        global_ipv6_prefix_len=0,
+    )

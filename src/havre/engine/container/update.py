@@ -97,7 +97,18 @@ def merged(host: HostConfig, asked: HostConfig) -> HostConfig:
         if host.auto_remove and asked.restart_policy.name != "no":
             raise Conflict("Restart policy cannot be updated because AutoRemove is enabled for the container")
         changes["restart_policy"] = asked.restart_policy
-    return msgspec.structs.replace(host, **changes)
+    changed = msgspec.structs.replace(host, **changes)
+    if asked.memory_swap > 0:
+        _refuse_swap_alone(changed)
+    return changed
+
+
+def _refuse_swap_alone(host: HostConfig) -> None:
+    """Memory and swap together are less than memory: the kernel refuses it now, or at the next start."""
+    if not host.memory:
+        raise Conflict("You should always set the Memory limit when using Memoryswap limit, see usage")
+    if host.memory_swap < host.memory:
+        raise Conflict("Minimum memoryswap limit should be larger than memory limit, see usage")
 
 
 def _refuse_two_ways(host: HostConfig, asked: HostConfig) -> None:

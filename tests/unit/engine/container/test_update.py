@@ -50,6 +50,16 @@ def test_what_changes(has: dict[str, Any], asked: dict[str, Any], changes: dict[
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
         ),
         (
+            {"memory": 64 * M, "memory_swap": 128 * M},
+            {"memory_swap": 32 * M},
+            "Minimum memoryswap limit should be larger than memory limit, see usage",
+        ),
+        (
+            {},
+            {"memory_swap": 32 * M},
+            "You should always set the Memory limit when using Memoryswap limit, see usage",
+        ),
+        (
             {"nano_cpus": 1},
             {"cpu_quota": 5000},
             "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set",
