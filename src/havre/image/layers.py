@@ -6,8 +6,9 @@ Pull, load and import come in here after they have the blob, commit with a conta
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from havre.errors import Conflict, HavreError, InvalidParameter, NotFound, SystemFault
 from havre.image import digest as digests
@@ -20,14 +21,20 @@ from havre.kernel.treelayer import LayerCopy, copy_layer
 from havre.kernel.unpack import Limits, Unpacked, unpack
 from havre.lib.ids import new_id
 from havre.lib.relay import settled
-from havre.lib.tasks import TaskOwner
+from havre.lib.tasks import TaskOwner, together
 
 Progress = Callable[[int], None]
-Taken = Callable[[], Awaitable[None]]
 Unpacker = Callable[[BinaryIO, Path, Sequence[Path], Limits, Progress], Awaitable[Unpacked]]
 _UNPACKING = "unpack-"
 _WRITE_OUT = 8 << 20
 _MOST_LAYERS = 127  # what a mount surely takes; images of Docker have fewer
+
+
+class Standstill(Protocol):
+    """Keeps files from being changed while they are read."""
+
+    async def begin(self) -> None: ...
+    async def end(self) -> None: ...
 
 
 class LayerStore:
@@ -114,33 +121,43 @@ class LayerStore:
             raise
 
     async def capture(
-        self, parent: str | None, source: Path, without: Collection[str], blob: Partial, taken: Taken
-    ) -> tuple[str, int] | None:
-        """Make a layer on the stack ``parent`` of the files at ``source``, which are in the snapshots' own format.
+        self, parent: str | None, source: Path, without: Collection[str], blob: Partial, still: Standstill
+    ) -> "Captured":
+        """Copy the files at ``source``, which are in the snapshots' own format, to a layer on the stack ``parent``.
 
-        Its archive is written to ``blob``, which is given its name. Returns its digest and size; None when there was
-        nothing to put in it. Paths in ``without`` are left out. ``taken`` is called when ``source`` has been read (not
-        when it could not be). On return the layer is on disk. ``SystemFault`` when it cannot be made.
+        Their archive is written to ``blob``. Paths in ``without`` are left out. ``still`` has begun on return, and is
+        the caller's to end. The layer is to be handed to ``keep`` or ``drop``. ``SystemFault`` when it cannot be made.
         """
         if len(self._below(parent)) >= _MOST_LAYERS:
             raise InvalidParameter("max depth exceeded")
         key = _UNPACKING + new_id()
-        await self._snapshotter.prepare(key, parent)
         try:
+            await together(self._snapshotter.prepare(key, parent), still.begin())
             target = self._snapshotter.upper(key)
             made = await settled(lambda: _copy(source, target, without, blob), lambda _: None)
-            await taken()
-            if not made.inodes:
-                await self._snapshotter.remove(key)
-                return None
-            digest, size = blob.digest, blob.offset
-            await asyncio.to_thread(mounts.syncfs, target)
-            await self._blobs.adopt(blob.path, digest)
-            await self._publish(key, digests.chain_id(parent, digest), Usage(made.size, made.inodes))
+            return Captured(key, parent, blob.digest, blob.offset, Usage(made.size, made.inodes))
         except BaseException:
-            await self._snapshotter.remove(key)
+            await self._drop(key)
             raise
-        return digest, size
+
+    async def sync(self, captured: "Captured") -> None:
+        """Put the files of a captured layer on disk, and what else was written to that file system before."""
+        await asyncio.to_thread(mounts.syncfs, self._snapshotter.upper(captured.key))
+
+    async def keep(self, captured: "Captured") -> None:
+        """Make a captured layer one like all others. Its files are on disk."""
+        chain_id = digests.chain_id(captured.parent, captured.digest)
+        await self._publish(captured.key, chain_id, captured.usage)
+
+    async def drop(self, captured: "Captured") -> None:
+        """Throw a captured layer away, unless it was kept."""
+        await self._drop(captured.key)
+
+    async def _drop(self, key: str) -> None:
+        try:
+            await self._snapshotter.remove(key)
+        except NotFound:
+            pass
 
     async def _publish(self, key: str, chain_id: str, usage: Usage) -> None:
         """Commit an unpacked layer, unless the same one has come from elsewhere meanwhile."""
@@ -161,6 +178,21 @@ class LayerStore:
             directories.append(self._snapshotter.upper(parent))
             parent = known[parent].parent
         return directories
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A layer made of a container's files: its archive's digest and size, and what it takes. ``key`` is the store's."""
+
+    key: str
+    parent: str | None
+    digest: str
+    size: int
+    usage: Usage
+
+    @property
+    def empty(self) -> bool:
+        return not self.usage.inodes
 
 
 def _copy(source: Path, target: Path, without: Collection[str], blob: Partial) -> LayerCopy:

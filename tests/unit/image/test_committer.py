@@ -18,8 +18,20 @@ BASE = tar({"bin/sh": b"shell"})
 STEP = Step({"Cmd": ["x"]}, "c" * 64, {"Hostname": "c"}, "sh -c x", "me", "why")
 
 
-async def nothing() -> None:
-    pass
+class Still:
+    """Notes that it has begun and ended."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.told: list[str] = []
+        self._failure = failure
+
+    async def begin(self) -> None:
+        self.told.append("begin")
+
+    async def end(self) -> None:
+        self.told.append("end")
+        if self._failure is not None:
+            raise self._failure
 
 
 @pytest.fixture
@@ -35,13 +47,9 @@ def files(tmp_path: Path) -> Path:
 
 
 async def test_an_image(room: Room, base: Image, files: Path) -> None:
-    taken: list[bool] = []
-
-    async def note() -> None:
-        taken.append(True)
-
-    image = await room.committer.commit(base, files, (), STEP, [parse("made:1")], note)
-    assert taken == [True] and image.repo_tags == ("made:1",)
+    still = Still()
+    image = await room.committer.commit(base, files, (), STEP, [parse("made:1")], still)
+    assert still.told == ["begin", "end"] and image.repo_tags == ("made:1",)
     assert image.config.diff_ids == (digest(BASE), image.layers[1].digest)
     assert (room.snapshotter.upper(image.chain_ids[1]) / "new").read_bytes() == b"content"
     assert room.layers.usage(image.chain_ids[1]).size == 7
@@ -55,7 +63,7 @@ async def test_an_image(room: Room, base: Image, files: Path) -> None:
 
 
 async def test_nothing_new_is_no_layer(room: Room, base: Image, files: Path) -> None:
-    image = await room.committer.commit(base, files, ("new",), STEP, [], nothing)
+    image = await room.committer.commit(base, files, ("new",), STEP, [], Still())
     assert image.config.diff_ids == base.config.diff_ids and image.layers == base.layers
     assert image.config.history[-1].empty_layer
     assert room.stored() == {base.id, image.id, digest(BASE)}
@@ -63,8 +71,8 @@ async def test_nothing_new_is_no_layer(room: Room, base: Image, files: Path) -> 
 
 
 async def test_the_same_layer_twice(room: Room, base: Image, files: Path) -> None:
-    one = await room.committer.commit(base, files, (), STEP, [], nothing)
-    two = await room.committer.commit(base, files, (), STEP, [], nothing)
+    one = await room.committer.commit(base, files, (), STEP, [], Still())
+    two = await room.committer.commit(base, files, (), STEP, [], Still())
     assert one.id != two.id and one.chain_ids == two.chain_ids
     assert len(room.snapshotter.all()) == 2
     await room.images.delete(one.id)
@@ -72,19 +80,16 @@ async def test_the_same_layer_twice(room: Room, base: Image, files: Path) -> Non
 
 
 async def test_failures_leave_nothing(room: Room, base: Image, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def gone() -> None:
-        raise Conflict("removed")
-
     before = room.stored()
     with pytest.raises(Conflict, match="removed"):
-        await room.committer.commit(base, files, (), STEP, [], gone)
+        await room.committer.commit(base, files, (), STEP, [], Still(Conflict("removed")))
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("havre.image.layers.copy_layer", full)
     with pytest.raises(SystemFault, match="No space left"):
-        await room.committer.commit(base, files, (), STEP, [], nothing)
+        await room.committer.commit(base, files, (), STEP, [], Still())
     assert room.stored() == before and room.ingesting() == []
     assert len(room.snapshotter.all()) == 1 and len(room.images.all()) == 1
 
@@ -102,7 +107,7 @@ async def test_what_a_killed_daemon_left_goes_at_once(room: Room, base: Image) -
 
 
 async def test_the_document_is_docker_s(room: Room, base: Image, files: Path) -> None:
-    image = await room.committer.commit(base, files, (), STEP, [], nothing)
+    image = await room.committer.commit(base, files, (), STEP, [], Still())
     document = json.loads(room.blobs.read(image.id, 1 << 20))
     assert set(document) == {
         *("architecture", "author", "comment", "config", "container", "container_config", "created", "history", "os"),

@@ -95,21 +95,11 @@ class Commits:
     async def _make(self, container: Container, base: Image, step: Step, name: Reference | None, pause: bool) -> Image:
         upper, below = layers(self._snapshotter, container.id)
         without = await asyncio.to_thread(layerdiff.placeholders, upper, below, ETC, ETC_FILES)
-        paused = pause and await self._freezer.freeze(container.id)
-
-        async def taken() -> None:
-            nonlocal paused
-            if paused:
-                paused = False
-                await self._freezer.go_on(container.id)
-            # Removed meanwhile, its files were on their way out while they were read.
-            self._registry.current(container.id)
-
+        still = _Still(self._registry, self._freezer if pause else None, container.id)
         try:
-            return await self._committer.commit(base, upper, without, step, [name] if name else [], taken)
+            return await self._committer.commit(base, upper, without, step, [name] if name else [], still)
         finally:
-            if paused:
-                await self._freezer.go_on(container.id)
+            await still.let_go()
 
     def _tell(self, container: Container, image: Image, name: Reference | None, comment: str) -> None:
         labels = image.config.labels or {}
@@ -119,6 +109,33 @@ class Commits:
             self._events.publish("image", "tag", image.id, {**labels, "name": shown})
         attributes = container.event_attributes(comment=comment, imageID=image.id, imageRef=shown)
         self._events.publish("container", "commit", container.id, attributes)
+
+
+class _Still:
+    """The time in which a container's files are read; without a freezer they may change meanwhile."""
+
+    def __init__(self, registry: Registry, freezer: Freezer | None, container_id: str) -> None:
+        self._registry = registry
+        self._freezer = freezer
+        self._container_id = container_id
+        self._frozen = False
+
+    async def begin(self) -> None:
+        """Let the container's processes stand still."""
+        if self._freezer is not None:
+            self._frozen = await self._freezer.freeze(self._container_id)
+
+    async def end(self) -> None:
+        """Let them go on. Raises ``NotFound`` when the container was removed meanwhile."""
+        await self.let_go()
+        # Its files were on their way out while they were read.
+        self._registry.current(self._container_id)
+
+    async def let_go(self) -> None:
+        """Let them go on, if they do not yet."""
+        if self._freezer is not None and self._frozen:
+            self._frozen = False
+            await self._freezer.go_on(self._container_id)
 
 
 def document(config: ContainerConfig) -> Json:
