@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 from havre.logs import Follow, Selection
 
 _BLOCK = 256 * 1024
-_ATTEMPTS = 20
+_ATTEMPTS, _PAUSE = 200, 0.005
 
 Older = Callable[[], list[Path]]
 """The files before the newest, oldest first, as their names are now."""
@@ -41,7 +41,7 @@ async def read(
 ) -> AsyncIterator[bytes]:
     """The selected lines of all files; with ``follow`` also those still to come."""
     renderer = form.renderer(selection)
-    files = _open_all(newest, older)
+    files = await _open_all(newest, older)
     try:
         for file in files[await _seek_tail(files, form, selection.tail) :]:
             for block in _blocks(await file.plain()):
@@ -51,7 +51,7 @@ async def read(
                     return
         while follow is not None:
             alive = await follow.more()
-            files = _with_news(files, newest, older)
+            files = await _with_news(files, newest, older)
             for file in files:
                 for block in _blocks(await file.plain()):
                     if data := renderer.render(block):
@@ -99,23 +99,41 @@ class _File:
         self._file, self._packed = plain, False
 
 
-def _open_all(newest: Path, older: Older) -> list[_File]:
-    """All files, oldest first, none twice and none left out by a rotation that goes on meanwhile."""
+async def _open_all(newest: Path, older: Older, known: int | None = None) -> list[_File]:
+    """All files, oldest first, none twice and none left out by a rotation that goes on meanwhile. With the inode of a
+    file that is ``known``, those behind it; the newest alone when it is not found, being packed or removed.
+    """
     files: list[_File] = []
     for _ in range(_ATTEMPTS):
         for file in files:
             file.close()
-        # The newest first: should it be renamed now, it is found among the older ones as well.
         last = _open(newest)
-        before = [_open(path) for path in older()]
-        files = [file for file in before if file is not None]
-        if last is not None and all(file.inode != last.inode for file in files):
-            files.append(last)
-        elif last is not None:
-            last.close()
-        if None not in before and _inode(newest) == (last.inode if last else None) and (last in files or not last):
+        inode = last.inode if last is not None else None
+        before, whole = _open_older(older, known)
+        files = [*before, *([last] if last is not None else [])]
+        # Should the newest have been renamed meanwhile, it is found among the older ones as well.
+        if whole and _inode(newest) == inode and all(file.inode != inode for file in before):
             break
+        await asyncio.sleep(_PAUSE)
     return files
+
+
+def _open_older(older: Older, known: int | None) -> tuple[list[_File], bool]:
+    """The files before the newest, and whether none was renamed meanwhile."""
+    files: list[_File] = []
+    for path in reversed(older()):
+        file = _open(path)
+        if file is None:
+            return files[::-1], False
+        if file.inode == known:
+            file.close()
+            return files[::-1], True
+        files.append(file)
+    if known is not None:
+        for file in files:
+            file.close()
+        files = []
+    return files[::-1], True
 
 
 def _open(path: Path) -> _File | None:
@@ -176,20 +194,14 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block[:end]
 
 
-def _with_news(files: list[_File], newest: Path, older: Older) -> list[_File]:
+async def _with_news(files: list[_File], newest: Path, older: Older) -> list[_File]:
     """The files to go on with: the last one known, and all that have come after it."""
     if not files:
-        return _open_all(newest, older)
+        return await _open_all(newest, older)
     for file in files[:-1]:
         file.close()
     current = files[-1]
     if _inode(newest) in (current.inode, None):
         return [current]
     # Once the new name is there, nothing more is written to the file we hold.
-    now = _open_all(newest, older)
-    known = [number for number, file in enumerate(now) if file.inode == current.inode]
-    # One that was packed meanwhile is not known again: then the newest is all that is surely new.
-    first = known[0] + 1 if known else max(len(now) - 1, 0)
-    for file in now[:first]:
-        file.close()
-    return [current, *now[first:]]
+    return [current, *await _open_all(newest, older, current.inode)]
