@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 from havre.logs import Follow, Selection
 
 _BLOCK = 256 * 1024
-_ATTEMPTS, _PAUSE = 200, 0.005
+_ATTEMPTS, _PATIENCE, _PAUSE = 200, 20, 0.005
 
 Older = Callable[[], list[Path]]
 """The files before the newest, oldest first, as their names are now."""
@@ -32,8 +32,10 @@ class Format(Protocol):
     def renderer(self, selection: Selection) -> Renderer:
         """One for a whole log: it remembers what is half done."""
 
-    def tail_offset(self, block: bytes, wanted: int) -> tuple[int, int]:
-        """Where the last ``wanted`` lines of text in ``block`` begin, and how many there are from there."""
+    def tail_offset(self, block: bytes, wanted: int, *, last: bool = True) -> tuple[int, int]:
+        """Where the last ``wanted`` lines of text in ``block`` begin, and how many there are from there. A piece of a
+        line at the very end is a line of its own if nothing comes after it: ``last``.
+        """
 
 
 async def read(
@@ -101,10 +103,10 @@ class _File:
 
 async def _open_all(newest: Path, older: Older, known: int | None = None) -> list[_File]:
     """All files, oldest first, none twice and none left out by a rotation that goes on meanwhile. With the inode of a
-    file that is ``known``, those behind it; the newest alone when it is not found, being packed or removed.
+    file that is ``known``, those behind it.
     """
     files: list[_File] = []
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         for file in files:
             file.close()
         last = _open(newest)
@@ -112,14 +114,23 @@ async def _open_all(newest: Path, older: Older, known: int | None = None) -> lis
         before, whole = _open_older(older, known)
         files = [*before, *([last] if last is not None else [])]
         # Should the newest have been renamed meanwhile, it is found among the older ones as well.
-        if whole and _inode(newest) == inode and all(file.inode != inode for file in before):
+        if whole and _inode(newest) == inode and len({file.inode for file in files}) == len(files):
+            return files
+        if whole is None and attempt >= _PATIENCE:
             break
         await asyncio.sleep(_PAUSE)
+    if known is not None:
+        # It was packed or removed: the newest is all that is surely new.
+        for file in files[:-1]:
+            file.close()
+        files = files[-1:]
     return files
 
 
-def _open_older(older: Older, known: int | None) -> tuple[list[_File], bool]:
-    """The files before the newest, and whether none was renamed meanwhile."""
+def _open_older(older: Older, known: int | None) -> tuple[list[_File], bool | None]:
+    """The files before the newest, from behind the one that is ``known``. False when some were renamed meanwhile, None
+    when the known one was not found, which may mean the same.
+    """
     files: list[_File] = []
     for path in reversed(older()):
         file = _open(path)
@@ -129,11 +140,7 @@ def _open_older(older: Older, known: int | None) -> tuple[list[_File], bool]:
             file.close()
             return files[::-1], True
         files.append(file)
-    if known is not None:
-        for file in files:
-            file.close()
-        files = []
-    return files[::-1], True
+    return files[::-1], None if known is not None else True
 
 
 def _open(path: Path) -> _File | None:
@@ -159,11 +166,11 @@ async def _seek_tail(files: list[_File], form: Format, tail: int | None) -> int:
         (await files[-1].plain()).seek(0, os.SEEK_END)
     while tail > 0 and start > 0:
         start -= 1
-        tail -= _seek_lines(await files[start].plain(), form, tail)
+        tail -= _seek_lines(await files[start].plain(), form, tail, last=start == len(files) - 1)
     return start
 
 
-def _seek_lines(file: BinaryIO, form: Format, wanted: int) -> int:
+def _seek_lines(file: BinaryIO, form: Format, wanted: int, *, last: bool) -> int:
     """Put ``file`` where its last ``wanted`` lines begin; returns how many there are (fewer when it is short)."""
     end = file.seek(0, os.SEEK_END)
     size = _BLOCK
@@ -174,7 +181,7 @@ def _seek_lines(file: BinaryIO, form: Format, wanted: int) -> int:
         skip = block.find(b"\n") + 1 if start else 0
         # A record that is still being written has no end yet and does not count.
         whole = block[skip : block.rfind(b"\n") + 1]
-        offset, count = form.tail_offset(whole, wanted)
+        offset, count = form.tail_offset(whole, wanted, last=last)
         if offset > 0 or start == 0:
             file.seek(start + skip + offset)
             return count
