@@ -1,4 +1,4 @@
-"""A container and its networks: what it asks of the network room, and what the answer looks like in its record. Pure."""
+"""A container and its networks: what it asks of the network room, and what its record says of the answer. Pure."""
 
 import ipaddress
 import re
@@ -14,9 +14,6 @@ from havre.wire.containers import ContainerConfig, EndpointSettings, HostConfig,
 INTERFACE_NAME = "com.docker.network.endpoint.ifname"
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _NUMBER = re.compile("[0-9]{1,5}")
-
-
-INTERFACE = "com.docker.network.endpoint.ifname"
 
 
 def own(container: Container) -> bool:
@@ -51,9 +48,14 @@ def request(container: Container, network: str) -> EndpointRequest:
         names=tuple(dns_names(container, network, settings) or ()),
         links=links(settings),
         priority=settings.gw_priority,
-        interface=(settings.driver_opts or {}).get(INTERFACE) or "",
+        interface=interface_name(settings),
         options=settings.driver_opts or {},
     )
+
+
+def interface_name(settings: EndpointSettings) -> str:
+    """What the container wants to call its interface; "" leaves it to the network."""
+    return (settings.driver_opts or {}).get(INTERFACE_NAME) or ""
 
 
 def dns_names(container: Container, network: str, settings: EndpointSettings) -> list[str] | None:
