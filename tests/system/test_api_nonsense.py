@@ -1,6 +1,6 @@
 """What no client sends on purpose, sent to a real daemon: it answers with a mistake of the client's, and lives on.
 
-``HAVRE_TEST_NONSENSE`` is how many requests are made up (700, always the same ones; with a number given, others each
+``HAVRE_TEST_NONSENSE`` is how many requests are made up (500, always the same ones; with a number given, others each
 time).
 """
 
@@ -113,7 +113,7 @@ def target(new_havred: NewDaemon) -> Iterator[Target]:
 @pytest.mark.timeout(0 if GIVEN else 600)
 def test_nonsense(target: Target, document: dict[str, Any]) -> None:
     @settings(
-        max_examples=int(GIVEN or 700),
+        max_examples=int(GIVEN or 500),
         derandomize=not GIVEN,
         database=None,
         deadline=None,
