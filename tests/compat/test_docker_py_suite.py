@@ -23,7 +23,6 @@ CANNOT = {
     "api_image_test::InspectDistributionTest::test_inspect_distribution": "the inspection of remote images",
     "errors_test::ErrorsTest::test_api_error_parses_json": _WORDS,
     "models_containers_test::ContainerCollectionTest::test_run_with_image_that_does_not_exist": _HUB,
-    "models_containers_test::ContainerCollectionTest::test_run_with_network": "docker network create",
     "models_containers_test::ContainerTest::test_exec_run_failed": _WORDS,
     "models_images_test::ImageCollectionTest::test_build": _BUILD,
     "models_images_test::ImageCollectionTest::test_build_with_error": _BUILD,
