@@ -238,16 +238,6 @@ class Tour:
         self.ask("GET", "/networks/{id}", id="bridge")
         self.ask("GET", "/networks/{id}", status=404, id="nothing")
         self.ask("DELETE", "/networks/{id}", status=403, id="bridge")
-        body = {"Name": "tour", "Driver": "bridge", "EnableIPv6": True, "Internal": True, "Labels": {"a": "b"}}
-        self.ask("POST", "/networks/create", body, status=201)
-        self.ask("POST", "/networks/create", body, status=409)
-        wanted = {"Container": container, "EndpointConfig": {"Aliases": ["one"]}}
-        self.ask("POST", "/networks/{id}/connect", wanted, type="", id="tour")
-        self.ask("GET", "/networks/{id}", id="tour")
-        self.ask("GET", "/containers/{id}/json", id=container)
-        self.ask("DELETE", "/networks/{id}", status=403, id="tour")
-        self.ask("POST", "/networks/{id}/disconnect", {"Container": container}, type="", id="tour")
-        self.ask("DELETE", "/networks/{id}", status=204, id="tour")
         if self.number >= (1, 25):
             self.ask("POST", "/networks/prune")
 

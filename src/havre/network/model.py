@@ -100,6 +100,7 @@ class EndpointRequest:
     mac: str = ""
     ipv4: str = ""
     ipv6: str = ""
+    link_local: tuple[str, ...] = ()
     hostname: str = ""
     aliases: tuple[str, ...] = ()
     ports: tuple[PortRequest, ...] = ()
@@ -131,6 +132,7 @@ class Endpoint:
     ipv6_gateway: str = ""
     ipv6_address: str = ""
     ipv6_prefix_len: int = 0
+    link_local: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
     priority: int = 0

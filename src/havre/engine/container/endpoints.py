@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from havre.engine.container.network import interface_name
-from havre.errors import InvalidParameter, Unsupported
+from havre.errors import InvalidParameter
 from havre.network.model import PREDEFINED, Network
 from havre.wire.containers import ContainerConfig, EndpointIPAMConfig, EndpointSettings, HostConfig, NetworkingConfig
 
@@ -75,14 +75,22 @@ def problems(network: Network | None, name: str, settings: EndpointSettings) -> 
     ipam = settings.ipam_config or EndpointIPAMConfig()
     if settings.aliases and name in PREDEFINED:
         found.append("network-scoped alias is supported only for containers in user defined networks")
-    if (ipam.ipv4_address or ipam.ipv6_address or ipam.link_local_ips) and name in PREDEFINED:
+    if (ipam.ipv4_address or ipam.ipv6_address) and name in PREDEFINED:
         found.append("user specified IP address is supported on user defined networks only")
         found.append(_OWN_SUBNETS)
         return found
     for version, text in ((4, ipam.ipv4_address), (6, ipam.ipv6_address)):
         if text:
             found += _address_problems(network, version, text)
+    found += [f"invalid link-local IP address: {text}" for text in ipam.link_local_ips or () if not _link_local(text)]
     return found
+
+
+def _link_local(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_link_local
+    except ValueError:
+        return False
 
 
 def _address_problems(network: Network | None, version: int, text: str) -> list[str]:
@@ -143,8 +151,6 @@ def _check_company(mode: str, asked: dict[str, EndpointSettings]) -> None:
 def _check_options(name: str, settings: EndpointSettings) -> None:
     if settings.links and name in ("host", "none"):
         raise InvalidParameter(f"links are not supported on network {name}")
-    if settings.ipam_config and settings.ipam_config.link_local_ips and name not in PREDEFINED:
-        raise Unsupported("havre does not implement IPAMConfig.LinkLocalIPs yet")
     interface = interface_name(settings)
     if interface and (not _INTERFACE.fullmatch(interface) or interface in (".", "..", "lo", "all", "default")):
         raise InvalidParameter(f"invalid config for network {name}: no interface can be called {interface!r}")

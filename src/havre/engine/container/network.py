@@ -42,6 +42,7 @@ def request(container: Container, network: str) -> EndpointRequest:
         mac=settings.mac_address.replace("-", ":"),
         ipv4=ipam.ipv4_address if ipam else "",
         ipv6=ipam.ipv6_address if ipam else "",
+        link_local=tuple(ipam.link_local_ips or ()) if ipam else (),
         hostname=container.hostname,
         aliases=tuple(settings.aliases or ()),
         ports=tuple(port_requests(container)),

@@ -184,6 +184,7 @@ class BridgeDriver:
             ipv6_gateway=_gateway(network, 6) if ipv6 else "",
             ipv6_address=ipv6,
             ipv6_prefix_len=_prefix(network, 6) if ipv6 else 0,
+            link_local=request.link_local,
             names=request.names,
             links=request.links,
             priority=request.priority,

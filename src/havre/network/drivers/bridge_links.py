@@ -239,6 +239,7 @@ def join(spec: BridgeSpec, endpoint: Endpoint, sandbox: Path, default: Sequence[
         inside = netlink.link(endpoint.interface)
         assert inside is not None
         addresses = [(endpoint.ip_address, endpoint.prefix_len), (endpoint.ipv6_address, endpoint.ipv6_prefix_len)]
+        addresses += [(text, 64 if ":" in text else 16) for text in endpoint.link_local]
         gateways = [
             gateway
             for version, gateway in ((4, endpoint.gateway), (6, endpoint.ipv6_gateway))
@@ -253,7 +254,7 @@ def join(spec: BridgeSpec, endpoint: Endpoint, sandbox: Path, default: Sequence[
 
 
 def _inside(endpoint: Endpoint) -> Rtnetlink:
-    if endpoint.ipv6_address:
+    if endpoint.ipv6_address or any(":" in text for text in endpoint.link_local):
         namespaces.write_sysctl(f"net/ipv6/conf/{endpoint.interface}/disable_ipv6", "0")
     return Rtnetlink()
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from havre.engine.container import endpoints
-from havre.errors import HavreError, InvalidParameter, Unsupported
+from havre.errors import HavreError, InvalidParameter
 from havre.network.model import Network, Pool
 from havre.wire.containers import ContainerConfig, EndpointIPAMConfig, EndpointSettings, HostConfig, NetworkingConfig
 
@@ -51,7 +51,7 @@ def test_addresses_that_no_interface_can_have(mac: str) -> None:
             ("bridge", {"driver_opts": {"com.docker.network.endpoint.ifname": name}}, InvalidParameter)
             for name in ("x" * 16, "a/b", "a b", "lo", "..", "a%d")
         ),
-        ("mine", {"ipam_config": EndpointIPAMConfig(link_local_ips=["169.254.1.1"])}, Unsupported),
+        ("mine", {"ipam_config": EndpointIPAMConfig(link_local_ips=["169.253.1.1"])}, InvalidParameter),
         ("mine", {"ipam_config": EndpointIPAMConfig(ipv4_address="10.0.0.256")}, InvalidParameter),
         ("mine", {"ipam_config": EndpointIPAMConfig(ipv4_address="10.0.1.2")}, InvalidParameter),
         ("mine", {"ipam_config": EndpointIPAMConfig(ipv6_address="fd00::2")}, InvalidParameter),
