@@ -1,5 +1,6 @@
 """What every ``Snapshotter`` promises: the one on overlayfs (which needs root) and the stand-in of the unit tests."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from havre.errors import Conflict, NotFound
-from havre.image.snapshots import Snapshotter, Usage
+from havre.image.snapshots import Snapshot, Snapshotter, Usage
 from havre.image.snapshots.overlay import OverlaySnapshotter
 from havre.kernel import mounts
 from havre.store.db import Database
@@ -171,6 +172,15 @@ async def test_keys(snapshotter: Snapshotter) -> None:
     with pytest.raises(NotFound):
         snapshotter.upper("nothing")
     assert set(snapshotter.all()) == {"base", "container"}
+
+
+async def test_two_that_get_a_name_at_once(snapshotter: Snapshotter) -> None:
+    await snapshotter.prepare("one", None)
+    await snapshotter.prepare("two", None)
+    commits = (snapshotter.commit("one", "layer", USAGE), snapshotter.commit("two", "layer", USAGE))
+    first, second = await asyncio.gather(*commits, return_exceptions=True)
+    assert isinstance(first, Snapshot) and isinstance(second, Conflict)
+    assert set(snapshotter.all()) == {"layer", "two"}
 
 
 async def test_what_stands_on_something_or_is_mounted_stays(snapshotter: Snapshotter, target: Path) -> None:

@@ -110,7 +110,18 @@ def containers(
     lifecycle = Lifecycle(registry, starter, supervisor, health, waits, events, cgroups, layout)
     forget = (execs.forget, supervisor.forget, logs.forget)
     remover = Remover(
-        registry, lifecycle, snapshotter, storage.images, links, volumes, hubs, waits, events, layout, forget
+        registry,
+        lifecycle,
+        snapshotter,
+        host_mounts,
+        storage.images,
+        links,
+        volumes,
+        hubs,
+        waits,
+        events,
+        layout,
+        forget,
     )
     # The supervisor acts through verbs that need it themselves: this knot is tied last.
     supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
