@@ -216,3 +216,20 @@ async def test_usage_of_a_layer_is_what_it_was_committed_with(snapshotter: Snaps
     base = await layer(snapshotter, "base", None, a="whatever")
     assert await snapshotter.usage(base) == USAGE
     assert snapshotter.all()[base].usage == USAGE
+
+
+@pytest.mark.system
+async def test_what_others_mounted_of_it_is_theirs_to_take_away(tmp_path: Path, target: Path) -> None:
+    part = tmp_path / "part"
+    part.mkdir()
+    async with overlay(tmp_path) as first:
+        await first.prepare("container", await layer(first, "base", None))
+        await first.mount("container", target)
+        (target / "below").mkdir()
+        mounts.bind(target / "below", part)
+    async with overlay(tmp_path) as second:
+        await second.unmount(target)
+        with pytest.raises(Conflict, match="mounted"):
+            await second.remove("container")
+        mounts.unmount(part)
+        await second.remove("container")

@@ -141,7 +141,7 @@ class OverlaySnapshotter:
         snapshot = self._get(key)
         if self._children.get(key):
             raise Conflict(f"snapshot {key} has snapshots standing on it")
-        if self._mounted.get(key):
+        if self._is_mounted(key):
             raise Conflict(f"snapshot {key} is mounted")
         await self._forget(snapshot)
         self._delete_later(snapshot.number)
@@ -186,6 +186,12 @@ class OverlaySnapshotter:
             below = os.stat(self._fs(self._get(snapshot.parent).number))
             os.chown(fs, below.st_uid, below.st_gid)
             os.chmod(fs, below.st_mode & 0o7777)
+
+    def _is_mounted(self, key: str) -> bool:
+        """Whether it is still; a start also learns of mounts that others made of ours, and take away themselves."""
+        if targets := self._mounted.get(key):
+            targets &= {Path(entry.target) for entry in mounts.mountinfo()}
+        return bool(targets)
 
     async def _let_go(self, fd: int, keys: list[str]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._unmounting, os.close, fd)
