@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,6 +47,16 @@ class _State:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     dying: dict[str, Endpoint] = field(default_factory=dict)
     reaping: bool = False
+
+    def inherit(self, request: EndpointRequest) -> None:
+        """Free the addresses asked for, if it is a removed endpoint that has them: its traffic has ended."""
+        for name, endpoint in self.dying.items():
+            if request.ipv4 and _same(request.ipv4, endpoint.ip_address):
+                self.addresses.give_back(endpoint.ip_address)
+                self.dying[name] = endpoint = replace(endpoint, ip_address="")
+            if request.ipv6 and _same(request.ipv6, endpoint.ipv6_address):
+                self.addresses.give_back(endpoint.ipv6_address)
+                self.dying[name] = replace(endpoint, ipv6_address="")
 
 
 class BridgeDriver:
@@ -130,7 +140,7 @@ class BridgeDriver:
     async def _open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
         options = self._options(network)
         state = _State(
-            _rules(network, options),
+            self._rules(network, options),
             options,
             self._spec(network, options),
             Addresses(network, cursor),
@@ -158,6 +168,7 @@ class BridgeDriver:
         if request.mac and not _MAC.fullmatch(request.mac):
             raise InvalidParameter(f"invalid MAC address: {request.mac}")
         endpoint_id = new_id()
+        state.inherit(request)
         ipv4, ipv6 = state.addresses.lease(request)
         try:
             ports = self._ports.claim(request.ports, state.options.host_ip, ipv4)
@@ -263,9 +274,16 @@ class BridgeDriver:
         addresses = () if options.isolated else tuple(_addresses(network))
         first = addresses[0] if addresses and isinstance(addresses[0], IPv4Interface) else None
         mac = mac_of(first.ip) if first is not None else mac_from(network.id)
-        # The default bridge's containers are kept apart by its rules alone, as they always were.
-        apart = not options.icc and not network.predefined
-        return BridgeSpec(network.interface, mac, addresses, options.mtu, self._tables is not None, apart)
+        return BridgeSpec(network.interface, mac, addresses, options.mtu, self._routing(), not options.icc)
+
+    def _routing(self) -> tuple[int, ...]:
+        if self._tables is None:
+            return ()
+        return (4, 6) if self._settings.firewall6 else (4,)
+
+    def _rules(self, network: Network, options: BridgeOptions) -> BridgeRules:
+        rules = _rules(network, options)
+        return rules if self._settings.firewall6 else replace(rules, subnet6=None)
 
     def _give_up(self, bridge: str) -> None:
         self._claims.end_choice()
@@ -288,11 +306,11 @@ class BridgeDriver:
 
     async def _reap(self, state: _State) -> None:
         """See to it that removed endpoints are out of the kernel; only then are their addresses free."""
-        batch = dict(state.dying)
-        await self._in_thread(bridge_links.delete, list(batch))
-        await self._in_thread(bridge_links.forget_flows, batch.values())
-        for name, endpoint in batch.items():
-            if state.dying.pop(name, None) is not None:
+        batch = list(state.dying)
+        await self._in_thread(bridge_links.delete, batch)
+        await self._in_thread(bridge_links.forget_flows, [state.dying[name] for name in batch if name in state.dying])
+        for name in batch:
+            if (endpoint := state.dying.pop(name, None)) is not None:
                 state.addresses.give_back(*endpoint.addresses)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
@@ -309,6 +327,10 @@ def _addresses(network: Network) -> Iterator[IPv4Interface | IPv6Interface]:
         for pool in network.pools_of(version):
             if pool.gateway:
                 yield ip_interface(f"{pool.gateway}/{pool.subnet.partition('/')[2]}")
+
+
+def _same(asked: str, held: str) -> bool:
+    return bool(held) and ip_address(asked) == ip_address(held)
 
 
 def _gateway(network: Network, version: int) -> str:
