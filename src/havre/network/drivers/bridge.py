@@ -46,10 +46,14 @@ class _State:
     addresses: Addresses
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     dying: dict[str, Endpoint] = field(default_factory=dict)
+    # Endpoints with an address of one that is dying, which must be out of the kernel first: the news that its link has
+    # come up may still be on its way, and would let the bridge's port speak again.
+    heirs: set[str] = field(default_factory=set)
     reaping: bool = False
 
-    def inherit(self, request: EndpointRequest) -> None:
-        """Free the addresses asked for, if it is a removed endpoint that has them: its traffic has ended."""
+    def inherit(self, request: EndpointRequest) -> bool:
+        """Free the addresses asked for, if it is a removed endpoint that has them, and say so."""
+        before = list(self.dying.values())
         for name, endpoint in self.dying.items():
             if request.ipv4 and _same(request.ipv4, endpoint.ip_address):
                 self.addresses.give_back(endpoint.ip_address)
@@ -57,6 +61,7 @@ class _State:
             if request.ipv6 and _same(request.ipv6, endpoint.ipv6_address):
                 self.addresses.give_back(endpoint.ipv6_address)
                 self.dying[name] = replace(endpoint, ipv6_address="")
+        return before != list(self.dying.values())
 
 
 class BridgeDriver:
@@ -168,7 +173,8 @@ class BridgeDriver:
         if request.mac and not _MAC.fullmatch(request.mac):
             raise InvalidParameter(f"invalid MAC address: {request.mac}")
         endpoint_id = new_id()
-        state.inherit(request)
+        if state.inherit(request):
+            state.heirs.add(endpoint_id)
         ipv4, ipv6 = state.addresses.lease(request)
         try:
             ports = self._ports.claim(request.ports, state.options.host_ip, ipv4)
@@ -210,7 +216,10 @@ class BridgeDriver:
         return self._states[network.id].addresses.cursor
 
     async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
-        spec = self._states[network.id].spec
+        state = self._states[network.id]
+        spec = state.spec
+        if endpoint.endpoint_id in state.heirs:
+            await self._reap(state)
         link = self._in_thread(bridge_links.join, spec, endpoint, sandbox, default)
         results = await asyncio.gather(link, self._publish(endpoint, network.interface), return_exceptions=True)
         for result in results:
@@ -230,6 +239,7 @@ class BridgeDriver:
     async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
         state = self._states[network.id]
         state.endpoints.pop(endpoint.endpoint_id, None)
+        state.heirs.discard(endpoint.endpoint_id)
         if self._tables is not None:
             await self._tables.withdraw(network.interface, endpoint)
         await self._in_thread(bridge_links.silence, endpoint.host_interface)
