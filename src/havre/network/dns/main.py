@@ -21,14 +21,17 @@ from havre.network.dns.views import Network, View
 if TYPE_CHECKING:
     from typing import Any
 
-_IDLE = 10.0
+_IDLE = 3.0
 # How often a resolver without a daemon looks whether its containers' namespaces are still there.
 _LOOK = 5.0
 _CHUNK = 1 << 18
 
 
 def main(arguments: list[str]) -> None:
-    """``arguments``: the descriptor of the socket that listens for the daemon, and the daemon's version."""
+    """``arguments``: the descriptor of the socket that listens for the daemon, and the daemon's version.
+
+    What follows is for those who look at a list of processes.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -122,12 +125,14 @@ class Resolver:
     def _take(self, message: dict[str, Any]) -> None:
         if message["all"]:
             self._networks, self._places = {}, {}
-        for table, changes in ((self._networks, message["networks"]), (self._places, message["places"])):
-            for key, value in changes.items():
-                if value is None:
-                    table.pop(key, None)
-                else:
-                    table[key] = Network(value) if table is self._networks else value
+        for name, document in message["networks"].items():
+            self._networks.pop(name, None)
+            if document is not None:
+                self._networks[name] = Network(document)
+        for name, places in message["places"].items():
+            self._places.pop(name, None)
+            if places is not None:
+                self._places[name] = places
         views: dict[str, View] = {}
         for name in self._servers:
             self._show(name, views)

@@ -125,7 +125,17 @@ class Resolver:
             os.chmod(self._socket, 0o600)
             listener.listen(4)
             source = str(Path(havre.__file__).parent.parent)
-            words = [sys.executable, "-I", "-S", "-c", _BOOT, source, str(listener.fileno()), havre.__version__]
+            words = [
+                sys.executable,
+                "-I",
+                "-S",
+                "-c",
+                _BOOT,
+                source,
+                str(listener.fileno()),
+                havre.__version__,
+                str(self._socket),
+            ]
             child = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,

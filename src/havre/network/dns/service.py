@@ -134,7 +134,7 @@ class Names:
         """Keep the resolver told, and running, while there is somebody to serve."""
         try:
             while await self._serve():
-                await asyncio.sleep(_REST)
+                pass
         finally:
             self._running = False
 
@@ -151,6 +151,7 @@ class Names:
             await self._keep(conversation)
             if self._served:
                 log.warning("the resolver of containers' names has ended and is started again")
+            await asyncio.sleep(_REST)
         except (OSError, HavreError, TimeoutError) as error:
             log.error("containers' names cannot be resolved: %s", error)
             await asyncio.sleep(_RETRY)
@@ -198,7 +199,8 @@ class Names:
 
     async def _tell_tables(self, conversation: Conversation, first: bool) -> None:
         assert self._source is not None
-        networks, places = tables.everything(self._source, self._served)
+        # Also those that an earlier daemon had served and this one will: they see no gap.
+        networks, places = tables.everything(self._source, {*self._served, *self._told})
         message = {
             "do": "tables",
             "all": first,
