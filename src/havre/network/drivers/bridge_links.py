@@ -170,6 +170,8 @@ def open_bridge(spec: BridgeSpec, endpoints: Sequence[Endpoint]) -> None:
             netlink.execute(rtnetlink.bridge_add(name, spec.mac, spec.mtu))
             link = netlink.link(name)
             assert link is not None
+        if link.kind != "bridge":
+            raise Conflict(f"the interface {name} exists and is not a bridge")
         if 6 in versions:
             namespaces.write_sysctl(f"net/ipv6/conf/{name}/disable_ipv6", "0")
         else:
