@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _IDLE = 3.0
 # How often a resolver without a daemon looks whether its containers' namespaces are still there.
-_LOOK = 5.0
+_LOOK = 2.0
 _CHUNK = 1 << 18
 
 

@@ -113,6 +113,21 @@ class Resolver:
             raise
         return conversation
 
+    async def end(self) -> None:
+        """End the one that runs, if any: there is nobody to serve."""
+        connection = _connect(self._socket)
+        if connection is not None:
+            conversation = Conversation(connection)
+            try:
+                await conversation.send({"do": "quit"})
+                async with asyncio.timeout(_PATIENCE):
+                    await conversation.hear()
+            except (OSError, TimeoutError):
+                await asyncio.to_thread(self._kill)
+            finally:
+                conversation.close()
+        self.forget()
+
     def forget(self) -> None:
         """Leave nothing of one that has ended, or is about to."""
         self._socket.unlink(missing_ok=True)

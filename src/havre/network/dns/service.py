@@ -99,7 +99,7 @@ class Names:
             self._take_sockets(container_id)
         self._executor.shutdown()
         if not self._served:
-            self._resolver.forget()
+            await self._resolver.end()
 
     def _inode(self, sandbox: Path) -> int:
         try:
