@@ -19,6 +19,15 @@ class FakeVolumeDriver:
         for option in options:
             raise InvalidParameter(f'invalid option: "{option}"')
 
+    def mounts(self, options: Mapping[str, str]) -> bool:
+        return False
+
+    def mount(self, name: str, options: Mapping[str, str]) -> None:
+        raise AssertionError("nothing is to be mounted")
+
+    def unmount(self, name: str) -> None:
+        return
+
     def create(self, name: str) -> None:
         self._step("create")
         self.path(name).mkdir(exist_ok=True)

@@ -73,7 +73,7 @@ def containers(
     layout, snapshotter = storage.layout, storage.snapshotter
     hubs, waits = Hubs(), Waits()
     logs = Logs(registry, layout, waits)
-    links, host_mounts = Links(registry, layout), HostMounts(snapshotter, layout)
+    links, host_mounts = Links(registry, layout), HostMounts(snapshotter, layout, volumes.mounts)
     specs, conmon = _specs(config, links), Conmon(conmon_program())
     releaser = Releaser(networks, snapshotter, runtimes, host_mounts, layout, events)
     execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
@@ -124,9 +124,9 @@ def listing(storage: Storage, registry: Registry, parts: Containers) -> Listing:
     return Listing(registry, storage.images, storage.snapshotter, inspector, parts.health.of)
 
 
-def views(storage: Storage, registry: Registry) -> Views:
+def views(storage: Storage, registry: Registry, volumes: Volumes) -> Views:
     """What opens the files of containers."""
-    host_mounts = HostMounts(storage.snapshotter, storage.layout)
+    host_mounts = HostMounts(storage.snapshotter, storage.layout, volumes.mounts)
     return Views(registry, storage.snapshotter, host_mounts, storage.layout)
 
 
@@ -154,7 +154,7 @@ def creator(
         volumes=volumes,
         runtimes=runtimes,
         layout=storage.layout,
-        host_mounts=HostMounts(storage.snapshotter, storage.layout),
+        host_mounts=HostMounts(storage.snapshotter, storage.layout, volumes.mounts),
         events=events,
         rules=HostRules(
             kernel=cgrouplimits.detect(cgroups),

@@ -37,7 +37,6 @@ from havre.network.networks import Networks
 from havre.runtime.conmon import Conmon, Monitor, Options
 from havre.runtime.runtimes.probe import Runtimes
 from havre.store.layout import Layout
-from havre.volume.copyup import copy_up
 from havre.wire.containers import EndpointSettings
 
 
@@ -100,7 +99,7 @@ class Starter:
                 await self.snapshotter.mount(container.id, rootfs)
                 replace_links(rootfs)
                 sources = await self.host_mounts.prepare(container)
-                await self._fill_volumes(container, rootfs, sources)
+                await self.host_mounts.fill(container, rootfs, sources)
             volumeevents.mounted(self.events, container)
             undo.callback(volumeevents.unmounted, self.events, container)
             netns = await self._sandbox(container, trace)
@@ -174,12 +173,6 @@ class Starter:
         attributes = {"container": container.id, "name": endpoint.network_name, "type": "bridge"}
         self.events.publish("network", "connect", endpoint.network_id, attributes)
         return endpoint
-
-    async def _fill_volumes(self, container: Container, rootfs: Path, sources: dict[int, Path]) -> None:
-        for index, mount in enumerate(container.mounts):
-            if mount.copy_up:
-                volume = Path(mount.point.source)
-                await asyncio.to_thread(copy_up, rootfs, mount.point.destination, volume, sources.get(index))
 
     def _running(self, container: Container, monitor: Monitor) -> Container:
         started, conmon_started = pidfd.start_time(monitor.pid), pidfd.start_time(monitor.conmon_pid)
