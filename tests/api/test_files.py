@@ -61,3 +61,9 @@ async def test_commit_refuses(client: Client, engine: FakeEngine, query: str, me
     answer = await client.post(f"/commit?{query}")
     assert (answer.status, answer.message()) == (400, message)
     assert not engine.calls
+
+
+@pytest.mark.parametrize("body", [[], "text", 0, {"Cmd": 1}, {"Labels": [1]}])
+async def test_commit_refuses_malformed_bodies(client: Client, engine: FakeEngine, body: Any) -> None:
+    assert (await client.post("/commit?container=x", body)).status == 400
+    assert not engine.calls

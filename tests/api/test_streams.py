@@ -193,6 +193,15 @@ async def test_the_type_of_events_is_the_client_s_choice(
     assert b"status" not in answer.body
 
 
+async def test_events_from_the_beginning(socket: Path, engine: FakeEngine) -> None:
+    engine.events.publish("container", "start", "c", {})
+    wire = await Wire.open(socket)
+    wire.request("GET", "/events?since=0")
+    await wire.head()
+    assert json.loads(await asyncio.wait_for(wire.chunk(), 10))["Action"] == "start"
+    await wire.close()
+
+
 async def test_past_events_end_by_themselves(client: Client, engine: FakeEngine) -> None:
     engine.events.publish("container", "start", "c", {})
     engine.events.publish("image", "create", "i", {})

@@ -32,15 +32,17 @@ FILES = (
     "api_exec_test",
     "api_healthcheck_test",
     "api_image_test",
+    "api_network_test",
     "api_volume_test",
     "client_test",
     "errors_test",
     "models_containers_test",
     "models_images_test",
+    "models_networks_test",
     "models_volumes_test",
     "regression_test",
 )
-"""Those about containers, execs, images, volumes, events and the system."""
+"""Those about containers, execs, images, networks, volumes, events and the system."""
 
 
 @dataclass(frozen=True, slots=True)

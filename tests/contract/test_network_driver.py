@@ -67,7 +67,7 @@ async def stage(kind: str, place: Path) -> AsyncIterator[Stage]:
             driver = next(each for each in builtin_drivers(settings, executor, tasks) if each.name == "bridge")
         else:
             driver = {"fake": FakeDriver, "none": NoneDriver, "host": HostDriver}[kind]()
-        network = await driver.choose(Network(new_id(), "net", driver.name, 1), in_use=False)
+        network = await driver.choose(Network(new_id(), "bridge", driver.name, 1), in_use=False)
         await driver.open(network, [], 0)
         yield Stage(driver, network, place)
         await tasks.close()
@@ -88,9 +88,9 @@ async def test_choice_is_complete_and_stable(stage: Stage) -> None:
 async def test_a_whole_life(stage: Stage, request_: EndpointRequest) -> None:
     driver, network = stage.driver, stage.network
     endpoint = driver.plan(network, "c1", request_)
-    assert (endpoint.network_id, endpoint.network_name, endpoint.container_id) == (network.id, "net", "c1")
+    assert (endpoint.network_id, endpoint.network_name, endpoint.container_id) == (network.id, "bridge", "c1")
     assert bool(endpoint.ip_address) == bool(network.subnet) == bool(endpoint.prefix_len)
-    await driver.attach(network, endpoint, stage.netns)
+    await driver.attach(network, endpoint, stage.netns, (4, 6))
     await driver.detach(network, endpoint)
     driver.release(network, endpoint)
     await driver.close(network)
@@ -111,8 +111,8 @@ async def test_detach_is_right_at_any_stage(stage: Stage, request_: EndpointRequ
     await stage.driver.detach(stage.network, never)
     stage.driver.release(stage.network, never)
     twice = stage.driver.plan(stage.network, "c1", request_)
-    await stage.driver.attach(stage.network, twice, stage.netns)
-    await stage.driver.detach(stage.network, twice)
+    await stage.driver.attach(stage.network, twice, stage.netns, (4,))
+    await stage.driver.detach(stage.network, twice, alive=True)
     await stage.driver.detach(stage.network, twice)
     stage.driver.release(stage.network, twice)
 
@@ -120,7 +120,7 @@ async def test_detach_is_right_at_any_stage(stage: Stage, request_: EndpointRequ
 async def test_a_daemons_restart(stage: Stage, request_: EndpointRequest) -> None:
     driver, network = stage.driver, stage.network
     endpoint = driver.plan(network, "c1", request_)
-    await driver.attach(network, endpoint, stage.netns)
+    await driver.attach(network, endpoint, stage.netns, (4, 6))
     cursor = driver.cursor(network)
     await driver.leave(network)
     chosen = await driver.choose(network, in_use=True)

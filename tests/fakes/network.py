@@ -10,7 +10,7 @@ from pathlib import Path
 
 from havre.lib.ids import new_id
 from havre.network.ipam import AddressPool, mac_of
-from havre.network.model import Endpoint, EndpointRequest, Network, PublishedPort
+from havre.network.model import Endpoint, EndpointRequest, Network, Pool, PublishedPort
 
 _SUBNET = IPv4Network("10.88.0.0/16")
 _GATEWAY = IPv4Address("10.88.0.1")
@@ -26,9 +26,12 @@ class FakeDriver:
         self._pools: dict[str, AddressPool] = {}
         self._port = 49152
 
-    async def choose(self, network: Network, in_use: bool) -> Network:
+    def check(self, network: Network) -> None:
+        self.calls.append("check")
+
+    async def choose(self, network: Network, in_use: bool, taken: Sequence[str] = ()) -> Network:
         self.calls.append("choose")
-        return replace(network, subnet=str(_SUBNET), gateway=str(_GATEWAY), interface="fake0")
+        return replace(network, pools=network.pools or (Pool(str(_SUBNET), str(_GATEWAY)),), interface="fake0")
 
     async def open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
         self.calls.append("open")
@@ -38,7 +41,7 @@ class FakeDriver:
             self.attached.add(endpoint.endpoint_id)
 
     def plan(self, network: Network, container_id: str, request: EndpointRequest) -> Endpoint:
-        address = self._pools[network.id].lease()
+        address = IPv4Address(int(self._pools[network.id].lease()))
         ports = []
         for port in request.ports:
             self._port += 1
@@ -55,16 +58,26 @@ class FakeDriver:
             request.mac or mac_of(address),
             "veth0",
             tuple(ports),
+            interface=request.interface or "eth0",
+            names=request.names,
+            priority=request.priority,
         )
+
+    def interface_prefix(self, network: Network) -> str:
+        return "eth"
 
     def cursor(self, network: Network) -> int:
         return self._pools[network.id].cursor
 
-    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path) -> None:
+    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
         self.calls.append("attach")
         self.attached.add(endpoint.endpoint_id)
 
-    async def detach(self, network: Network, endpoint: Endpoint) -> None:
+    async def republish(self, network: Network, endpoint: Endpoint, ports: tuple[PublishedPort, ...]) -> Endpoint:
+        self.calls.append("republish")
+        return replace(endpoint, ports=ports)
+
+    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
         self.calls.append("detach")
         self.attached.discard(endpoint.endpoint_id)
 

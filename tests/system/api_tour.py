@@ -1,5 +1,5 @@
-"""A tour through every operation on containers, execs, images, volumes and the system, and what there is of networks,
-for real, in one version of the API.
+"""A tour through every operation on containers, execs, images, networks, volumes and the system, for real, in one
+version of the API.
 
 Each step is a request to a running engine whose answer is held against that version's definitions: status, content
 type, body. Who comes in: ``test_api_contract.py``. A fake is nowhere: containers run, images are committed and loaded.
@@ -25,9 +25,6 @@ ABSENT = {
     ("POST", "/images/{name}/push"): "docker push",
     ("GET", "/images/search"): "docker search",
     ("GET", "/distribution/{name}/json"): "the inspection of remote images",
-    ("POST", "/networks/create"): "docker network create",
-    ("POST", "/networks/{id}/connect"): "docker network connect",
-    ("POST", "/networks/{id}/disconnect"): "docker network disconnect",
 }
 """Operations that are answered with 501 and their name."""
 
@@ -100,7 +97,7 @@ class Tour:
         container = self._containers()
         self._execs(container)
         self._images(container)
-        self._networks()
+        self._networks(container)
         self._volumes()
         self._end(container)
         if self.absent:
@@ -228,7 +225,15 @@ class Tour:
         self.ask("DELETE", "/images/{name}", status=404, name="nothing")
         self.ask("GET", "/images/{name}/json", status=404, name="nothing")
 
-    def _networks(self) -> None:
+    def _networks(self, container: str) -> None:
+        body = {"Name": "tour", "CheckDuplicate": True, "Labels": {"a": "b"}}
+        made = self.ask("POST", "/networks/create", body, status=201)["Id"]
+        self.ask("POST", "/networks/create", body, status=409)
+        self.ask("POST", "/networks/{id}/connect", {"Container": container}, id="tour")
+        self.ask("GET", "/containers/{id}/json", id=container)
+        self.ask("GET", "/networks/{id}", id=made)
+        self.ask("POST", "/networks/{id}/disconnect", {"Container": container}, id="tour")
+        self.ask("DELETE", "/networks/{id}", status=204, id=made)
         self.ask("GET", "/networks")
         self.ask("GET", "/networks/{id}", id="bridge")
         self.ask("GET", "/networks/{id}", status=404, id="nothing")
@@ -265,7 +270,7 @@ class Tour:
     def _absent(self) -> None:
         for (method, template), what in ABSENT.items():
             if (method, template) in self.schemas.operations(GROUPS):
-                refusal = self.ask(method, template, status=501, name="busybox", id="bridge")
+                refusal = self.ask(method, template, status=501, name="busybox")
                 if refusal and what not in refusal["message"]:
                     self.wrong.append(f"{method} {template}: {refusal}")
 

@@ -79,25 +79,25 @@ def test_what_the_kernel_lacks_is_warned_of(docker: Program, engine: Engine) -> 
     assert engine.inspect("held")["HostConfig"]["BlkioWeight"] == 0
 
 
-@pytest.mark.parametrize(
-    ("flags", "command", "wanted"),
-    [
-        (["--device-cgroup-rule", "c 1:5 r"], "mknod /z c 1 5 && head -c1 /z | wc -c", "1"),
-        (["--device-cgroup-rule", "c 240:* rwm"], "grep -c x /dev/null; mknod /z c 240 1 && echo made", "0\nmade"),
-        (["--device", "/dev/kmsg:/dev/other:r"], "echo x 2>/dev/null > /dev/other || echo refused", "refused"),
-        (["--security-opt", "writable-cgroups=true"], "grep -c ' /sys/fs/cgroup.* rw,.* - cgroup' /proc/self/mountinfo "
-         "| grep -vc '^0$'", "1"),
-        (["--security-opt", "systempaths=unconfined"], "grep ' /proc/[a-z]' /proc/self/mountinfo || echo none", "none"),
-        (["--security-opt", "no-new-privileges"], "grep NoNewPrivs /proc/self/status", "NoNewPrivs:\t1"),
-        (["--security-opt", "label=disable", "--security-opt", "apparmor=unconfined"], "echo taken", "taken"),
-        (["--ulimit", "nofile=100:200", "--ulimit", "core=0"], "ulimit -n; ulimit -Hn; ulimit -c", "100\n200\n0"),
-        (["--sysctl", "kernel.shmmax=12345", "--sysctl", "net.ipv4.ip_forward=0"],
-         "cat /proc/sys/kernel/shmmax /proc/sys/net/ipv4/ip_forward", "12345\n0"),
-    ],
-)  # fmt: skip
-def test_rights(docker: Program, flags: list[str], command: str, wanted: str) -> None:
-    done = docker("run", "--rm", *flags, "busybox", "sh", "-c", command)
-    assert done.out.strip() == wanted
+RIGHTS: list[tuple[list[str], str, str]] = [
+    (["--device-cgroup-rule", "c 1:5 r"], "mknod /z c 1 5 && head -c1 /z | wc -c", "1"),
+    (["--device-cgroup-rule", "c 240:* rwm"], "grep -c x /dev/null; mknod /z c 240 1 && echo made", "0\nmade"),
+    (["--device", "/dev/kmsg:/dev/other:r"], "echo x 2>/dev/null > /dev/other || echo refused", "refused"),
+    (["--security-opt", "writable-cgroups=true"], "grep -c ' /sys/fs/cgroup.* rw,.* - cgroup' /proc/self/mountinfo "
+     "| grep -vc '^0$'", "1"),
+    (["--security-opt", "systempaths=unconfined"], "grep ' /proc/[a-z]' /proc/self/mountinfo || echo none", "none"),
+    (["--security-opt", "no-new-privileges"], "grep NoNewPrivs /proc/self/status", "NoNewPrivs:\t1"),
+    (["--security-opt", "label=disable", "--security-opt", "apparmor=unconfined"], "echo taken", "taken"),
+    (["--ulimit", "nofile=100:200", "--ulimit", "core=0"], "ulimit -n; ulimit -Hn; ulimit -c", "100\n200\n0"),
+    (["--sysctl", "kernel.shmmax=12345", "--sysctl", "net.ipv4.ip_forward=0"],
+     "cat /proc/sys/kernel/shmmax /proc/sys/net/ipv4/ip_forward", "12345\n0"),
+]  # fmt: skip
+
+
+def test_rights(docker: Program) -> None:
+    for flags, command, wanted in RIGHTS:
+        done = docker("run", "--rm", *flags, "busybox", "sh", "-c", command)
+        assert done.out.strip() == wanted, flags
 
 
 def test_a_profile_of_the_user_forbids(docker: Program, tmp_path: Path) -> None:
@@ -109,25 +109,25 @@ def test_a_profile_of_the_user_forbids(docker: Program, tmp_path: Path) -> None:
     assert done.out == "mkdir: can't create directory '/x': Function not implemented\nmade\n"
 
 
-@pytest.mark.parametrize(
-    ("flags", "text"),
-    [
-        (["-m", "1m"], "Minimum memory limit allowed is 6MB"),
-        (["--cpuset-cpus", "4000"], "Requested CPUs are not available - requested 4000, available: "),
-        (
-            ["--storage-opt", "size=1g"],
-            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
-        ),
-        (["--runtime", "nope"], "unknown or invalid runtime name: nope"),
-        (["--isolation", "hyperv"], "invalid isolation (hyperv): linux only supports 'default'"),
-        (["--cap-add", "nope"], 'invalid CapAdd: unknown capability: "CAP_NOPE"'),
-        (["--gpus", "all"], 'could not select device driver "" with capabilities: [[gpu]]'),
-        (["--device", "no.such/device=x"], "CDI device injection failed: unresolvable CDI devices no.such/device=x"),
-    ],
-)
-def test_what_is_refused(docker: Program, flags: list[str], text: str) -> None:
-    done = docker("run", "--rm", *flags, *SLEEP, code=None)
-    assert (done.code, text in done.err) == (125, True), done
+REFUSED: list[tuple[list[str], str]] = [
+    (["-m", "1m"], "Minimum memory limit allowed is 6MB"),
+    (["--cpuset-cpus", "4000"], "Requested CPUs are not available - requested 4000, available: "),
+    (
+        ["--storage-opt", "size=1g"],
+        "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+    ),
+    (["--runtime", "nope"], "unknown or invalid runtime name: nope"),
+    (["--isolation", "hyperv"], "invalid isolation (hyperv): linux only supports 'default'"),
+    (["--cap-add", "nope"], 'invalid CapAdd: unknown capability: "CAP_NOPE"'),
+    (["--gpus", "all"], 'could not select device driver "" with capabilities: [[gpu]]'),
+    (["--device", "no.such/device=x"], "CDI device injection failed: unresolvable CDI devices no.such/device=x"),
+]
+
+
+def test_what_is_refused(docker: Program) -> None:
+    for flags, text in REFUSED:
+        done = docker("run", "--rm", *flags, *SLEEP, code=None)
+        assert (done.code, text in done.err) == (125, True), done
 
 
 CDI = """\

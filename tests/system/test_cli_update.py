@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.system.groups import V2, Groups
-from tests.system.harness import Engine, wait_until
+from tests.system.harness import Engine, Havred, wait_until
 from tests.system.programs import Program
 
 M = 1 << 20
@@ -42,7 +42,9 @@ def test_a_running_container(docker: Program, engine: Engine) -> None:
     kept = host(engine)
     assert (kept["Memory"], kept["MemorySwap"], kept["PidsLimit"], kept["CpuQuota"]) == (100 * M, 200 * M, 77, 20000)
     docker("update", "--pids-limit", "-1", "--memory-swap", "-1", "held")
-    assert (groups.pids(), groups.memory_and_swap(), groups.memory()) == ("max", None, 100 * M)
+    assert (groups.pids(), groups.memory()) == ("max", 100 * M)
+    # dockerd leaves the limit of a running container where it was.
+    assert not isinstance(engine, Havred) or groups.memory_and_swap() is None
 
 
 def test_a_paused_container_and_part_of_the_cpus(docker: Program, engine: Engine) -> None:

@@ -74,6 +74,8 @@ def test_a_container_that_waits_for_its_restart(engine: Engine) -> None:
     waiting(engine, "loop", 5)
     found = state(engine, "loop")
     assert (found["Running"], found["Restarting"], found["ExitCode"], found["Pid"]) == (True, True, 3, 0)
+    listed = engine.api("GET", "/containers/json", filters={"name": ["loop"]}).json()
+    assert [row["State"] for row in listed] == ["restarting"]
     busy = f"Container {one} is restarting, wait until the container is running"
     assert engine.api("POST", "/containers/loop/start").status == 304
     assert message(engine, "POST", "/containers/loop/exec", {"Cmd": ["true"]}) == (409, busy)

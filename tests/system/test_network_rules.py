@@ -2,7 +2,7 @@
 
 import json
 import os
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,27 @@ WEB = Endpoint(
     ),
 )
 RULES = BridgeRules("havre0", IPv4Network("172.29.0.0/16"), icc=True)
+DUAL = BridgeRules("br-two", IPv4Network("10.1.5.0/24"), icc=True, subnet6=IPv6Network("fd00:5::/64"))
+WEB6 = Endpoint(
+    "n",
+    "two",
+    "e",
+    "c",
+    ip_address="10.1.5.2",
+    ipv6_address="fd00:5::2",
+    ports=(
+        PublishedPort(80, "tcp", "0.0.0.0", 8080),
+        PublishedPort(80, "tcp", "::", 8080),
+        PublishedPort(443, "tcp", "2001:db8::1", 8443),
+    ),
+)
 CASES = {
     "empty": (RULES, []),
     "published": (RULES, [WEB]),
     "no-icc": (BridgeRules("br-own.1", IPv4Network("10.1.2.0/24"), icc=False), []),
+    "internal": (BridgeRules("br-in", IPv4Network("10.1.3.0/24"), icc=True, internal=True), []),
+    "no-masquerade": (BridgeRules("br-open", IPv4Network("10.1.4.0/24"), icc=True, masquerade=False), []),
+    "dual-stack": (DUAL, [WEB6]),
 }
 
 
@@ -58,7 +75,7 @@ def test_golden(lab: Lab, name: str) -> None:
     rules, endpoints = CASES[name]
     nft = Nftables()
     nft.run(firewall.ruleset(rules, endpoints))
-    found = _normal(nft.table("ip", rules.table))
+    found = "".join(_normal(nft.table(family, rules.table)) for family in rules.families)
     path = GOLDEN / f"{name}.json"
     if os.environ.get("HAVRE_WRITE_GOLDEN"):
         path.write_text(found)
@@ -77,7 +94,7 @@ def test_a_failed_transaction_changes_nothing(lab: Lab) -> None:
     nft = Nftables()
     nft.run(firewall.ruleset(RULES, []))
     before = run("nft", "list", "ruleset")
-    missing = "".join(firewall.publish(RULES.table, WEB)) + f"delete element ip {RULES.table} published {{ tcp . 9 }}\n"
+    missing = "".join(firewall.publish(RULES, WEB)) + f"delete element ip {RULES.table} published {{ tcp . 9 }}\n"
     with pytest.raises(NftError, match="No such file"):
         nft.run(missing)
     assert run("nft", "list", "ruleset") == before
@@ -85,9 +102,9 @@ def test_a_failed_transaction_changes_nothing(lab: Lab) -> None:
 
 def test_removal_takes_what_is_there(lab: Lab) -> None:
     nft = Nftables()
-    nft.run(firewall.removal("havre0"))
+    nft.run(firewall.removal("havre0", ["ip"]))
     nft.run(firewall.ruleset(RULES, [WEB]))
-    nft.run(firewall.removal("havre0"))
+    nft.run(firewall.removal("havre0", ["ip"]))
     assert run("nft", "list", "tables") == "" and nft.table("ip", RULES.table) is None
 
 

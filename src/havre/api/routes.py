@@ -99,10 +99,10 @@ IMAGES: tuple[Route, ...] = (
 NETWORKS: tuple[Route, ...] = (
     get("/networks", networks.list_),
     get("/networks/", networks.list_),
-    post("/networks/create", NOT_YET("docker network create")),
+    post("/networks/create", networks.create),
     post("/networks/prune", networks.prune, since=(1, 25)),
-    post("/networks/{name}/connect", NOT_YET("docker network connect")),
-    post("/networks/{name}/disconnect", NOT_YET("docker network disconnect")),
+    post("/networks/{name}/connect", networks.connect),
+    post("/networks/{name}/disconnect", networks.disconnect),
     get("/networks/{name}", networks.inspect),
     delete("/networks/{name}", networks.remove),
 )

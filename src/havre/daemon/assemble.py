@@ -35,7 +35,7 @@ from havre.engine.eventhistory import EventHistory
 from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
-from havre.engine.system import System
+from havre.engine.system import System, identity
 from havre.engine.volumebackings import Backings
 from havre.engine.volumemounts import VolumeMounts
 from havre.engine.volumes import Volumes
@@ -120,7 +120,8 @@ async def assemble(config: Config) -> Daemon:
     cgroups = Cgroups.detect()
     history = EventHistory(storage.database)
     events = Events(history)
-    networks = Networks(storage.database, _network_settings(config), storage.layout)
+    settings_of_networks = _network_settings(config, identity(storage.layout.data_root / "engine-id"))
+    networks = Networks(storage.database, settings_of_networks, storage.layout)
     registry = Registry(storage.database)
     registry.load()
     usage = Usage(registry)
@@ -147,7 +148,7 @@ async def assemble(config: Config) -> Daemon:
     freezer = Freezer(registry, cgroups, containers.lifecycle.health, events)
     committer = Committer(storage.blobs, storage.layers, storage.images)
     engine = Engine(
-        create=assemble_containers.creator(config, storage, cgroups, events, registry, volumes, runtimes),
+        create=assemble_containers.creator(config, storage, cgroups, events, networks, registry, volumes, runtimes),
         lifecycle=containers.lifecycle,
         update=Updater(registry, runtimes, cgroups, cgrouplimits.detect(cgroups), events),
         removal=containers.remover,
@@ -162,7 +163,7 @@ async def assemble(config: Config) -> Daemon:
         logs=containers.logs,
         listing=listing,
         images=images,
-        networks=NetworkVerbs(networks, usage.container_name),
+        networks=NetworkVerbs(networks, usage.container_name, containers.connector, events),
         volumes=volumes,
         events=events,
         system=System(
@@ -193,7 +194,7 @@ def _remote(settings: RegistryConfig, storage: Storage, session: ClientSession) 
     return puller, Login(transport, registries, tokens)
 
 
-def _network_settings(config: Config) -> NetworkSettings:
+def _network_settings(config: Config, seed: str) -> NetworkSettings:
     return NetworkSettings(
         bridge_name=config.bridge,
         bip=ipaddress.IPv4Interface(config.bip) if config.bip else None,
@@ -203,6 +204,7 @@ def _network_settings(config: Config) -> NetworkSettings:
         dns=config.dns,
         dns_search=config.dns_search,
         dns_options=config.dns_opts,
+        seed=seed,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from havre.daemon import containerdefaults
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
+from havre.engine.container.connect import Connector
 from havre.engine.container.create import Creator, Defaults
 from havre.engine.container.etc import EtcFiles
 from havre.engine.container.exec import Execs
@@ -22,6 +23,7 @@ from havre.engine.container.listing import Listing
 from havre.engine.container.logs import Logs
 from havre.engine.container.ocisecurity import Confinement
 from havre.engine.container.ocispec import SpecWriter, find_init
+from havre.engine.container.plugs import Plugs
 from havre.engine.container.recover import Recovery
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
@@ -54,6 +56,7 @@ class Containers:
     health: Healthchecks
     lifecycle: Lifecycle
     remover: Remover
+    connector: Connector
     execs: Execs
     logs: Logs
     recovery: Recovery
@@ -75,7 +78,9 @@ def containers(
     logs = Logs(registry, layout, waits)
     links, host_mounts = Links(registry, layout), HostMounts(snapshotter, layout, volumes.mounts)
     specs, conmon = _specs(config, links), Conmon(conmon_program())
-    releaser = Releaser(networks, snapshotter, runtimes, host_mounts, layout, events)
+    plugs = Plugs(networks, events)
+    etc = EtcFiles(layout, config.dns, config.dns_search, config.dns_opts, networks.names.address)
+    releaser = Releaser(plugs, snapshotter, runtimes, host_mounts, layout)
     execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
     health = Healthchecks(registry, Prober(execs, hubs), events)
     supervisor = Supervisor(registry, releaser, hubs, logs, waits, events, cgroups, layout, health, execs)
@@ -86,7 +91,8 @@ def containers(
         runtimes=runtimes,
         conmon=conmon,
         specs=specs,
-        etc=EtcFiles(layout, config.dns, config.dns_search, config.dns_opts),
+        plugs=plugs,
+        etc=etc,
         realtime=_realtime(config, cgroups),
         host_mounts=host_mounts,
         joins=Joins(registry, host_mounts, layout),
@@ -98,6 +104,7 @@ def containers(
         layout=layout,
         watch=supervisor.watch,
     )
+    connector = Connector(registry, networks, plugs, etc)
     lifecycle = Lifecycle(registry, starter, supervisor, health, waits, events, cgroups, layout)
     forget = (execs.forget, supervisor.forget, logs.forget)
     remover = Remover(
@@ -106,9 +113,9 @@ def containers(
     # The supervisor acts through verbs that need it themselves: this knot is tied last.
     supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
     health.restart = lifecycle.restart
-    below = (networks, snapshotter, runtimes, cgroups, layout, host_mounts, volumes)
+    below = (networks, etc, snapshotter, runtimes, cgroups, layout, host_mounts, volumes)
     recovery = Recovery(registry, releaser, supervisor, lifecycle, remover, *below)
-    return Containers(registry, hubs, supervisor, health, lifecycle, remover, execs, logs, recovery)
+    return Containers(registry, hubs, supervisor, health, lifecycle, remover, connector, execs, logs, recovery)
 
 
 def _specs(config: Config, links: Links) -> SpecWriter:
@@ -141,6 +148,7 @@ def creator(
     storage: Storage,
     cgroups: Cgroups,
     events: Events,
+    networks: Networks,
     registry: Registry,
     volumes: Volumes,
     runtimes: Runtimes,
@@ -163,6 +171,7 @@ def creator(
             shm_size=containerdefaults.shm_size(config),
             ulimits=containerdefaults.ulimits(config),
         ),
+        network=networks.find,
         defaults=Defaults(
             config.log_driver,
             dict(config.log_opts),

@@ -139,15 +139,25 @@ def _of_kind(option: Option, value: Any) -> Any:
 def _map_value(option: Option, value: Any) -> str:
     """The value of one entry: text, or for a runtime an object with its path."""
     if option.key == "runtimes" and isinstance(value, dict):
-        if unknown := set(value) - {"path"}:
-            raise InvalidParameter(f"havre does not implement {', '.join(sorted(unknown))} of a runtime yet")
-        value = value.get("path")
+        value = _runtime(value)
     if option.key == "default-ulimits" and isinstance(value, dict):
         soft, hard = value.get("Soft", 0), value.get("Hard", 0)
         value = f"{soft}:{hard}"
     if not isinstance(value, str):
         raise InvalidParameter(f"the values of {option.key} must be strings, not {json.dumps(value)}")
     return value
+
+
+def _runtime(value: dict[str, Any]) -> Any:
+    """The path of a runtime and its arguments, joined by what no argument can hold."""
+    # NVIDIA's tools write empty "args".
+    words = value.get("runtimeArgs") or value.get("args") or []
+    if unknown := set(value) - {"path", "runtimeArgs", "args"}:
+        raise InvalidParameter(f"{', '.join(sorted(unknown))} of a runtime: havre calls runtimes without shims")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InvalidParameter(f"runtimeArgs must be a list of strings, not {json.dumps(words)}")
+    path = value.get("path")
+    return "\0".join([path, *words]) if isinstance(path, str) else path
 
 
 def _refuse_doubles(given: Mapping[str, Any], stored: Mapping[str, Any]) -> None:

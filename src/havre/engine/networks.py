@@ -1,4 +1,4 @@
-"""Docker's verbs for networks: what the REST door calls. Networks of a user's own are not there yet.
+"""Docker's verbs for networks: what the REST door calls.
 
 Answers are JSON-able dicts in the newest API's shape.
 """
@@ -7,22 +7,39 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_network
 from typing import Any
 
-from havre.errors import Forbidden, InvalidParameter, Unsupported
+from havre.engine import networkrequest
+from havre.engine.container.connect import Connector
+from havre.engine.container.create import EventSink
+from havre.engine.container.select import prune_until
+from havre.errors import Forbidden, HavreError, InvalidParameter, NotFound
 from havre.lib.times import rfc3339nano
-from havre.network.model import Endpoint, Network
-from havre.network.networks import PREDEFINED, Networks
+from havre.network.model import Endpoint, Network, Pool
+from havre.network.networks import Networks
+from havre.wire.containers import EndpointSettings
 from havre.wire.filters import Filters
+from havre.wire.networks import NetworkCreate
 
 _LIST_FILTERS = ("dangling", "driver", "id", "label", "name", "scope", "type")
 _PRUNE_FILTERS = ("label", "label!", "until")
 
 
 class NetworkVerbs:
-    """list, inspect, prune; the rest is refused. ``container_name`` gives the name of a container id ("" if gone)."""
+    """create, list, inspect, remove, prune, connect, disconnect.
 
-    def __init__(self, networks: Networks, container_name: Callable[[str], str]) -> None:
+    ``container_name`` gives the name of a container id ("" if gone).
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        container_name: Callable[[str], str],
+        connector: Connector,
+        events: EventSink,
+    ) -> None:
         self._networks = networks
         self._container_name = container_name
+        self._connector = connector
+        self._events = events
 
     def list(self, filters: Filters) -> list[dict[str, Any]]:
         """``GET /networks``; as in Docker, without the containers on them."""
@@ -39,81 +56,109 @@ class NetworkVerbs:
             and filters.matches("id", network.id)
             and filters.exact("driver", network.driver)
             and filters.exact("scope", "local")
-            and filters.match_labels({})
-            and (not kinds or "builtin" in kinds)
-            # Docker never counts its own networks as dangling.
-            and dangling is not True
+            and filters.match_labels(network.labels)
+            and (not kinds or ("builtin" if network.predefined else "custom") in kinds)
+            and (dangling is None or self._dangling(network) == dangling)
         ]
 
-    def inspect(self, reference: str, scope: str = "") -> dict[str, Any]:
-        """``GET /networks/{id}``."""
+    def _dangling(self, network: Network) -> bool:
+        # Docker never counts its own networks as dangling.
+        return not network.predefined and not self._networks.endpoints_on(network.id)
+
+    def inspect(self, reference: str, scope: str = "", verbose: bool = False) -> dict[str, Any]:
+        """``GET /networks/{id}``; ``verbose`` tells of the services of a swarm, and there is none."""
         if scope not in ("", "local"):
-            raise InvalidParameter(f"network {reference} is of scope local, not {scope}")
+            raise NotFound(f"network {reference} not found")
         network = self._networks.get(reference)
         endpoints = self._networks.endpoints_on(network.id)
-        return {**self._document(network, endpoints), **_status(network, len(endpoints))}
+        return {**self._document(network, endpoints), **_status(network, endpoints)}
 
-    def prune(self, filters: Filters) -> dict[str, Any]:
-        """``POST /networks/prune``: Docker's own networks always stay, and there are no others yet."""
+    async def prune(self, filters: Filters) -> dict[str, Any]:
+        """``POST /networks/prune``: networks of the user's that no running container is on."""
         filters.validate(_PRUNE_FILTERS)
-        return {"NetworksDeleted": None}
+        until = prune_until(filters)
+        deleted = []
+        for network in self._networks.all():
+            if not self._dangling(network) or (until is not None and network.created_ns > until):
+                continue
+            if not filters.match_labels(network.labels) or filters.refuses_labels(network.labels):
+                continue
+            try:
+                await self._remove(network)
+            except HavreError:
+                continue
+            deleted.append(network.name)
+        self._events.publish("network", "prune", "", {"reclaimed": "0"})
+        return {"NetworksDeleted": deleted or None}
 
-    def create(self, name: str) -> dict[str, Any]:
+    async def create(self, body: NetworkCreate) -> dict[str, Any]:
         """``POST /networks/create``."""
-        if name in PREDEFINED:
-            raise Forbidden(f"operation is not permitted on predefined {name} network ")
-        raise Unsupported("creating networks is not supported yet")
+        network = await self._networks.create(networkrequest.network(body))
+        self._events.publish("network", "create", network.id, {"name": network.name, "type": network.driver})
+        return {"Id": network.id, "Warning": ""}
 
-    def remove(self, reference: str) -> None:
+    async def remove(self, reference: str) -> None:
         """``DELETE /networks/{id}``."""
         network = self._networks.get(reference)
-        if network.name in PREDEFINED:
+        if network.predefined:
             raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
-        raise Unsupported("removing networks is not supported yet")
+        if endpoints := self._networks.endpoints_on(network.id):
+            told = ", ".join(
+                f'name:"{self._container_name(endpoint.container_id)}" id:"{endpoint.endpoint_id[:12]}"'
+                for endpoint in endpoints
+            )
+            raise Forbidden(f"error while removing network: network {network.name} has active endpoints ({told})")
+        await self._remove(network)
 
-    def connect(self, reference: str) -> None:
+    async def _remove(self, network: Network) -> None:
+        await self._networks.remove(network)
+        self._events.publish("network", "destroy", network.id, {"name": network.name, "type": network.driver})
+
+    async def connect(self, reference: str, container: str, settings: EndpointSettings | None) -> None:
         """``POST /networks/{id}/connect``."""
-        self._networks.get(reference)
-        raise Unsupported("connecting a container to a further network is not supported yet")
+        await self._connector.connect(reference, container, settings or EndpointSettings())
 
-    def disconnect(self, reference: str) -> None:
+    async def disconnect(self, reference: str, container: str, force: bool) -> None:
         """``POST /networks/{id}/disconnect``."""
-        self._networks.get(reference)
-        raise Unsupported("disconnecting a container from its network is not supported yet")
+        await self._connector.disconnect(reference, container, force)
 
     def _document(self, network: Network, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-        config = [{"Subnet": network.subnet, "Gateway": network.gateway}] if network.subnet else None
         return {
             "Name": network.name,
             "Id": network.id,
             "Created": rfc3339nano(network.created_ns),
             "Scope": "local",
             "Driver": network.driver,
-            "EnableIPv4": True,
-            "EnableIPv6": False,
-            "IPAM": {"Driver": "default", "Options": None, "Config": config},
-            "Internal": False,
-            "Attachable": False,
+            "EnableIPv4": network.ipv4,
+            "EnableIPv6": network.ipv6,
+            "IPAM": {
+                "Driver": "default",
+                "Options": network.ipam_options,
+                "Config": [_subnet(pool) for pool in network.pools] or None,
+            },
+            "Internal": network.internal,
+            "Attachable": network.attachable,
             "Ingress": False,
             "ConfigFrom": {"Network": ""},
             "ConfigOnly": False,
             "Containers": {endpoint.container_id: self._resident(endpoint) for endpoint in endpoints},
             "Options": self._options(network),
-            "Labels": {},
+            "Labels": network.labels,
         }
 
     def _resident(self, endpoint: Endpoint) -> dict[str, str]:
+        six = f"{endpoint.ipv6_address}/{endpoint.ipv6_prefix_len}" if endpoint.ipv6_address else ""
         return {
             "Name": self._container_name(endpoint.container_id),
             "EndpointID": endpoint.endpoint_id,
             "MacAddress": endpoint.mac,
             "IPv4Address": f"{endpoint.ip_address}/{endpoint.prefix_len}" if endpoint.ip_address else "",
-            "IPv6Address": "",
+            "IPv6Address": six,
         }
 
     def _options(self, network: Network) -> dict[str, str]:
-        if network.driver != "bridge":
-            return {}
+        if not network.predefined or network.driver != "bridge":
+            return network.options
         settings = self._networks.settings
         return {
             "com.docker.network.bridge.default_bridge": "true",
@@ -125,10 +170,27 @@ class NetworkVerbs:
         }
 
 
-def _status(network: Network, endpoints: int) -> dict[str, Any]:
-    """How full the network is; its own address, its gateway's and the broadcast's are in use by nature."""
-    if not network.subnet:
+def _subnet(pool: Pool) -> dict[str, Any]:
+    """As Docker shows it: what was asked for, or what was chosen in its place."""
+    document: dict[str, Any] = {"Subnet": pool.subnet}
+    if pool.ip_range:
+        document["IPRange"] = pool.ip_range
+    if pool.gateway and (pool.gateway_asked or not pool.asked):
+        document["Gateway"] = pool.gateway
+    if pool.aux:
+        document["AuxiliaryAddresses"] = pool.aux
+    return document
+
+
+def _status(network: Network, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """How full the network is; its own address, its gateway's, reserved ones and the broadcast's are always in use."""
+    if not network.pools:
         return {}
-    used = endpoints + 3
-    free = ip_network(network.subnet).num_addresses - used
-    return {"Status": {"IPAM": {"Subnets": {network.subnet: {"IPsInUse": used, "DynamicIPsAvailable": free}}}}}
+    residents = list(endpoints)
+    subnets = {}
+    for pool in network.pools:
+        there = sum(1 for each in residents if (each.ip_address if pool.version == 4 else each.ipv6_address))
+        used = there + len(pool.aux) + (1 if pool.gateway else 0) + (2 if pool.version == 4 else 1)
+        free = max(0, ip_network(pool.ip_range or pool.subnet).num_addresses - used)
+        subnets[pool.subnet] = {"IPsInUse": used, "DynamicIPsAvailable": min(free, 2**64 - 1)}
+    return {"Status": {"IPAM": {"Subnets": subnets}}}

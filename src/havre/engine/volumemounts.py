@@ -1,4 +1,4 @@
-"""Volumes that are mounted only while containers use them: local ones with ``type`` and ``device``, and those of plugins.
+"""Volumes that are mounted only while they are in use: local ones with ``type`` and ``device``, and those of plugins.
 
 What is mounted, and for whom, is on disk before it is mounted (``volume.uses``); what cannot be unmounted soon is
 unmounted in the background, so that neither a server that is gone nor a plugin that does not answer holds a container.
@@ -81,7 +81,7 @@ class VolumeMounts:
         return Path(use.path) if use is not None and use.path else None
 
     def marker(self, container: str, index: int) -> Path | None:
-        """The file that tells of a cut copy into what is mounted for a container, where the volume has no place for it."""
+        """The file that tells of a cut copy into what is mounted, where the volume has no place for it."""
         use = self._uses.get(container, index)
         if use is None or use.driver in self._drivers:
             return None

@@ -8,11 +8,12 @@ import errno
 import socket
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from havre.kernel.netlink import (
     CREATE,
     EXCLUSIVE,
+    REPLACE,
     NetlinkError,
     NetlinkSocket,
     Request,
@@ -30,12 +31,15 @@ _UINT = struct.Struct("=I")
 
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
 _NEWADDR, _GETADDR = 20, 22
-_NEWROUTE, _GETROUTE = 24, 26
+_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_AF_SPEC = 1, 3, 4, 10, 18, 26
 _IFLA_NET_NS_FD, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 28, 1, 2, 4, 5
 _VETH_INFO_PEER, _IFLA_BRPORT_STATE, _IFLA_BRPORT_MODE, _IFLA_INET6_ADDR_GEN_MODE = 1, 1, 4, 8
+_IFLA_BRPORT_ISOLATED = 33
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
+_IFA_F_NODAD = 0x02
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
+_METRIC6 = 1024
 _IFF_UP = 0x1
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 3, 0, 1
 _BR_STATE_DISABLED, _IN6_ADDR_GEN_MODE_NONE = 0, 1
@@ -98,6 +102,11 @@ def hairpin_on(name: str) -> Request:
     return Request(_NEWLINK, 0, _port_option(name, _IFLA_BRPORT_MODE, 1), f"set hairpin mode of {name}")
 
 
+def port_isolated(name: str) -> Request:
+    """Keep the bridge port ``name`` from exchanging frames with other such ports."""
+    return Request(_NEWLINK, 0, _port_option(name, _IFLA_BRPORT_ISOLATED, 1), f"isolate {name}")
+
+
 def port_off(name: str) -> Request:
     """Stop all traffic of the bridge port ``name`` at once; one that is not there (any more) counts as stopped."""
     body = _port_option(name, _IFLA_BRPORT_STATE, _BR_STATE_DISABLED)
@@ -128,25 +137,44 @@ def link_delete(name: str) -> Request:
     return Request(_DELLINK, 0, _NO_INDEX + text(_IFLA_IFNAME, name), f"delete link {name}", frozenset({errno.ENODEV}))
 
 
-def address_add(index: int, address: IPv4Interface) -> Request:
-    """Give the link the address, with the network's broadcast address; one it already has counts as given."""
+def address_add(index: int, address: IPv4Interface | IPv6Interface) -> Request:
+    """Give the link the address, with an IPv4 network's broadcast address; one it already has counts as given.
+
+    An IPv6 address serves at once: nobody else is asked whether he has it.
+    """
+    family, flags, broadcast = socket.AF_INET6, _IFA_F_NODAD, b""
+    if isinstance(address, IPv4Interface):
+        family, flags = socket.AF_INET, 0
+        if address.network.prefixlen < 31:
+            broadcast = attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
     body = (
-        _IFADDR.pack(socket.AF_INET, address.network.prefixlen, 0, _RT_SCOPE_UNIVERSE, index)
+        _IFADDR.pack(family, address.network.prefixlen, flags, _RT_SCOPE_UNIVERSE, index)
         + attribute(_IFA_LOCAL, address.packed)
         + attribute(_IFA_ADDRESS, address.packed)
-        + attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
+        + broadcast
     )
     return Request(_NEWADDR, CREATE | EXCLUSIVE, body, f"add address {address}", frozenset({errno.EEXIST}))
 
 
-def default_route_add(index: int, gateway: IPv4Address) -> Request:
-    """Route everything else through ``gateway``, which the link must reach."""
+def default_route_add(index: int, gateway: IPv4Address | IPv6Address) -> Request:
+    """Route everything else through ``gateway``, which the link must reach, instead of through another there was."""
+    family = socket.AF_INET if gateway.version == 4 else socket.AF_INET6
+    # One of IPv6 would be added beside the other, were it not of the same metric.
+    metric = number(_RTA_PRIORITY, _METRIC6) if gateway.version == 6 else b""
     body = (
-        _RTMSG.pack(socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0)
+        _RTMSG.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0)
         + attribute(_RTA_GATEWAY, gateway.packed)
         + number(_RTA_OIF, index)
+        + metric
     )
-    return Request(_NEWROUTE, CREATE | EXCLUSIVE, body, f"add default route via {gateway}")
+    return Request(_NEWROUTE, CREATE | REPLACE, body, f"add default route via {gateway}")
+
+
+def default_route_delete(version: int) -> Request:
+    """Take the default route away; none there counts as done."""
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    body = _RTMSG.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0)
+    return Request(_DELROUTE, 0, body, "delete the default route", frozenset({errno.ESRCH}))
 
 
 class Rtnetlink(NetlinkSocket):
@@ -179,13 +207,26 @@ class Rtnetlink(NetlinkSocket):
 
     def routes(self) -> list[tuple[int, IPv4Network]]:
         """The IPv4 unicast destinations of all tables but the default route, each with its interface's index (or 0)."""
+        return [
+            (index, IPv4Network((destination, prefix), strict=False))
+            for index, destination, prefix in self._destinations(socket.AF_INET)
+        ]
+
+    def routes6(self) -> list[tuple[int, IPv6Network]]:
+        """As ``routes``, of IPv6."""
+        return [
+            (index, IPv6Network((destination, prefix), strict=False))
+            for index, destination, prefix in self._destinations(socket.AF_INET6)
+        ]
+
+    def _destinations(self, family: int) -> list[tuple[int, bytes, int]]:
         found = []
-        for payload in self.dump(_GETROUTE, _RTMSG.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0), "list routes"):
-            _, prefix, _, _, _, _, _, kind, _ = _RTMSG.unpack_from(payload)
+        for payload in self.dump(_GETROUTE, _RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0), "list routes"):
+            of, prefix, _, _, _, _, _, kind, _ = _RTMSG.unpack_from(payload)
             given = attributes(payload[_RTMSG.size :])
-            if kind == _RTN_UNICAST and prefix and _RTA_DST in given:
-                index = _UINT.unpack(given.get(_RTA_OIF, bytes(4)))[0]
-                found.append((index, IPv4Network((given[_RTA_DST], prefix), strict=False)))
+            # A kernel without IPv6 answers with the routes of IPv4.
+            if of == family and kind == _RTN_UNICAST and prefix and _RTA_DST in given:
+                found.append((_UINT.unpack(given.get(_RTA_OIF, bytes(4)))[0], given[_RTA_DST], prefix))
         return found
 
 

@@ -117,7 +117,7 @@ class _Layer(Walk):
     def put_content(self, data: bytes) -> None:
         super().put_content(data)
         assert self._open is not None
-        if len(data) >= _HOLE and data.count(0) == len(data):
+        if len(data) >= _HOLE and not data.lstrip(b"\0"):
             os.lseek(self._open, len(data), os.SEEK_CUR)
             self._holes = True
             return

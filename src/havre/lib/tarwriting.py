@@ -6,14 +6,14 @@ whole seconds, as in Docker's archives: a PAX record for the fraction would doub
 
 import struct
 
-from havre.lib.tarheaders import BLOCK, BLOCK_DEVICE, CHAR_DEVICE, Entry, padding
+from havre.lib.tarheaders import BLOCK, Entry, padding
 
 END = bytes(2 * BLOCK)
 
 _FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
 _MAGIC = b"ustar\x0000"
 _PAX = b"x"
-_PAX_NAME = b"PaxHeaders.0/"
+_PAX_NAME = b"PaxHeaders.0"
 _NAME, _PREFIX = 100, 155
 _MOST_7 = 0o7777777
 _MOST_11 = 0o77777777777
@@ -51,7 +51,6 @@ def header(entry: Entry) -> bytes:
 
 
 def _block(name: bytes, prefix: bytes, entry: Entry, uid: int, gid: int, size: int, seconds: int) -> bytes:
-    device = entry.type in (CHAR_DEVICE, BLOCK_DEVICE)
     block = _FIELDS.pack(
         name[:_NAME],
         b"%07o" % (entry.mode & 0o7777),
@@ -65,8 +64,8 @@ def _block(name: bytes, prefix: bytes, entry: Entry, uid: int, gid: int, size: i
         _MAGIC,
         b"",
         b"",
-        b"%07o" % entry.major if device else b"",
-        b"%07o" % entry.minor if device else b"",
+        b"" if entry.type == _PAX else b"%07o" % entry.major,
+        b"" if entry.type == _PAX else b"%07o" % entry.minor,
         prefix,
     )
     return b"%b%06o\0 %b" % (block[:148], sum(block), block[156:])
@@ -89,8 +88,9 @@ def _ascii(name: bytes) -> bytes:
 
 def _pax(name: bytes, records: list[tuple[bytes, bytes]]) -> bytes:
     data = b"".join(_record(key, value) for key, value in sorted(records))
-    base = name.rstrip(b"/").rpartition(b"/")[2]
-    entry = Entry(_PAX_NAME + base, _PAX, 0o644, 0, 0, len(data), 0)
+    directory, _, last = name.rpartition(b"/")
+    place = b"/".join(part for part in (directory, _PAX_NAME, last) if part)
+    entry = Entry(_ascii(place), _PAX, 0, 0, 0, len(data), 0)
     return _block(entry.name, b"", entry, 0, 0, len(data), 0) + data + bytes(padding(len(data)))
 
 

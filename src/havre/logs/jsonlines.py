@@ -28,7 +28,7 @@ class JsonLines:
     def renderer(self, selection: Selection) -> "JsonRenderer":
         return JsonRenderer(selection)
 
-    def tail_offset(self, block: bytes, wanted: int) -> tuple[int, int]:
+    def tail_offset(self, block: bytes, wanted: int, *, last: bool = True) -> tuple[int, int]:
         lines = block.split(b"\n")[:-1]
         entries = _decode(block)
         if len(entries) != len(lines):
@@ -37,7 +37,7 @@ class JsonLines:
         position, count = len(block), 0
         for number in range(len(lines) - 1, -1, -1):
             # A whole line ends here, or what is being written still: what stands before it is another line.
-            if entries[number].log.endswith("\n") or number == len(lines) - 1:
+            if entries[number].log.endswith("\n") or (last and number == len(lines) - 1):
                 if count == wanted:
                     return position, count
                 count += 1

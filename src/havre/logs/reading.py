@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 from havre.logs import Follow, Selection
 
 _BLOCK = 256 * 1024
-_ATTEMPTS = 20
+_ATTEMPTS, _PATIENCE, _PAUSE = 200, 20, 0.005
 
 Older = Callable[[], list[Path]]
 """The files before the newest, oldest first, as their names are now."""
@@ -32,8 +32,10 @@ class Format(Protocol):
     def renderer(self, selection: Selection) -> Renderer:
         """One for a whole log: it remembers what is half done."""
 
-    def tail_offset(self, block: bytes, wanted: int) -> tuple[int, int]:
-        """Where the last ``wanted`` lines of text in ``block`` begin, and how many there are from there."""
+    def tail_offset(self, block: bytes, wanted: int, *, last: bool = True) -> tuple[int, int]:
+        """Where the last ``wanted`` lines of text in ``block`` begin, and how many there are from there. A piece of a
+        line at the very end is a line of its own if nothing comes after it: ``last``.
+        """
 
 
 async def read(
@@ -41,7 +43,7 @@ async def read(
 ) -> AsyncIterator[bytes]:
     """The selected lines of all files; with ``follow`` also those still to come."""
     renderer = form.renderer(selection)
-    files = _open_all(newest, older)
+    files = await _open_all(newest, older)
     try:
         for file in files[await _seek_tail(files, form, selection.tail) :]:
             for block in _blocks(await file.plain()):
@@ -51,7 +53,7 @@ async def read(
                     return
         while follow is not None:
             alive = await follow.more()
-            files = _with_news(files, newest, older)
+            files = await _with_news(files, newest, older)
             for file in files:
                 for block in _blocks(await file.plain()):
                     if data := renderer.render(block):
@@ -99,23 +101,46 @@ class _File:
         self._file, self._packed = plain, False
 
 
-def _open_all(newest: Path, older: Older) -> list[_File]:
-    """All files, oldest first, none twice and none left out by a rotation that goes on meanwhile."""
+async def _open_all(newest: Path, older: Older, known: int | None = None) -> list[_File]:
+    """All files, oldest first, none twice and none left out by a rotation that goes on meanwhile. With the inode of a
+    file that is ``known``, those behind it.
+    """
     files: list[_File] = []
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         for file in files:
             file.close()
-        # The newest first: should it be renamed now, it is found among the older ones as well.
         last = _open(newest)
-        before = [_open(path) for path in older()]
-        files = [file for file in before if file is not None]
-        if last is not None and all(file.inode != last.inode for file in files):
-            files.append(last)
-        elif last is not None:
-            last.close()
-        if None not in before and _inode(newest) == (last.inode if last else None) and (last in files or not last):
+        inode = last.inode if last is not None else None
+        before, whole = _open_older(older, known)
+        files = [*before, *([last] if last is not None else [])]
+        # Should the newest have been renamed meanwhile, it is found among the older ones as well.
+        if whole and _inode(newest) == inode and len({file.inode for file in files}) == len(files):
+            return files
+        if whole is None and attempt >= _PATIENCE:
             break
+        await asyncio.sleep(_PAUSE)
+    if known is not None:
+        # It was packed or removed: the newest is all that is surely new.
+        for file in files[:-1]:
+            file.close()
+        files = files[-1:]
     return files
+
+
+def _open_older(older: Older, known: int | None) -> tuple[list[_File], bool | None]:
+    """The files before the newest, from behind the one that is ``known``. False when some were renamed meanwhile, None
+    when the known one was not found, which may mean the same.
+    """
+    files: list[_File] = []
+    for path in reversed(older()):
+        file = _open(path)
+        if file is None:
+            return files[::-1], False
+        if file.inode == known:
+            file.close()
+            return files[::-1], True
+        files.append(file)
+    return files[::-1], None if known is not None else True
 
 
 def _open(path: Path) -> _File | None:
@@ -141,11 +166,11 @@ async def _seek_tail(files: list[_File], form: Format, tail: int | None) -> int:
         (await files[-1].plain()).seek(0, os.SEEK_END)
     while tail > 0 and start > 0:
         start -= 1
-        tail -= _seek_lines(await files[start].plain(), form, tail)
+        tail -= _seek_lines(await files[start].plain(), form, tail, last=start == len(files) - 1)
     return start
 
 
-def _seek_lines(file: BinaryIO, form: Format, wanted: int) -> int:
+def _seek_lines(file: BinaryIO, form: Format, wanted: int, *, last: bool) -> int:
     """Put ``file`` where its last ``wanted`` lines begin; returns how many there are (fewer when it is short)."""
     end = file.seek(0, os.SEEK_END)
     size = _BLOCK
@@ -156,7 +181,7 @@ def _seek_lines(file: BinaryIO, form: Format, wanted: int) -> int:
         skip = block.find(b"\n") + 1 if start else 0
         # A record that is still being written has no end yet and does not count.
         whole = block[skip : block.rfind(b"\n") + 1]
-        offset, count = form.tail_offset(whole, wanted)
+        offset, count = form.tail_offset(whole, wanted, last=last)
         if offset > 0 or start == 0:
             file.seek(start + skip + offset)
             return count
@@ -176,20 +201,14 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block[:end]
 
 
-def _with_news(files: list[_File], newest: Path, older: Older) -> list[_File]:
+async def _with_news(files: list[_File], newest: Path, older: Older) -> list[_File]:
     """The files to go on with: the last one known, and all that have come after it."""
     if not files:
-        return _open_all(newest, older)
+        return await _open_all(newest, older)
     for file in files[:-1]:
         file.close()
     current = files[-1]
     if _inode(newest) in (current.inode, None):
         return [current]
     # Once the new name is there, nothing more is written to the file we hold.
-    now = _open_all(newest, older)
-    known = [number for number, file in enumerate(now) if file.inode == current.inode]
-    # One that was packed meanwhile is not known again: then the newest is all that is surely new.
-    first = known[0] + 1 if known else max(len(now) - 1, 0)
-    for file in now[:first]:
-        file.close()
-    return [current, *now[first:]]
+    return [current, *await _open_all(newest, older, current.inode)]

@@ -30,8 +30,8 @@ class Records:
     def renderer(self, selection: Selection) -> "Renderer":
         return Renderer(selection)
 
-    def tail_offset(self, block: bytes, wanted: int) -> tuple[int, int]:
-        return tail_offset(block, wanted)
+    def tail_offset(self, block: bytes, wanted: int, *, last: bool = True) -> tuple[int, int]:
+        return tail_offset(block, wanted, last=last)
 
 
 class Renderer:
@@ -104,14 +104,14 @@ def _split(lines: bytes) -> list[bytes]:
     return [line + b"\n" for line in lines.split(b"\n")[:-1]]
 
 
-def tail_offset(block: bytes, wanted: int) -> tuple[int, int]:
+def tail_offset(block: bytes, wanted: int, *, last: bool = True) -> tuple[int, int]:
     """Where the last ``wanted`` lines of ``block`` (whole records) begin, and how many lines it holds from there."""
     end, count = len(block), 0
     position = end
     while position > 0:
         start = block.rfind(b"\n", 0, position - 1) + 1
         # A whole line ends at an F record; a part before it belongs to it, a part at the very end is a line of its own.
-        if block[start + _FLAG : start + _FLAG + 1] != b"P" or position == end:
+        if block[start + _FLAG : start + _FLAG + 1] != b"P" or (last and position == end):
             if count == wanted:
                 return position, count
             count += 1

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from havre.network.model import Endpoint, EndpointRequest, Network
+from havre.network.model import Endpoint, EndpointRequest, Network, PublishedPort
 
 
 class Driver(Protocol):
@@ -16,15 +16,23 @@ class Driver(Protocol):
     when the daemon ends before the network does; ``close`` when it goes.
 
     An endpoint's life: ``plan`` sets addresses and ports aside (memory and host sockets only, so that dying undoes it);
-    the record is written; ``attach`` makes the kernel state; ``detach`` ends all traffic and removes it, and is right
-    at any half-done stage, also when there is nothing to remove; the record is deleted; ``release`` gives back what
-    ``plan`` set aside. ``attach`` and ``detach``, when cancelled, first end the step they are in.
+    the record is written; ``attach`` makes the kernel state; ``republish`` changes its ports; ``detach`` ends all
+    traffic and removes it, and is right at any half-done stage, also when there is nothing to remove; the record is
+    deleted; ``release`` gives back what ``plan`` set aside. ``attach`` and ``detach``, when cancelled, first end the
+    step they are in.
     """
 
     name: str
 
-    async def choose(self, network: Network, in_use: bool) -> Network:
-        """Fill in what the record leaves open or what no longer fits host and settings; no changes while in use."""
+    def check(self, network: Network) -> None:
+        """Refuse a new network that cannot be: ``InvalidParameter``, ``Forbidden``, ``Unsupported``."""
+        ...
+
+    async def choose(self, network: Network, in_use: bool, taken: Sequence[str] = ()) -> Network:
+        """Fill in what the record leaves open or what no longer fits host and settings; no changes while in use.
+
+        ``taken`` are the subnets of the other networks.
+        """
         ...
 
     async def open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
@@ -35,6 +43,10 @@ class Driver(Protocol):
         """Set aside what ``request`` asks for. ``Unsupported``, ``InvalidParameter``, ``SystemFault`` (port taken)."""
         ...
 
+    def interface_prefix(self, network: Network) -> str:
+        """How interfaces of the network are called in containers, before their number."""
+        ...
+
     def cursor(self, network: Network) -> int:
         """The address leased last, as a number: kept with the record, so that a restart does not reuse addresses."""
         ...
@@ -43,12 +55,22 @@ class Driver(Protocol):
         """Give back what ``plan`` (or ``open``) set aside for ``endpoint``."""
         ...
 
-    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path) -> None:
-        """Join the network namespace mounted at ``sandbox`` to the network."""
+    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
+        """Join the network namespace mounted at ``sandbox`` to the network.
+
+        For the IP versions in ``default`` the namespace's default route leads here from now on.
+        """
         ...
 
-    async def detach(self, network: Network, endpoint: Endpoint) -> None:
-        """Take the endpoint off the network: when this returns nothing passes any more."""
+    async def republish(self, network: Network, endpoint: Endpoint, ports: tuple[PublishedPort, ...]) -> Endpoint:
+        """Publish exactly ``ports`` from now on; those that come are set aside already, those that go stay so."""
+        ...
+
+    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
+        """Take the endpoint off the network: when this returns nothing passes any more.
+
+        ``alive``: its container goes on without it, and is to see that at once.
+        """
         ...
 
     async def leave(self, network: Network) -> None:

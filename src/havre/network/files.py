@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
-from havre.network.model import Endpoint
-
 _LOCAL_HOSTS = """\
 127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -18,17 +16,18 @@ _PUBLIC_RESOLVERS = ("8.8.8.8", "8.8.4.4")
 _RESOLVED_STUB = "127.0.0.53"
 
 
-def hosts_file(hostname: str, endpoint: Endpoint | None, extra: Iterable[tuple[str, str]], domainname: str = "") -> str:
-    """``/etc/hosts`` with the fixed local names, ``extra`` (name, address) and the container's own name and address.
-
-    As Docker does, a full name comes with its first label behind it, and there is no own line without an address.
-    """
+def hosts_file(hostname: str, addresses: Iterable[str], extra: Iterable[tuple[str, str]], domainname: str = "") -> str:
+    """``/etc/hosts`` with the fixed local names, ``extra`` (name, address), and the container's own name."""
     lines = [f"{address}\t{name}\n" for name, address in extra]
-    if endpoint is not None and endpoint.ip_address:
-        full = f"{hostname}.{domainname}" if domainname else hostname
-        label, dot, _ = full.partition(".")
-        lines.append(f"{endpoint.ip_address}\t{full}{' ' + label if dot else ''}\n")
+    lines += own_lines(hostname, addresses, domainname)
     return _LOCAL_HOSTS + "".join(lines)
+
+
+def own_lines(hostname: str, addresses: Iterable[str], domainname: str = "") -> list[str]:
+    """A container's own lines of ``/etc/hosts``; as with Docker, a full name comes with its first label behind it."""
+    full = f"{hostname}.{domainname}" if domainname else hostname
+    label, dot, _ = full.partition(".")
+    return [f"{address}\t{full}{' ' + label if dot else ''}\n" for address in addresses]
 
 
 def resolv_source(host_text: str) -> Path:
@@ -95,3 +94,13 @@ def _reachable(server: str) -> bool:
     except ValueError:
         return False
     return address.version == 4 and not address.is_loopback
+
+
+def values(text: str, keyword: str) -> tuple[str, ...]:
+    """What each line of that keyword says in the text of a resolv.conf."""
+    return tuple(_values(text, keyword))
+
+
+def last_words(text: str, keyword: str) -> tuple[str, ...]:
+    """The words of the last line of that keyword, which is the one that counts."""
+    return tuple(_last(text, (keyword,)))

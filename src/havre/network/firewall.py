@@ -1,60 +1,77 @@
 """The rules of a bridge as nft text. No I/O: ``tables`` keeps them in force.
 
-Each bridge has one table of its own, ``ip havre_<bridge>``; nothing outside it is ever read or written. What differs
-from container to container are elements of two maps, so a start or stop costs the same with one container or thousands.
+Each bridge has a table of its own for IPv4, ``ip havre_<bridge>``, and one for IPv6 if it has that, ``ip6
+havre_<bridge>``; nothing outside them is ever read or written. What differs from container to container are elements of
+two maps, so a start or stop costs the same with one container or thousands.
+
+Networks are apart because each table drops what comes to its bridge from elsewhere and was not published.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from havre.network.model import Endpoint
 from havre.network.ports import ANY
 
+ANY6 = "::"
+
 
 @dataclass(frozen=True, slots=True)
 class BridgeRules:
-    """What a bridge's rules depend on."""
+    """What a bridge's rules depend on. ``internal``: nothing leaves it, and nothing comes in."""
 
     bridge: str
-    subnet: IPv4Network
+    subnet: IPv4Network | None
     icc: bool
+    internal: bool = False
+    masquerade: bool = True
+    subnet6: IPv6Network | None = None
 
     @property
     def table(self) -> str:
         return table_of(self.bridge)
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families it has a table in."""
+        return tuple(name for name, subnet in (("ip", self.subnet), ("ip6", self.subnet6)) if subnet is not None)
+
 
 def table_of(bridge: str) -> str:
-    """The name of the bridge's table."""
+    """The name of the bridge's tables."""
     return f"havre_{bridge}"
 
 
 def ruleset(rules: BridgeRules, endpoints: Iterable[Endpoint]) -> str:
-    """One transaction that puts the whole table in place of whatever was there, with the ports of ``endpoints``."""
-    bridge, subnet, table = f'"{rules.bridge}"', rules.subnet, rules.table
-    neighbours = "accept" if rules.icc else "drop"
-    elements = [line for endpoint in endpoints for line in publish(rules.table, endpoint)]
+    """One transaction that puts the tables in place of whatever was there, with the ports of ``endpoints``."""
+    text = removal(rules.bridge, rules.families)
+    if rules.subnet is not None:
+        text += _table(rules, "ip", "ipv4_addr", "127.0.0.0/8", str(rules.subnet))
+    if rules.subnet6 is not None:
+        text += _table(rules, "ip6", "ipv6_addr", "::1", str(rules.subnet6))
+    for endpoint in endpoints:
+        text += "".join(publish(rules, endpoint))
+    return text
+
+
+def _table(rules: BridgeRules, family: str, kind: str, loopback: str, subnet: str) -> str:
+    bridge = f'"{rules.bridge}"'
+    out = f"\n        oifname != {bridge} {family} saddr {subnet} masquerade" if rules.masquerade else ""
     return f"""\
-add table ip {table}
-delete table ip {table}
-table ip {table} {{
+table {family} {rules.table} {{
     # Ports published on every address, and those published on one: where the container listens.
     map published {{
-        type inet_proto . inet_service : ipv4_addr . inet_service
+        type inet_proto . inet_service : {kind} . inet_service
     }}
     map published_on {{
-        type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
+        type {kind} . inet_proto . inet_service : {kind} . inet_service
     }}
-    chain guard {{
-        type filter hook prerouting priority raw; policy accept
-        # route_localnet is on for this bridge: without this a container could reach the host's 127.0.0.0/8.
-        iifname {bridge} ip daddr 127.0.0.0/8 drop
-    }}
+{_guard(bridge) if family == "ip" else ""}\
     chain prerouting {{
         type nat hook prerouting priority dstnat; policy accept
-        # A frame from outside may name 127.0.0.1 as its destination: what is published there is for this host alone.
-        ip daddr 127.0.0.0/8 return
+        # A frame from outside may name the loopback as its destination: what is published there is for this host alone.
+        {family} daddr {loopback} return
         fib daddr type local jump publish
     }}
     chain output {{
@@ -62,53 +79,81 @@ table ip {table} {{
         fib daddr type local jump publish
     }}
     chain publish {{
-        dnat ip to ip daddr . meta l4proto . th dport map @published_on
-        dnat ip to meta l4proto . th dport map @published
+        dnat {family} to {family} daddr . meta l4proto . th dport map @published_on
+        dnat {family} to meta l4proto . th dport map @published
     }}
     chain postrouting {{
         type nat hook postrouting priority srcnat; policy accept
         # Through a published port: from the host's loopback, or from a neighbour, whose answer must come back this way.
-        oifname {bridge} ct status dnat ip saddr {{ 127.0.0.0/8, {subnet} }} masquerade
-        oifname != {bridge} ip saddr {subnet} masquerade
+        oifname {bridge} ct status dnat {family} saddr {{ {loopback}, {subnet} }} masquerade{out}
     }}
     chain forward {{
         type filter hook forward priority filter; policy accept
+{_forward(rules, bridge)}
+    }}
+}}
+"""
+
+
+def _guard(bridge: str) -> str:
+    return f"""\
+    chain guard {{
+        type filter hook prerouting priority raw; policy accept
+        # route_localnet is on for this bridge: without this a container could reach the host's 127.0.0.0/8.
+        iifname {bridge} ip daddr 127.0.0.0/8 drop
+    }}
+"""
+
+
+def _forward(rules: BridgeRules, bridge: str) -> str:
+    neighbours = "accept" if rules.icc else "drop"
+    if rules.internal:
+        return f"""\
+        iifname != {bridge} oifname != {bridge} accept
+        iifname {bridge} oifname {bridge} {neighbours}
+        # Neither to other networks nor from them.
+        drop"""
+    return f"""\
         oifname != {bridge} accept
         ct state established,related accept
         ct status dnat accept
         iifname {bridge} {neighbours}
         # From elsewhere containers are reached through published ports only.
-        drop
-    }}
-}}
-{"".join(elements)}"""
+        drop"""
 
 
-def publish(table: str, endpoint: Endpoint) -> list[str]:
+def publish(rules: BridgeRules, endpoint: Endpoint) -> list[str]:
     """The commands that send the endpoint's published ports to it."""
     return [
-        f"add element ip {table} {name} {{ {key} : {endpoint.ip_address} . {container_port} }}\n"
-        for name, key, container_port in _elements(endpoint)
+        f"add element {family} {rules.table} {name} {{ {key} : {target} }}\n"
+        for family, name, key, target in _elements(rules, endpoint)
     ]
 
 
-def withdraw(table: str, endpoint: Endpoint) -> list[str]:
+def withdraw(rules: BridgeRules, endpoint: Endpoint) -> list[str]:
     """The commands that end it; an element that is not there makes the transaction fail."""
-    return [f"delete element ip {table} {name} {{ {key} }}\n" for name, key, _ in _elements(endpoint)]
+    return [
+        f"delete element {family} {rules.table} {name} {{ {key} }}\n"
+        for family, name, key, _ in _elements(rules, endpoint)
+    ]
 
 
-def removal(bridge: str) -> str:
-    """The transaction that takes the bridge's table away, whether or not it is there."""
+def removal(bridge: str, families: Iterable[str]) -> str:
+    """The transaction that takes the bridge's tables away, whether or not they are there."""
     table = table_of(bridge)
-    return f"add table ip {table}\ndelete table ip {table}\n"
+    return "".join(f"add table {family} {table}\ndelete table {family} {table}\n" for family in families)
 
 
-def _elements(endpoint: Endpoint) -> list[tuple[str, str, int]]:
+def _elements(rules: BridgeRules, endpoint: Endpoint) -> list[tuple[str, str, str, str]]:
     found = []
     for port in endpoint.ports:
         key = f"{port.proto} . {port.host_port}"
-        if port.host_ip == ANY:
-            found.append(("published", key, port.container_port))
+        family, address = ("ip6", endpoint.ipv6_address) if ":" in port.host_ip else ("ip", endpoint.ip_address)
+        if family not in rules.families or not address:
+            continue
+        target = f"{address} . {port.container_port}"
+        if port.host_ip in (ANY, ANY6):
+            found.append((family, "published", key, target))
         else:
-            found.append(("published_on", f"{port.host_ip} . {key}", port.container_port))
+            found.append((family, "published_on", f"{port.host_ip} . {key}", target))
     return found

@@ -3,20 +3,65 @@
 from dataclasses import dataclass, field
 
 PROTOCOLS = ("tcp", "udp", "sctp")
+# Docker's three networks that are always there, with their drivers.
+PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One subnet of a network ("172.30.0.0/24"), of IPv4 or IPv6. ``ip_range`` is the part of it that containers get
+    addresses of, ``aux`` addresses that they do not get, by name; ``asked``: the subnet is the user's choice.
+    """
+
+    subnet: str
+    gateway: str = ""
+    ip_range: str = ""
+    aux: dict[str, str] = field(default_factory=dict)
+    asked: bool = False
+    gateway_asked: bool = False
+
+    @property
+    def version(self) -> int:
+        return 6 if ":" in self.subnet else 4
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network. ``subnet`` ("172.29.0.0/16"), ``gateway`` and ``interface`` (the bridge) are "" if it has none."""
+    """One network. ``interface`` is its bridge, or ""; ``options`` are the user's, ``state`` the driver's."""
 
     id: str
     name: str
     driver: str
     created_ns: int
-    subnet: str = ""
-    gateway: str = ""
     interface: str = ""
+    pools: tuple[Pool, ...] = ()
     options: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    state: dict[str, str] = field(default_factory=dict)
+    ipv4: bool = True
+    ipv6: bool = False
+    internal: bool = False
+    attachable: bool = False
+    ipam_options: dict[str, str] | None = None
+
+    @property
+    def predefined(self) -> bool:
+        """One of Docker's three that are always there."""
+        return self.name in PREDEFINED
+
+    def pools_of(self, version: int) -> tuple[Pool, ...]:
+        """Its subnets of IPv4 or of IPv6."""
+        return tuple(pool for pool in self.pools if pool.version == version)
+
+    @property
+    def subnet(self) -> str:
+        """Its first IPv4 subnet, or ""."""
+        return next((pool.subnet for pool in self.pools_of(4)), "")
+
+    @property
+    def gateway(self) -> str:
+        """The gateway of its first IPv4 subnet, or ""."""
+        return next((pool.gateway for pool in self.pools_of(4)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +90,33 @@ class PublishedPort:
 
 @dataclass(frozen=True, slots=True)
 class EndpointRequest:
-    """What a container asks of a network; "" leaves it to the driver. ``name`` is the container's, for errors."""
+    """What a container asks of a network; "" leaves it to the driver. ``name`` is the container's, for errors.
+
+    ``names`` are what others on the network may call it; ``links`` what it alone calls others there: its word, and
+    one of the other's names. The default route leads through the network of the highest ``priority``.
+    """
 
     name: str = ""
     mac: str = ""
     ipv4: str = ""
+    ipv6: str = ""
+    link_local: tuple[str, ...] = ()
     hostname: str = ""
     aliases: tuple[str, ...] = ()
     ports: tuple[PortRequest, ...] = ()
+    names: tuple[str, ...] = ()
+    links: dict[str, str] = field(default_factory=dict)
+    priority: int = 0
     interface: str = ""
+    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A container's place on a network. Addresses are "" and ``prefix_len`` 0 where there are none (host, none)."""
+    """A container's place on a network. Addresses are "" and prefixes 0 where there are none (host, none).
+
+    ``interface`` is what the container calls its end, ``host_interface`` the other end on the host.
+    """
 
     network_id: str
     network_name: str
@@ -70,5 +128,16 @@ class Endpoint:
     mac: str = ""
     host_interface: str = ""
     ports: tuple[PublishedPort, ...] = ()
-    # What the container calls it.
     interface: str = "eth0"
+    ipv6_gateway: str = ""
+    ipv6_address: str = ""
+    ipv6_prefix_len: int = 0
+    link_local: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    links: dict[str, str] = field(default_factory=dict)
+    priority: int = 0
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its addresses, IPv4 first."""
+        return tuple(address for address in (self.ip_address, self.ipv6_address) if address)

@@ -5,16 +5,20 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 
-from havre.errors import Forbidden, InvalidParameter, NotFound, SystemFault
+from havre.errors import Conflict, Forbidden, HavreError, InvalidParameter, NotFound, SystemFault, Unavailable
 from havre.lib.ids import is_id_prefix, new_id
 from havre.lib.tasks import TaskOwner
-from havre.network import records, sandbox
+from havre.network import gateways, records, sandbox
 from havre.network.driver import Driver
 from havre.network.drivers import builtin_drivers
-from havre.network.model import Endpoint, EndpointRequest, Network
+from havre.network.ipam import overlapping
+from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network
+from havre.network.names import NameService, NoNames
 from havre.network.settings import NetworkSettings
 from havre.network.threads import to_end
 from havre.store.db import Database
@@ -24,17 +28,20 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 DriverList = Callable[[NetworkSettings, Executor, TaskOwner], Iterable[Driver]]
 
-# Docker's three networks that are always there, with their drivers.
-PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
-
 
 class Networks:
     """What exists, who is connected, and every change to it. ``start``, then ``live``, before anything else."""
 
     def __init__(
-        self, db: Database, settings: NetworkSettings, layout: Layout, drivers: DriverList = builtin_drivers
+        self,
+        db: Database,
+        settings: NetworkSettings,
+        layout: Layout,
+        drivers: DriverList = builtin_drivers,
+        names: NameService | None = None,
     ) -> None:
         self.settings = settings
+        self.names: NameService = names or NoNames()
         self._db = db
         self._layout = layout
         self._tasks = TaskOwner("network")
@@ -43,6 +50,10 @@ class Networks:
         self._networks: dict[str, Network] = {}
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        # One network at a time is made, lest two choose the same.
+        self._creating = asyncio.Lock()
+        # Networks that could not be set up at the start, and why.
+        self._broken: dict[str, str] = {}
 
     async def start(self) -> None:
         """Load the records and make the kernel fit them: bridges, rules, reservations of published ports.
@@ -52,10 +63,20 @@ class Networks:
         self._layout.netns.mkdir(parents=True, exist_ok=True)
         known = {network.name: (network, cursor) for network, cursor in await self._db.read(records.networks)}
         for name, driver in PREDEFINED.items():
-            network, cursor = known.get(name) or (Network(new_id(), name, driver, time.time_ns()), 0)
-            await self._open(network, cursor)
+            if name not in known:
+                known[name] = Network(new_id(), name, driver, time.time_ns()), 0
+            await self._open(*known.pop(name))
+        for network, cursor in known.values():
+            try:
+                await self._open(network, cursor)
+            except (HavreError, OSError) as error:
+                log.error("network %s cannot be set up: %s", network.name, error)
+                self._networks[network.id] = network
+                self._broken[network.id] = str(error)
 
     async def _open(self, network: Network, cursor: int) -> None:
+        if network.driver not in self._drivers:
+            raise NotFound(f'plugin "{network.driver}" not found')
         driver = self._drivers[network.driver]
         endpoints = [each for each in await self._db.read(records.endpoints) if each.network_id == network.id]
         if network.driver != "host":
@@ -66,11 +87,63 @@ class Networks:
         chosen = await driver.choose(network, in_use=bool(endpoints))
         if network.interface not in ("", chosen.interface) or network.subnet not in ("", chosen.subnet):
             await driver.close(network)
-        await self._db.write(lambda connection: records.put_network(connection, chosen))
+        if chosen != network or network.predefined:
+            await self._db.write(lambda connection: records.put_network(connection, chosen))
         await driver.open(chosen, endpoints, cursor)
         self._networks[chosen.id] = chosen
         for endpoint in endpoints:
             self._endpoints.setdefault(endpoint.container_id, {})[chosen.id] = endpoint
+
+    async def create(self, network: Network) -> Network:
+        """Make the network, its record first. On any error nothing is left.
+
+        ``Conflict`` (the name is taken), ``Forbidden`` (its subnet is), ``NotFound`` (no such driver), and what the
+        driver has against it.
+        """
+        if network.driver not in self._drivers:
+            raise NotFound(f'plugin "{network.driver}" not found')
+        driver = self._drivers[network.driver]
+        async with self._creating:
+            if any(network.name == other.name for other in self._networks.values()):
+                raise Conflict(f"network with name {network.name} already exists")
+            driver.check(network)
+            taken = [pool.subnet for other in self._networks.values() for pool in other.pools]
+            for pool in network.pools:
+                if overlapping(ip_network(pool.subnet), taken):
+                    raise Forbidden("invalid pool request: Pool overlaps with other one on this address space")
+            chosen = await driver.choose(network, False, taken)
+            try:
+                await self._db.write(lambda connection: records.put_network(connection, chosen))
+                await driver.open(chosen, [], 0)
+            except BaseException:
+                await self._undo_create(chosen)
+                raise
+            self._networks[chosen.id] = chosen
+        return chosen
+
+    async def _undo_create(self, network: Network) -> None:
+        try:
+            await self._drivers[network.driver].close(network)
+            await self._db.write(lambda connection: records.delete_network(connection, network.id))
+        except (HavreError, OSError):
+            log.exception("network %s is not undone; it will be there after the daemon's next start", network.name)
+
+    async def remove(self, network: Network) -> None:
+        """Remove the network. ``Forbidden`` while a container is on it."""
+        if self._networks.pop(network.id, None) is None:
+            raise NotFound(f"network {network.id} not found")
+        if self.endpoints_on(network.id):
+            self._networks[network.id] = network
+            raise Forbidden(f"network {network.name} has active endpoints")
+        try:
+            await self._drivers[network.driver].close(network)
+            await self._db.write(lambda connection: records.delete_network(connection, network.id), frees_room=True)
+        except BaseException as error:
+            # Half of it may be gone: the next start makes it whole.
+            self._networks[network.id] = network
+            self._broken[network.id] = f"its removal failed: {error}"
+            raise
+        self._broken.pop(network.id, None)
 
     async def live(self, container_ids: set[str]) -> None:
         """Drop every endpoint and namespace of containers that are not among ``container_ids``, those that run."""
@@ -82,7 +155,10 @@ class Networks:
 
     async def stop(self) -> None:
         """End this daemon's part: with no container connected the kernel state goes too, else all of it stays."""
+        await self.names.close()
         for network in list(self._networks.values()):
+            if network.id in self._broken:
+                continue
             driver = self._drivers[network.driver]
             await (driver.leave(network) if self.endpoints_on(network.id) else driver.close(network))
         await self._tasks.close()
@@ -100,6 +176,7 @@ class Networks:
 
     async def sandbox_remove(self, container_id: str) -> None:
         """Disconnect the container from all networks and give up its namespace. Right at any stage, also twice."""
+        await self.names.detach(container_id)
         for endpoint in self.endpoints_of(container_id):
             await self._disconnect(endpoint)
         await self._in_thread(sandbox.remove, self.sandbox_path(container_id))
@@ -108,16 +185,27 @@ class Networks:
         """Put the container, whose sandbox exists (but on ``host``), on the network. On any error nothing is left."""
         found = self.get(network)
         self._validate(found, request)
+        others = self.endpoints_of(container_id)
         if found.id in self._endpoints.get(container_id, {}):
             raise Forbidden(f"endpoint with name {request.name} already exists in network {found.name}")
         driver = self._drivers[found.driver]
+        if others:
+            interface = request.interface or gateways.interface(driver.interface_prefix(found), others)
+            if interface in {other.interface for other in others}:
+                raise InvalidParameter(f"the container has an interface {interface} already")
+            request = replace(request, interface=interface)
+        if not gateways.publishes(found, request, others):
+            request = replace(request, ports=())
         endpoint = driver.plan(found, container_id, request)
+        default = [each for each in gateways.VERSIONS if gateways.chosen([*others, endpoint], each) is endpoint]
         self._endpoints.setdefault(container_id, {})[found.id] = endpoint
         cursor = driver.cursor(found)
         try:
             async with self._lock(endpoint):
                 await self._db.write(lambda connection: records.add_endpoint(connection, endpoint, cursor))
-                await driver.attach(found, endpoint, self.sandbox_path(container_id))
+                await driver.attach(found, endpoint, self.sandbox_path(container_id), default)
+            if others:
+                await self._move_ports(container_id, others)
         except BaseException as error:
             try:
                 await self._disconnect(endpoint)
@@ -128,13 +216,56 @@ class Networks:
                     f"failed to create endpoint {request.name} on network {found.name}: {error}"
                 ) from error
             raise
-        return endpoint
+        self.names.changed()
+        return self._endpoints[container_id][found.id]
 
     async def disconnect(self, container_id: str, network: str) -> None:
-        """Take the container off the network; its published ports are free again. Not connected is disconnected."""
+        """Take the container, which goes on, off the network: its default route and published ports move to another of
+        its networks. Not connected is disconnected.
+        """
         endpoint = self._endpoints.get(container_id, {}).get(self.get(network).id)
-        if endpoint is not None:
-            await self._disconnect(endpoint)
+        if endpoint is None:
+            return
+        rest = [other for other in self.endpoints_of(container_id) if other is not endpoint]
+        was = [version for version in gateways.VERSIONS if gateways.chosen([*rest, endpoint], version) is endpoint]
+        if endpoint.ports and (heir := gateways.chosen(rest, 4)) is not None:
+            await self._hand_over(endpoint, heir)
+            endpoint = self._endpoints[container_id][endpoint.network_id]
+        await self._disconnect(endpoint, alive=True)
+        for version in was:
+            heir = gateways.chosen(self.endpoints_of(container_id), version)
+            if heir is not None:
+                gateway, path = gateways.gateway(heir, version), self.sandbox_path(container_id)
+                await self._in_thread(sandbox.route, path, version, heir.interface, gateway)
+
+    async def _move_ports(self, container_id: str, others: Iterable[Endpoint]) -> None:
+        """Publish the container's ports where its default route leads now."""
+        holder = next((other for other in others if other.ports), None)
+        heir = gateways.chosen(self.endpoints_of(container_id), 4)
+        if holder is not None and heir is not None and heir.network_id != holder.network_id:
+            await self._hand_over(holder, heir)
+
+    async def _hand_over(self, holder: Endpoint, heir: Endpoint) -> None:
+        changed = []
+        for endpoint, ports in ((holder, ()), (heir, holder.ports)):
+            network = self._networks[endpoint.network_id]
+            after = await self._drivers[network.driver].republish(network, endpoint, ports)
+            self._endpoints[endpoint.container_id][network.id] = after
+            changed.append(after)
+        await self._db.write(lambda connection: records.change_endpoints(connection, changed))
+
+    async def rename(self, container_id: str, old: str, new: str) -> None:
+        """The container is called ``new`` by others from now on, no more ``old``."""
+        changed = [
+            replace(endpoint, names=tuple(new if name == old else name for name in endpoint.names))
+            for endpoint in self.endpoints_of(container_id)
+            if old in endpoint.names
+        ]
+        if changed:
+            await self._db.write(lambda connection: records.change_endpoints(connection, changed))
+            for endpoint in changed:
+                self._endpoints[container_id][endpoint.network_id] = endpoint
+            self.names.changed()
 
     def get(self, reference: str) -> Network:
         """The network of that name, id or unambiguous beginning of an id; "default" is the bridge."""
@@ -152,6 +283,13 @@ class Networks:
             raise NotFound(f"network {reference} not found")
         return found[0]
 
+    def find(self, reference: str) -> Network | None:
+        """As ``get``; None when there is none."""
+        try:
+            return self.get(reference)
+        except NotFound:
+            return None
+
     def all(self) -> list[Network]:
         """Every network, in the order they were made."""
         return list(self._networks.values())
@@ -164,16 +302,19 @@ class Networks:
         """Who is connected to the network now."""
         return [on[network_id] for on in self._endpoints.values() if network_id in on]
 
-    async def _disconnect(self, endpoint: Endpoint) -> None:
+    async def _disconnect(self, endpoint: Endpoint, *, alive: bool = False) -> None:
         network = self._networks[endpoint.network_id]
         driver = self._drivers[network.driver]
         async with self._lock(endpoint):
-            if self._endpoints.get(endpoint.container_id, {}).get(network.id) is not endpoint:
+            present = self._endpoints.get(endpoint.container_id, {}).get(network.id)
+            if present is None or present.endpoint_id != endpoint.endpoint_id:
                 return  # somebody else disconnected it while this waited
-            await driver.detach(network, endpoint)
+            endpoint = present
+            await driver.detach(network, endpoint, alive=alive)
             await self._forget(endpoint)
             driver.release(network, endpoint)
             self._locks.pop(endpoint.endpoint_id, None)
+        self.names.changed()
 
     def _lock(self, endpoint: Endpoint) -> asyncio.Lock:
         """One change to an endpoint at a time."""
@@ -189,8 +330,10 @@ class Networks:
             self._endpoints.pop(endpoint.container_id, None)
 
     def _validate(self, network: Network, request: EndpointRequest) -> None:
-        if network.name in PREDEFINED:
-            if request.ipv4:
+        if network.id in self._broken:
+            raise Unavailable(f"network {network.name} could not be set up: {self._broken[network.id]}")
+        if network.predefined:
+            if request.ipv4 or request.ipv6:
                 raise InvalidParameter("user specified IP address is supported on user defined networks only")
             if request.aliases:
                 raise InvalidParameter("network-scoped alias is supported only for containers in user defined networks")

@@ -1,5 +1,7 @@
 """The network room's records: networks and endpoints as rows, each with its value as JSON."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from havre.network.model import Endpoint, Network
@@ -26,19 +28,32 @@ def put_network(connection: Connection, network: Network) -> None:
     )
 
 
+def delete_network(connection: Connection, network_id: str) -> None:
+    """Delete the network, which has no endpoints any more."""
+    connection.execute("DELETE FROM networks WHERE id = ?", (network_id,))
+
+
 def add_endpoint(connection: Connection, endpoint: Endpoint, cursor: int) -> None:
     """Insert the endpoint and move its network's cursor."""
     connection.execute(
-        "INSERT INTO endpoints (id, container_id, network_id, address, body) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO endpoints (id, container_id, network_id, address, address6, body) VALUES (?, ?, ?, ?, ?, ?)",
         (
             endpoint.endpoint_id,
             endpoint.container_id,
             endpoint.network_id,
             endpoint.ip_address or None,
+            endpoint.ipv6_address or None,
             msgspec.json.encode(endpoint),
         ),
     )
     connection.execute("UPDATE networks SET cursor = ? WHERE id = ?", (cursor, endpoint.network_id))
+
+
+def change_endpoints(connection: Connection, endpoints: Iterable[Endpoint]) -> None:
+    """Replace the bodies of endpoints; their addresses stay."""
+    for endpoint in endpoints:
+        body = msgspec.json.encode(endpoint)
+        connection.execute("UPDATE endpoints SET body = ? WHERE id = ?", (body, endpoint.endpoint_id))
 
 
 def delete_endpoint(connection: Connection, endpoint_id: str) -> None:

@@ -4,10 +4,11 @@ The namespace is bind-mounted at ``<exec root>/netns/<container id>``: the mount
 """
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 
 from havre.kernel import namespaces
-from havre.kernel.rtnetlink import LOOPBACK_INDEX, Rtnetlink, link_up
+from havre.kernel.rtnetlink import LOOPBACK_INDEX, Rtnetlink, default_route_add, default_route_delete, link_up
 
 # As Docker sets them for a container with a network of its own: every user may ping and bind ports below 1024; and no
 # IPv6 on interfaces to come, for this network gives them none (the loopback keeps ::1).
@@ -33,6 +34,16 @@ def _prepare() -> None:
             continue  # a kernel without IPv6
     with Rtnetlink() as netlink:
         netlink.execute(link_up(LOOPBACK_INDEX))
+
+
+def route(path: Path, version: int, interface: str, gateway: str) -> None:
+    """Let the default route of that IP version lead to ``gateway`` on ``interface``; "" takes it away. Blocks."""
+    with namespaces.enter(path, Rtnetlink) as netlink:
+        link = netlink.link(interface) if gateway else None
+        if link is None:
+            netlink.execute(default_route_delete(version))
+        else:
+            netlink.execute(default_route_add(link.index, ip_address(gateway)))
 
 
 def remove(path: Path) -> None:

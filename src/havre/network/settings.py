@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
+from havre.network.ipam import BasePool
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
@@ -10,7 +12,8 @@ class NetworkSettings:
 
     ``firewall`` False (``--iptables=false``) leaves nftables and the global sysctls alone: no masquerading, no
     published ports. ``icc`` False forbids traffic between containers of the default bridge. ``host_ip`` is where a
-    port is published that names no address.
+    port is published that names no address. ``pools`` are what subnets nobody chose are cut from; () means our own,
+    of which the IPv6 range depends on ``seed``.
     """
 
     bridge_name: str = "havre0"
@@ -22,3 +25,5 @@ class NetworkSettings:
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
+    pools: tuple[BasePool, ...] = ()
+    seed: str = ""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -36,6 +36,8 @@ class Tables:
         self._commits = Commits(nft.run, executor, tasks)
         self._tables: dict[str, _Table] = {}
         self._events: RuleEvents | None = None
+        # Once is enough: a host that drops what it forwards does so for all networks.
+        self._warned = False
 
     async def install(self, rules: BridgeRules, residents: Residents) -> None:
         """Put the bridge's table in place of what there was; ``residents`` are always asked for the present endpoints.
@@ -52,22 +54,27 @@ class Tables:
         if self._events is None:
             self._events = RuleEvents()
             asyncio.get_running_loop().add_reader(self._events.fileno(), self._look)
-        await self._warn_of_others(rules.bridge)
+        if not self._warned:
+            self._warned = True
+            await self._warn_of_others(rules.bridge)
 
     async def publish(self, bridge: str, endpoint: Endpoint) -> None:
         """Send the endpoint's published ports to it."""
-        await self._change(bridge, firewall.publish(firewall.table_of(bridge), endpoint))
+        if bridge in self._tables:
+            await self._change(bridge, firewall.publish(self._tables[bridge].rules, endpoint))
 
     async def withdraw(self, bridge: str, endpoint: Endpoint) -> None:
         """End that, if it was begun; the endpoint is no resident any more."""
-        table = firewall.table_of(bridge)
-        # Adding before deleting makes it right for elements that were never added, too.
-        await self._change(bridge, firewall.publish(table, endpoint) + firewall.withdraw(table, endpoint))
+        if bridge in self._tables:
+            rules = self._tables[bridge].rules
+            # Adding before deleting makes it right for elements that were never added, too.
+            await self._change(bridge, firewall.publish(rules, endpoint) + firewall.withdraw(rules, endpoint))
 
-    async def remove(self, bridge: str) -> None:
-        """Take the bridge's table away, whether or not it is there."""
+    async def remove(self, bridge: str, families: Sequence[str]) -> None:
+        """Take the bridge's tables of ``families`` away, whether or not they are there."""
         self.leave(bridge)
-        await self._commits.apply(firewall.removal(bridge))
+        if families:
+            await self._commits.apply(firewall.removal(bridge, families))
 
     def leave(self, bridge: str) -> None:
         """Look after the bridge's table no longer; it stays."""
@@ -83,9 +90,8 @@ class Tables:
         try:
             await self._commits.apply("".join(lines))
         except NftError as error:
-            if bridge not in self._tables:
-                raise
-            await self._restore(self._tables[bridge], str(error))
+            if bridge in self._tables:
+                await self._restore(self._tables[bridge], str(error))
 
     def _look(self) -> None:
         assert self._events is not None
@@ -96,9 +102,11 @@ class Tables:
 
     async def _restore_missing(self, table: _Table) -> None:
         # Our own transactions delete tables too, to make them anew in the same breath.
-        found = await to_end(self._executor, self._nft.table, "ip", table.rules.table)
-        if found is None and self._tables.get(table.rules.bridge) is table:
-            await self._restore(table, "it was deleted")
+        for family in table.rules.families:
+            found = await to_end(self._executor, self._nft.table, family, table.rules.table)
+            if found is None and self._tables.get(table.rules.bridge) is table:
+                await self._restore(table, "it was deleted")
+                return
 
     async def _restore(self, table: _Table, reason: str) -> None:
         log.warning("nftables table %s was damaged and is made anew: %s", table.rules.table, reason)

@@ -153,8 +153,8 @@ def test_a_name_in_both_places(tmp_path: Path) -> None:
         ({"log-opts": ["a=b"]}, 'log-opts must be an object, not ["a=b"]'),
         ({"log-opts": {"max-file": 3}}, "the values of log-opts must be strings, not 3"),
         (
-            {"runtimes": {"x": {"path": "/x", "runtimeArgs": []}}},
-            "does not implement runtimeArgs of a runtime",
+            {"runtimes": {"x": {"path": "/x", "runtimeType": "io.containerd.runc.v2"}}},
+            "runtimeType of a runtime: havre calls runtimes without shims",
         ),
         ([], "the file must hold one JSON object"),
         ("{", "invalid JSON"),
@@ -231,3 +231,14 @@ def test_the_default_log_driver_is_checked(tmp_path: Path, driver: str, options:
         load(tmp_path, stored={"log-driver": driver, "log-opts": options})
     assert f"failed to set log opts: {text}" in caught.value.message
     load(tmp_path, stored={"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}})
+
+
+def test_a_runtime_has_arguments_of_its_own(tmp_path: Path) -> None:
+    stored = {
+        "runtimes": {
+            "mine": {"path": "/usr/bin/runc", "runtimeArgs": ["--debug", "--rootless=false"]},
+            "nvidia": {"path": "nvidia-container-runtime", "args": []},
+        }
+    }
+    wanted = {"mine": "/usr/bin/runc\0--debug\0--rootless=false", "nvidia": "nvidia-container-runtime"}
+    assert load(tmp_path, stored=stored).runtimes == wanted

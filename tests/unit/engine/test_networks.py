@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from havre.engine.networks import NetworkVerbs
-from havre.errors import Forbidden, InvalidParameter, NotFound, Unsupported
+from havre.errors import Conflict, Forbidden, InvalidParameter, NotFound, Unsupported
 from havre.network.model import EndpointRequest
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
@@ -14,6 +16,7 @@ from havre.store import schema
 from havre.store.db import Database
 from havre.store.layout import Layout
 from havre.wire.filters import Filters
+from havre.wire.networks import IPAM, ConfigReference, IPAMConfig, NetworkCreate
 from tests.fakes.network import FakeDriver
 
 
@@ -30,9 +33,24 @@ async def networks(tmp_path: Path) -> AsyncIterator[Networks]:
     database.close()
 
 
+class Told:
+    """What was published."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, str, dict[str, str]]] = []
+
+    def publish(self, type: str, action: str, actor_id: str, attributes: dict[str, str] | None = None) -> None:
+        self.events.append((type, action, actor_id, attributes or {}))
+
+
 @pytest.fixture
-def verbs(networks: Networks) -> NetworkVerbs:
-    return NetworkVerbs(networks, {"c1": "box"}.get)  # type: ignore[arg-type]
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def verbs(networks: Networks, told: Told) -> NetworkVerbs:
+    return NetworkVerbs(networks, {"c1": "box"}.get, Mock(), told)  # type: ignore[arg-type]
 
 
 def names(verbs: NetworkVerbs, **filters: str) -> list[str]:
@@ -78,19 +96,100 @@ async def test_filters(networks: Networks, verbs: NetworkVerbs) -> None:
             names(verbs, **wrong)
 
 
-async def test_prune_keeps_dockers_own(verbs: NetworkVerbs) -> None:
-    assert verbs.prune(Filters({"until": ["24h"]})) == {"NetworksDeleted": None}
+async def test_prune_keeps_dockers_own_and_those_in_use(networks: Networks, verbs: NetworkVerbs, told: Told) -> None:
+    assert await verbs.prune(Filters({"until": ["24h"]})) == {"NetworksDeleted": None}
     with pytest.raises(InvalidParameter):
-        verbs.prune(Filters({"name": ["x"]}))
+        await verbs.prune(Filters({"name": ["x"]}))
+    await verbs.create(NetworkCreate(name="used", ipam=subnets("10.1.0.0/24")))
+    await verbs.create(NetworkCreate(name="idle", ipam=subnets("10.2.0.0/24"), labels={"a": "b"}))
+    await networks.connect("c1", "used", EndpointRequest(name="box"))
+    assert names(verbs, dangling="true") == ["idle"] and names(verbs, type="custom") == ["used", "idle"]
+    assert await verbs.prune(Filters({"label!": ["a"]})) == {"NetworksDeleted": None}
+    assert await verbs.prune(Filters({"label": ["a=b"]})) == {"NetworksDeleted": ["idle"]}
+    assert [event[1] for event in told.events] == ["prune", "create", "create", "prune", "destroy", "prune"]
 
 
-async def test_refusals(verbs: NetworkVerbs) -> None:
+def subnets(*texts: str, **options: Any) -> IPAM:
+    return IPAM(config=[IPAMConfig(subnet=text, **options) for text in texts])
+
+
+async def test_create_and_remove(networks: Networks, verbs: NetworkVerbs, told: Told) -> None:
+    asked = IPAM(
+        config=[
+            IPAMConfig(subnet="10.1.0.0/24", ip_range="10.1.0.128/25", auxiliary_addresses={"x": "10.1.0.129"}),
+            IPAMConfig(subnet="fd00::/64", gateway="fd00::9"),
+        ]
+    )
+    made = await verbs.create(NetworkCreate(name="lan", enable_ipv6=True, ipam=asked, internal=True, labels={"a": "b"}))
+    found = verbs.inspect(made["Id"])
+    assert found["IPAM"]["Config"] == [
+        {"Subnet": "10.1.0.0/24", "IPRange": "10.1.0.128/25", "AuxiliaryAddresses": {"x": "10.1.0.129"}},
+        {"Subnet": "fd00::/64", "Gateway": "fd00::9"},
+    ]
+    assert (found["Internal"], found["EnableIPv6"], found["Labels"]) == (True, True, {"a": "b"})
+    await networks.connect("c1", "lan", EndpointRequest(name="box"))
+    with pytest.raises(Forbidden, match=r'network lan has active endpoints \(name:"box" id:"[0-9a-f]{12}"\)'):
+        await verbs.remove("lan")
+    await networks.disconnect("c1", "lan")
+    await verbs.remove("lan")
+    assert names(verbs) == ["bridge", "host", "none"]
+    assert [(event[1], event[3]) for event in told.events] == [
+        ("create", {"name": "lan", "type": "bridge"}),
+        ("destroy", {"name": "lan", "type": "bridge"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        (IPAMConfig(subnet="10.1.2.3/24"), "invalid subnet 10.1.2.3/24: it should be 10.1.2.0/24"),
+        (IPAMConfig(subnet="10.1.2.0"), "invalid subnet 10.1.2.0: invalid CIDR block notation"),
+        (IPAMConfig(gateway="10.1.2.1"), "invalid subnet : invalid CIDR block notation"),
+        (
+            IPAMConfig(subnet="10.1.2.0/24", gateway="10.1.3.1"),
+            "invalid gateway 10.1.3.1: parent subnet 10.1.2.0/24 doesn't contain this address",
+        ),
+        (IPAMConfig(subnet="10.1.2.0/24", gateway="x"), "invalid gateway x: invalid address"),
+        (
+            IPAMConfig(subnet="10.1.2.0/24", ip_range="10.1.3.0/25"),
+            "invalid ip-range 10.1.3.0/25: parent subnet 10.1.2.0/24 doesn't contain ip-range",
+        ),
+        (
+            IPAMConfig(subnet="10.1.2.0/24", ip_range="10.1.2.0/16"),
+            "* invalid ip-range 10.1.2.0/16: CIDR block is bigger than its parent subnet 10.1.2.0/24\n"
+            "* invalid ip-range 10.1.2.0/16: it should be 10.1.0.0/16",
+        ),
+        (
+            IPAMConfig(subnet="10.1.2.0/24", auxiliary_addresses={"a": "10.2.2.2"}),
+            "invalid auxiliary address a: parent subnet 10.1.2.0/24 doesn't contain this address",
+        ),
+    ],
+)
+async def test_what_is_wrong_with_subnets(verbs: NetworkVerbs, config: IPAMConfig, problem: str) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        await verbs.create(NetworkCreate(name="lan", ipam=IPAM(config=[config])))
+    assert caught.value.message == f"invalid network config:\n{problem}"
+
+
+async def test_refusals(networks: Networks, verbs: NetworkVerbs) -> None:
     with pytest.raises(Forbidden, match="bridge is a pre-defined network and cannot be removed"):
-        verbs.remove("bridge")
-    with pytest.raises(Forbidden, match="predefined host network"):
-        verbs.create("host")
+        await verbs.remove("bridge")
     with pytest.raises(NotFound, match="network lan not found"):
         verbs.inspect("lan")
-    for refused in (lambda: verbs.create("lan"), lambda: verbs.connect("bridge"), lambda: verbs.disconnect("bridge")):
-        with pytest.raises(Unsupported):
-            refused()
+    await verbs.create(NetworkCreate(name="lan", ipam=subnets("10.1.0.0/24")))
+    for body, error, text in (
+        (NetworkCreate(name="host"), Forbidden, "operation is not permitted on predefined host network "),
+        (NetworkCreate(), InvalidParameter, "invalid name: name is empty"),
+        (NetworkCreate(name="lan"), Conflict, "network with name lan already exists"),
+        (NetworkCreate(name="x", driver="odd"), NotFound, 'plugin "odd" not found'),
+        (NetworkCreate(name="x", driver="overlay"), Forbidden, "not a swarm manager"),
+        (NetworkCreate(name="x", ingress=True), Forbidden, "Ingress network"),
+        (NetworkCreate(name="x", scope="swarm"), Forbidden, "swarm is not active"),
+        (NetworkCreate(name="x", config_only=True), Unsupported, "ConfigOnly"),
+        (NetworkCreate(name="x", config_from=ConfigReference(network="y")), Unsupported, "ConfigFrom"),
+        (NetworkCreate(name="x", enable_ipv4=False), InvalidParameter, "IPv4 or IPv6 must be enabled"),
+        (NetworkCreate(name="x", ipam=subnets("10.1.0.0/16")), Forbidden, "Pool overlaps with other one"),
+    ):
+        with pytest.raises(error, match=text):
+            await verbs.create(body)
+    assert names(verbs) == ["bridge", "host", "none", "lan"]

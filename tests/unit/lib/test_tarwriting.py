@@ -102,3 +102,14 @@ def test_our_reader_reads_what_we_write(
     read = _parse(tarwriting.header(entry))
     for field in ("name", "type", "mode", "uid", "gid", "size", "mtime", "link", "xattrs"):
         assert getattr(read, field) == getattr(entry, field), field
+
+
+def test_blocks_are_go_s_byte_for_byte() -> None:
+    """As dockerd's archives have them: the place of extended headers, and zeroes for what is no device."""
+    block = tarwriting.header(Entry(b"n/f", b"0", 0o644, 0, 0, 0, 0))
+    assert block[329:345] == b"0000000\0" * 2
+    extended = tarwriting.header(Entry("n/café".encode(), b"0", 0o644, 0, 3_000_000, 0, 0))
+    assert extended[:19] == b"n/PaxHeaders.0/caf\0" and extended[100:108] == b"0000000\0"
+    assert extended[329:345] == bytes(16)
+    assert extended[512:].startswith("15 gid=3000000\n16 path=n/café\n\0".encode())
+    assert extended[1024:1030] == b"n/caf\0"

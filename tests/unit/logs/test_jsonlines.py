@@ -71,3 +71,38 @@ async def test_rotated_files_are_read_oldest_first(tmp_path: Path) -> None:
     assert b"".join([one async for one in driver.read(directory, {}, selection, None)]) == b"one\nbad\n\n"
     selection = Selection(stdout=True, stderr=True, framed=False, tail=2)
     assert b"".join([one async for one in driver.read(directory, {}, selection, None)]) == b"bad\n\n"
+
+
+async def test_a_line_that_goes_on_in_the_next_file_counts_once(tmp_path: Path) -> None:
+    directory = tmp_path / "abc"
+    directory.mkdir()
+    lines = LOG.splitlines(keepends=True)
+    (directory / "abc-json.log.1").write_bytes(lines[0] + lines[2])
+    (directory / "abc-json.log").write_bytes(lines[3] + lines[2])
+    driver = JsonFileDriver()
+    for tail, text in ((1, b"half "), (3, b"one\nhalf d<n\0\nhalf ")):
+        selection = Selection(stdout=True, stderr=True, framed=False, tail=tail)
+        assert b"".join([one async for one in driver.read(directory, {}, selection, None)]) == text
+
+
+async def test_following_while_files_are_being_renamed(tmp_path: Path) -> None:
+    """The reader comes when an old file has made room for another that has not moved yet."""
+    directory = tmp_path / "abc"
+    directory.mkdir()
+    newest = directory / "abc-json.log"
+    lines = LOG.splitlines(keepends=True)
+    newest.write_bytes(lines[0])
+
+    class Steps:
+        turn = 0
+
+        async def more(self) -> bool:
+            self.turn += 1
+            if self.turn == 1:
+                newest.rename(directory / "abc-json.log.2")
+                newest.write_bytes(lines[1])
+            return self.turn < 2
+
+    selection = Selection(stdout=True, stderr=True, framed=False)
+    chunks = [one async for one in JsonFileDriver().read(directory, {}, selection, Steps())]
+    assert b"".join(chunks) == b"one\nbad\n"

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from havre.network.files import hosts_file, resolv_conf, resolv_source
-from havre.network.model import Endpoint
 
-PLACE = Endpoint("n", "bridge", "e", "c", ip_address="172.29.0.2", prefix_len=16)
+PLACE = ("172.29.0.2",)
 LOCAL = """\
 127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -42,8 +41,12 @@ def test_names_in_hosts(hostname: str, domain: str, line: str) -> None:
 
 
 def test_hosts_without_an_address() -> None:
-    assert hosts_file("web", None, []) == LOCAL
-    assert hosts_file("web", Endpoint("n", "none", "e", "c"), []) == LOCAL
+    assert hosts_file("web", (), []) == LOCAL
+
+
+def test_hosts_on_several_networks() -> None:
+    text = hosts_file("web", ("10.0.0.2", "fd00::2"), [], "example.org")
+    assert text == LOCAL + "10.0.0.2\tweb.example.org web\nfd00::2\tweb.example.org web\n"
 
 
 def test_the_hosts_resolvers_are_taken_over() -> None:

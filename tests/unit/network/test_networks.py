@@ -1,6 +1,6 @@
 """The service over fake drivers: records before kernel state, everything undone on failure, names and ids."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,9 +26,9 @@ class Strict(FakeDriver):
         self.fails = False
         self._database = database
 
-    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path) -> None:
+    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
         assert endpoint in await self._database.read(records.endpoints)
-        await super().attach(network, endpoint, sandbox)
+        await super().attach(network, endpoint, sandbox, default)
         if self.fails:
             raise SystemFault("the kernel refuses")
 

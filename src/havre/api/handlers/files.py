@@ -21,7 +21,7 @@ async def export(call: Call) -> StreamResponse:
 async def commit(call: Call) -> StreamResponse:
     name = new_name(call.text("repo"), call.text("tag"))
     document = await call.document()
-    config = decode.fit(document, ContainerConfig) if document else None
+    config = decode.fit(document, ContainerConfig) if document is not None else None
     if not (container := call.text("container")):
         raise InvalidParameter('invalid name or ID supplied: ""')
     image_id = await call.engine.commits.commit(

@@ -1,9 +1,14 @@
-"""Networks: what is there."""
+"""Networks."""
 
 from aiohttp.web_response import StreamResponse
 
 from havre.api import answers, respond
 from havre.api.call import Call
+from havre.wire.networks import NetworkConnect, NetworkCreate, NetworkDisconnect
+
+
+async def create(call: Call) -> StreamResponse:
+    return respond.json(await call.engine.networks.create(await call.body(NetworkCreate)), 201)
 
 
 async def list_(call: Call) -> StreamResponse:
@@ -12,13 +17,26 @@ async def list_(call: Call) -> StreamResponse:
 
 async def inspect(call: Call) -> StreamResponse:
     scope = "" if call.before(1, 31) else call.text("scope")
-    return respond.json(answers.network(call.version, call.engine.networks.inspect(call.name(), scope)))
+    verbose = not call.before(1, 28) and call.flag("verbose")
+    return respond.json(answers.network(call.version, call.engine.networks.inspect(call.name(), scope, verbose)))
 
 
 async def remove(call: Call) -> StreamResponse:
-    call.engine.networks.remove(call.name())
+    await call.engine.networks.remove(call.name())
     return respond.empty()
 
 
+async def connect(call: Call) -> StreamResponse:
+    body = await call.body(NetworkConnect)
+    await call.engine.networks.connect(call.name(), body.container, body.endpoint_config)
+    return respond.empty(200)
+
+
+async def disconnect(call: Call) -> StreamResponse:
+    body = await call.body(NetworkDisconnect)
+    await call.engine.networks.disconnect(call.name(), body.container, body.force)
+    return respond.empty(200)
+
+
 async def prune(call: Call) -> StreamResponse:
-    return respond.json(call.engine.networks.prune(call.filters()))
+    return respond.json(await call.engine.networks.prune(call.filters()))

@@ -40,7 +40,8 @@ async def info(call: Call) -> StreamResponse:
 
 
 async def events(call: Call) -> StreamResponse:
-    since, until = call.moment("since"), call.moment("until")
+    # Unlike for logs, 0 is a time here: the beginning.
+    since, until = 0 if call.text("since") == "0" else call.moment("since"), call.moment("until")
     if since is not None and until is not None and until < since:
         raise InvalidParameter(
             f"`since` time ({call.text('since')}) cannot be after `until` time ({call.text('until')})"

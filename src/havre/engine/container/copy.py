@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from havre.engine.container import pathstat, users
+from havre.engine.container import pathstat, users, volumeevents
 from havre.engine.container.create import EventSink
 from havre.engine.container.record import Container
 from havre.engine.container.viewing import Sight, Views
@@ -58,14 +58,14 @@ class Copier:
         The stream has ``aclose``, to be called when it is not read to the end; reading it fails when a file cannot be
         read. What the container changes meanwhile may or may not be in it. Errors as ``stat``.
         """
-        sight = await self._views.open(reference)
+        sight = await self._open(reference)
         try:
             with _looking(reference, path):
                 # Named by its clean path: what a client unpacks must not begin with two dots.
                 name = pathstat.base(pathstat.absolute(path))
                 fd, found = await settled(lambda: _look(sight.view, path, name), lambda made: os.close(made[0]))
         except BaseException:
-            await self._views.give_up(sight)
+            await self._give_up(sight)
             raise
 
         def work(write: Callable[[bytes], None]) -> None:
@@ -74,7 +74,11 @@ class Copier:
             finally:
                 os.close(fd)
 
-        stream = Outflow(work, lambda: self._views.give_up_later(sight), "havre-copy")
+        def over() -> None:
+            self._views.give_up_later(sight)
+            volumeevents.unmounted(self._events, sight.container)
+
+        stream = Outflow(work, over, "havre-copy")
         self._publish("archive-path", sight.container)
         return found, stream
 
@@ -101,15 +105,24 @@ class Copier:
                 await inflow(body, lambda source: _unpack(source, target, rules), "havre-copy")
             finally:
                 os.close(target)
-        self._publish("extract-to-dir", sight.container)
+            self._publish("extract-to-dir", sight.container)
 
     @asynccontextmanager
     async def _sight(self, reference: str) -> AsyncIterator[Sight]:
-        sight = await self._views.open(reference)
+        sight = await self._open(reference)
         try:
             yield sight
         finally:
-            await self._views.give_up(sight)
+            await self._give_up(sight)
+
+    async def _open(self, reference: str) -> Sight:
+        sight = await self._views.open(reference)
+        volumeevents.mounted(self._events, sight.container)
+        return sight
+
+    async def _give_up(self, sight: Sight) -> None:
+        await self._views.give_up(sight)
+        volumeevents.unmounted(self._events, sight.container)
 
     def _publish(self, action: str, container: Container) -> None:
         self._events.publish("container", action, container.id, container.event_attributes())

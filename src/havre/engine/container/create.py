@@ -75,6 +75,7 @@ class Creator:
         host_mounts: HostMounts,
         events: EventSink,
         rules: HostRules,
+        network: endpoints.Lookup,
         defaults: Defaults,
     ) -> None:
         self._registry = registry
@@ -85,6 +86,7 @@ class Creator:
         self._layout = layout
         self._events = events
         self._rules = rules
+        self._network = network
         self._defaults = defaults
         self._around = _Around(registry, images, host_mounts)
 
@@ -121,7 +123,7 @@ class Creator:
             args=args,
             runtime=runtime.name,
             group=self._rules.driver.group(host.cgroup_parent, container_id),
-            endpoints=endpoints.of(config, host, networking),
+            endpoints=endpoints.of(config, host, networking, self._network),
             links=linked,
             platform=image.config.os,
         )

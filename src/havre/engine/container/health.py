@@ -99,6 +99,11 @@ def with_status(health: Health, status: str) -> Health:
     return msgspec.structs.replace(health, status=status)
 
 
+def restart_due(health: Health, config: HealthConfig) -> bool:
+    """Whether the last result is the one too many. A container that was paused is called unhealthy without one."""
+    return health.status == UNHEALTHY and health.failing_streak == (config.retries or _RETRIES)
+
+
 def restarts_when_unhealthy(container: Container) -> bool:
     """Whether the container asks to be restarted once it is unhealthy."""
     return (container.config.labels or {}).get(RESTART_LABEL) == "true"

@@ -105,14 +105,17 @@ class Healthchecks:
             result = await self._prober.run(container, watched.command, health.timeout(config))
             before = watched.health.status
             watched.health = health.judged(watched.health, result, config, started_at)
-            if watched.health.status != before:
-                self._changed(container, watched.health.status)
+            status = watched.health.status
+            if status != before:
+                action = f"health_status: {status}"
+                self._events.publish("container", action, container.id, container.event_attributes())
+            if health.restart_due(watched.health, config) and health.restarts_when_unhealthy(container):
+                self._restart_soon(container)
 
-    def _changed(self, container: Container, status: str) -> None:
-        self._events.publish("container", f"health_status: {status}", container.id, container.event_attributes())
-        if status == health.UNHEALTHY and health.restarts_when_unhealthy(container) and self.restart is not None:
+    def _restart_soon(self, container: Container) -> None:
+        """Not in the task of the watch, which the restart ends."""
+        if self.restart is not None:
             log.info("container %s is unhealthy and asks to be restarted", container.short_id)
-            # Not in the task of the watch, which the restart ends.
             self._tasks.start(self._restart(self.restart, container), f"restart {container.short_id}")
 
     async def _restart(self, restart: Callable[[str], Awaitable[None]], container: Container) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from havre.engine.container import modes
+from havre.engine.container import modes, network
 from havre.engine.container.links import Links
 from havre.engine.container.logs import log_path
 from havre.engine.container.record import Container, Health
@@ -116,7 +116,7 @@ class Inspector:
         mode = one.host.network_mode
         settings = one.endpoints.get(mode) or EndpointSettings()
         bridged = mode == "bridge"
-        own = bridged and one.state.running
+        own = network.own(one) and one.state.running
         return {
             "Bridge": "",
             "SandboxID": one.id if own else "",
@@ -129,11 +129,11 @@ class Inspector:
             "SecondaryIPv6Addresses": None,
             "EndpointID": settings.endpoint_id if bridged else "",
             "Gateway": settings.gateway if bridged else "",
-            "GlobalIPv6Address": "",
-            "GlobalIPv6PrefixLen": 0,
+            "GlobalIPv6Address": settings.global_ipv6_address if bridged else "",
+            "GlobalIPv6PrefixLen": settings.global_ipv6_prefix_len if bridged else 0,
             "IPAddress": settings.ip_address if bridged else "",
             "IPPrefixLen": settings.ip_prefix_len if bridged else 0,
-            "IPv6Gateway": "",
+            "IPv6Gateway": settings.ipv6_gateway if bridged else "",
             "MacAddress": one.mac_addresses.get(mode, "") if bridged else "",
             "Networks": {name: network_document(one, name, given) for name, given in one.endpoints.items()},
         }
@@ -143,6 +143,7 @@ def network_document(one: Container, name: str, settings: EndpointSettings) -> d
     """One of ``NetworkSettings.Networks``."""
     document: dict[str, Any] = msgspec.to_builtins(settings)
     document["MacAddress"] = one.mac_addresses.get(name) or settings.mac_address
+    document["DNSNames"] = network.dns_names(one, name, settings)
     return document
 
 

@@ -218,6 +218,7 @@ class Lifecycle:
                 renamed = await self.registry.save(container.replace(name=new))
             finally:
                 self.registry.release(new)
+            await self.starter.networks.rename(container.id, container.name, new)
         attributes = renamed.event_attributes(oldName=f"/{container.name}")
         self.events.publish("container", "rename", container.id, attributes)
 

@@ -47,7 +47,7 @@ class Listing:
         matches = select.test(self._registry, filters, self._same_image, self._health_of)
         everything = all or bool(limit and limit > 0) or select.status_given(filters)
         found = sorted(self._registry, key=lambda one: one.created, reverse=True)
-        chosen = [one for one in found if (everything or one.state.running) and matches(one)]
+        chosen = [one for one in found if (everything or _counts_as_running(one)) and matches(one)]
         if limit and limit > 0:
             chosen = chosen[:limit]
         names = self._image_names()
@@ -97,6 +97,10 @@ class Listing:
             return asked if known[asked] == one.image else one.image
 
         return name
+
+
+def _counts_as_running(one: Container) -> bool:
+    return one.state.running or one.state.status == RESTARTING
 
 
 def _summary(one: Container, image: str, now: float, found: Health | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A container and its networks: what it asks of the network room, and what the answer looks like in its record. Pure."""
+"""A container and its networks: what it asks of the network room, and what its record says of the answer. Pure."""
 
 import ipaddress
 import re
@@ -14,9 +14,6 @@ from havre.wire.containers import ContainerConfig, EndpointSettings, HostConfig,
 INTERFACE_NAME = "com.docker.network.endpoint.ifname"
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _NUMBER = re.compile("[0-9]{1,5}")
-
-
-INTERFACE = "com.docker.network.endpoint.ifname"
 
 
 def own(container: Container) -> bool:
@@ -45,15 +42,21 @@ def request(container: Container, network: str) -> EndpointRequest:
         mac=settings.mac_address.replace("-", ":"),
         ipv4=ipam.ipv4_address if ipam else "",
         ipv6=ipam.ipv6_address if ipam else "",
+        link_local=tuple(ipam.link_local_ips or ()) if ipam else (),
         hostname=container.hostname,
         aliases=tuple(settings.aliases or ()),
         ports=tuple(port_requests(container)),
         names=tuple(dns_names(container, network, settings) or ()),
         links=links(settings),
         priority=settings.gw_priority,
-        interface=(settings.driver_opts or {}).get(INTERFACE) or "",
+        interface=interface_name(settings),
         options=settings.driver_opts or {},
     )
+
+
+def interface_name(settings: EndpointSettings) -> str:
+    """What the container wants to call its interface; "" leaves it to the network."""
+    return (settings.driver_opts or {}).get(INTERFACE_NAME) or ""
 
 
 def dns_names(container: Container, network: str, settings: EndpointSettings) -> list[str] | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from havre.engine.container import modes, network
+from havre.engine.container.etc import EtcFiles
 from havre.engine.container.exec import PROBE_PREFIX
 from havre.engine.container.hostmounts import HostMounts, snapshot_owner
 from havre.engine.container.lifecycle import Lifecycle
@@ -58,6 +59,7 @@ class Recovery:
     lifecycle: Lifecycle
     remover: Remover
     networks: Networks
+    etc: EtcFiles
     snapshotter: Snapshotter
     runtimes: Runtimes
     cgroups: Cgroups
@@ -74,6 +76,22 @@ class Recovery:
             except (HavreError, OSError) as error:
                 log.error("container %s cannot be recovered: %s", container.short_id, error)
         await self.networks.live({one.id for one in self.registry if one.state.running})
+        await self._follow_networks()
+
+    async def _follow_networks(self) -> None:
+        """Names are served on, and records say where their containers are: a connect may have been cut short."""
+        for container in self.registry:
+            if not container.state.running or not network.own(container):
+                continue
+            connected = self.networks.endpoints_of(container.id)
+            if network.named(container):
+                path = self.networks.sandbox_path(container.id)
+                await self.networks.names.adopt(container.id, path, self.etc.upstream(container))
+            names = {endpoint.network_name for endpoint in connected}
+            there = {name: given for name, given in container.endpoints.items() if name in names}
+            followed = network.connected(container.replace(endpoints=there), connected)
+            if followed != container:
+                await self.registry.save(followed)
 
     async def restart(self) -> None:
         """Start what its restart policy wants running after a daemon's start."""

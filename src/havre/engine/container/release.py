@@ -8,12 +8,12 @@ import logging
 import shutil
 from pathlib import Path
 
-from havre.engine.container.create import EventSink
+from havre.engine.container import network
 from havre.engine.container.hostmounts import HostMounts
+from havre.engine.container.plugs import Plugs
 from havre.engine.container.record import Container
 from havre.errors import HavreError
 from havre.image.snapshots import Snapshotter
-from havre.network.networks import Networks
 from havre.runtime.runtimes.probe import Runtimes
 from havre.store.layout import Layout
 
@@ -25,15 +25,13 @@ class Releaser:
 
     def __init__(
         self,
-        networks: Networks,
+        plugs: Plugs,
         snapshotter: Snapshotter,
         runtimes: Runtimes,
         host_mounts: HostMounts,
         layout: Layout,
-        events: EventSink,
     ) -> None:
-        self._networks = networks
-        self._events = events
+        self._plugs = plugs
         self._snapshotter = snapshotter
         self._runtimes = runtimes
         self._host_mounts = host_mounts
@@ -62,12 +60,8 @@ class Releaser:
             await asyncio.to_thread(_forget, self._layout.bundle(container.id))
 
     async def _network(self, container: Container) -> None:
-        if container.host.network_mode == "bridge":
-            connected = self._networks.endpoints_of(container.id)
-            await self._networks.sandbox_remove(container.id)
-            for endpoint in connected:
-                attributes = {"container": container.id, "name": endpoint.network_name, "type": "bridge"}
-                self._events.publish("network", "disconnect", endpoint.network_id, attributes)
+        if network.own(container):
+            await self._plugs.release(container.id)
 
 
 def _forget(bundle: Path) -> None:

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from havre.engine.container import endpoints, network, volumeevents
+from havre.engine.container import network, volumeevents
 from havre.engine.container.create import EventSink
 from havre.engine.container.etc import EtcFiles
 from havre.engine.container.hostmounts import HostMounts
@@ -23,21 +23,21 @@ from havre.engine.container.joins import Joined, Joins
 from havre.engine.container.links import Links
 from havre.engine.container.logs import Logs
 from havre.engine.container.ocispec import Place, SpecWriter
+from havre.engine.container.plugs import Plugs
 from havre.engine.container.record import CREATED, EXITED, RESTARTING, RUNNING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
 from havre.engine.container.rootfs import replace_links
 from havre.engine.trace import Trace
-from havre.errors import HavreError, InvalidParameter, NotFound, StartFailed, SystemFault
+from havre.errors import HavreError, NotFound, StartFailed, SystemFault
 from havre.image.snapshots import Snapshotter
-from havre.kernel import namespaces, pidfd
+from havre.kernel import pidfd
 from havre.kernel.realtime import RealtimeShare
 from havre.network.model import Endpoint
 from havre.network.networks import Networks
 from havre.runtime.conmon import Conmon, Monitor, Options
 from havre.runtime.runtimes.probe import Runtimes
 from havre.store.layout import Layout
-from havre.wire.containers import EndpointSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Starter:
     registry: Registry
     snapshotter: Snapshotter
     networks: Networks
+    plugs: Plugs
     runtimes: Runtimes
     conmon: Conmon
     specs: SpecWriter
@@ -108,12 +109,11 @@ class Starter:
                     self.etc.prepare(container)
                 spec = self.specs.container(container, self._place(container, netns, joined, sources))
                 (bundle / "config.json").write_text(json.dumps(spec))
-            monitor, endpoint = await self._create(container, bundle, trace)
-            if endpoint is not None:
-                container = network.connected(container, endpoint)
+            monitor, connected = await self._create(container, bundle, trace)
+            container = network.connected(container, connected)
             joined.check()
             if joined.files is None:
-                self.etc.complete(container, endpoint, linked)
+                self.etc.complete(container, connected, linked)
             container = self._running(container, monitor)
             self.hubs.started(container.id, bundle, container.config.open_stdin and container.config.stdin_once)
             with trace.step("start"):
@@ -133,22 +133,26 @@ class Starter:
 
     async def _sandbox(self, container: Container, trace: Trace) -> str | None:
         mode = container.host.network_mode
-        if mode == "bridge":
-            with trace.step("network namespace"):
-                return str(await self.networks.sandbox_create(container.id))
-        if mode not in ("host", "none") and not mode.startswith("container:"):
-            raise NotFound(f"failed to set up container networking: network {mode} not found")
-        return None if mode == "host" else ""
+        if not network.own(container):
+            return None if mode == "host" else ""
+        for name in container.endpoints:
+            if self.networks.find(name) is None:
+                raise NotFound(f"failed to set up container networking: network {name} not found")
+        with trace.step("network namespace"):
+            path = await self.networks.sandbox_create(container.id)
+            if network.named(container):
+                await self.networks.names.attach(container.id, path, self.etc.upstream(container))
+        return str(path)
 
-    async def _create(self, container: Container, bundle: Path, trace: Trace) -> tuple[Monitor, Endpoint | None]:
+    async def _create(self, container: Container, bundle: Path, trace: Trace) -> tuple[Monitor, list[Endpoint]]:
         """conmon and runtime on one side, the network on the other; both end, whichever fails."""
-        tasks = [self._run_conmon(container, bundle, trace), self._connect(container, trace)]
-        monitor, endpoint = await asyncio.gather(*tasks, return_exceptions=True)
-        for result in (endpoint, monitor):
+        tasks = self._run_conmon(container, bundle, trace), self._connect(container, trace)
+        monitor, connected = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in (connected, monitor):
             if isinstance(result, BaseException):
                 raise result
-        assert isinstance(monitor, Monitor) and not isinstance(endpoint, Monitor | BaseException)
-        return monitor, endpoint
+        assert isinstance(monitor, Monitor) and isinstance(connected, list)
+        return monitor, connected
 
     async def _run_conmon(self, container: Container, bundle: Path, trace: Trace) -> Monitor:
         config = container.config
@@ -162,17 +166,13 @@ class Starter:
         with trace.step("runtime create"):
             return await self.conmon.create(container.id, self.runtimes.choose(container.runtime), bundle, options)
 
-    async def _connect(self, container: Container, trace: Trace) -> Endpoint | None:
-        if container.host.network_mode != "bridge":
-            return None
+    async def _connect(self, container: Container, trace: Trace) -> list[Endpoint]:
+        if not network.own(container):
+            return []
         with trace.step("network"):
-            endpoint = await self.networks.connect(container.id, "bridge", network.request(container))
-            wanted = endpoints.sysctls(container.endpoints.get("bridge") or EndpointSettings())
-            if wanted:
-                await asyncio.to_thread(_write_sysctls, self.layout.netns / container.id, wanted)
-        attributes = {"container": container.id, "name": endpoint.network_name, "type": "bridge"}
-        self.events.publish("network", "connect", endpoint.network_id, attributes)
-        return endpoint
+            for name in network.wanted(container):
+                await self.plugs.plug(container, name)
+        return self.networks.endpoints_of(container.id)
 
     def _running(self, container: Container, monitor: Monitor) -> Container:
         started, conmon_started = pidfd.start_time(monitor.pid), pidfd.start_time(monitor.conmon_pid)
@@ -200,17 +200,6 @@ class Starter:
         await self.registry.save(network.disconnected(container).with_state(
             status=status, pid=0, conmon_pid=0, exit_code=code, error=str(error)
         ))  # fmt: skip
-
-
-def _write_sysctls(namespace: Path, wanted: list[tuple[str, str]]) -> None:
-    def write() -> None:
-        for name, value in wanted:
-            try:
-                namespaces.write_sysctl(name, value)
-            except OSError as error:
-                raise InvalidParameter(f"failed to set {name}={value}: {error.strerror}") from None
-
-    namespaces.enter(namespace, write)
 
 
 _FAILED = "failed to create task for container: failed to create shim task: OCI runtime create failed: "

@@ -13,7 +13,7 @@ from havre.engine.container.create import EventSink
 from havre.engine.container.record import DEAD, REMOVING, Container
 from havre.engine.container.registry import Registry
 from havre.errors import Conflict, HavreError, SystemFault
-from havre.kernel import cgroupfiles
+from havre.kernel import cgroupfiles, pidfd
 from havre.kernel.cgrouplimits import Support
 from havre.kernel.cgroups import Cgroups
 from havre.runtime import resources
@@ -69,7 +69,11 @@ class Updater:
         try:
             await self._apply(container, host, asked)
             await self.registry.save(changed)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, SystemFault | OSError) and _has_ended(container):
+                # Nobody has noted it yet: the limits are those of its next start.
+                await self.registry.save(changed)
+                return
             await asyncio.to_thread(cgroupfiles.put_back, held)
             raise
 
@@ -79,6 +83,10 @@ class Updater:
             await self.runtimes.choose(container.runtime).update(container.id, limited)
         for kind, rules in resources.throttles(asked).items():
             await asyncio.to_thread(cgroupfiles.throttle, self.cgroups, container.cgroup, kind, rules)
+
+
+def _has_ended(container: Container) -> bool:
+    return pidfd.start_time(container.state.pid) != container.state.pid_start
 
 
 def merged(host: HostConfig, asked: HostConfig) -> HostConfig:

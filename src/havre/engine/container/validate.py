@@ -1,7 +1,6 @@
-"""Whether a create request can be fulfilled: malformed values are the client's error, options not there yet a clear
-501.
+"""Whether a create request can be fulfilled on any host: malformed values and contradictions are the client's error.
 
-Nothing is ever ignored: each field of ``HostConfig`` is either used somewhere or refused here when it is set.
+What depends on this kernel and this daemon's configuration is judged in ``rules``.
 """
 
 import re

@@ -1,11 +1,11 @@
-"""The events of volumes that a container's start and end use and let go."""
+"""The events of volumes that are used and let go: by a container's start and end, and by those who copy."""
 
 from havre.engine.container.create import EventSink
 from havre.engine.container.record import Container
 
 
 def mounted(events: EventSink, container: Container) -> None:
-    """Its volumes are about to be seen by its processes."""
+    """Its volumes are about to be seen."""
     for point in (mount.point for mount in container.mounts if mount.point.type == "volume"):
         attributes = {
             "container": container.id,
@@ -18,6 +18,6 @@ def mounted(events: EventSink, container: Container) -> None:
 
 
 def unmounted(events: EventSink, container: Container) -> None:
-    """Its processes are gone, and with them its mounts."""
+    """Its volumes are seen no more."""
     for point in (mount.point for mount in container.mounts if mount.point.type == "volume"):
         events.publish("volume", "unmount", point.name, {"container": container.id, "driver": point.driver})

@@ -1,5 +1,7 @@
 """The driver ``json-file``, the default: Docker's JSON lines in ``<id>-json.log``, which other tools read too."""
 
+import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,19 +41,17 @@ class JsonFileDriver:
         newest = directory / _name(directory.name)
 
         def older() -> list[Path]:
-            files = []
-            number = 1
-            while found := [path for ending in ("", ".gz") if (path := _numbered(newest, number, ending)).exists()]:
-                files.append(found[0])
-                number += 1
-            return files[::-1]
+            # From one look at the directory: while files are renamed there is a number missing for a moment.
+            rotated = re.compile(re.escape(newest.name) + r"\.([0-9]+)(\.gz)?")
+            found: dict[int, Path] = {}
+            for name in sorted(os.listdir(directory), reverse=True):
+                if match := rotated.fullmatch(name):
+                    # Of one that is there twice, compression being under way, the plain one.
+                    found[int(match[1])] = directory / name
+            return [found[number] for number in sorted(found, reverse=True)]
 
         return read(newest, older, JsonLines(), selection, follow)
 
 
 def _name(container_id: str) -> str:
     return f"{container_id}-json.log"
-
-
-def _numbered(path: Path, number: int, ending: str) -> Path:
-    return path.with_name(f"{path.name}.{number}{ending}")

@@ -1,23 +1,26 @@
-"""The driver of bridge networks: a Linux bridge, a veth pair for each container, one nftables table for the ports."""
+"""The driver of bridge networks: a Linux bridge, a veth pair for each container, nftables for the ports."""
 
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface
 from pathlib import Path
 from typing import TypeVar
 
-from havre.errors import Conflict, InvalidParameter, SystemFault, Unavailable
+from havre.errors import Conflict, Forbidden, InvalidParameter, SystemFault, Unavailable
 from havre.lib.ids import new_id
 from havre.lib.tasks import TaskOwner
-from havre.network.drivers import bridge_links
+from havre.network.drivers import bridge_links, bridge_options, bridge_pools
+from havre.network.drivers.bridge_links import BridgeSpec
+from havre.network.drivers.bridge_options import BridgeOptions
+from havre.network.drivers.bridge_pools import Addresses
 from havre.network.firewall import BridgeRules
-from havre.network.ipam import AddressPool, mac_of
-from havre.network.model import Endpoint, EndpointRequest, Network
+from havre.network.ipam import mac_from, mac_of
+from havre.network.model import Endpoint, EndpointRequest, Network, Pool, PublishedPort
 from havre.network.ports import PortLedger
 from havre.network.settings import NetworkSettings
 from havre.network.tables import Tables
@@ -38,7 +41,9 @@ class _State:
     """What is known of one open network; ``dying`` are removed endpoints whose veth (its key) may still be there."""
 
     rules: BridgeRules
-    pool: AddressPool
+    options: BridgeOptions
+    spec: BridgeSpec
+    addresses: Addresses
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     dying: dict[str, Endpoint] = field(default_factory=dict)
     reaping: bool = False
@@ -65,7 +70,36 @@ class BridgeDriver:
         self._states: dict[str, _State] = {}
         self._claims = bridge_links.Claims()
 
-    async def choose(self, network: Network, in_use: bool) -> Network:
+    def check(self, network: Network) -> None:
+        options = bridge_options.read(network.options, self._settings, network.internal)
+        if len(network.pools_of(4)) > 1 or len(network.pools_of(6)) > 1:
+            raise Forbidden("bridge driver doesn't support multiple subnets")
+        for other_id, state in self._states.items():
+            if options.name and state.spec.name == options.name:
+                raise Forbidden(
+                    f"cannot create network {network.id} ({options.name}): conflicts with network {other_id} "
+                    f"({options.name}): networks have same bridge name"
+                )
+
+    async def choose(self, network: Network, in_use: bool, taken: Sequence[str] = ()) -> Network:
+        if network.predefined:
+            return await self._choose_default(network, in_use)
+        name = network.interface or network.options.get(bridge_options.NAME) or f"br-{network.id[:12]}"
+        self._claims.claim(name)
+        if network.interface:
+            return network
+        try:
+            owned = not await self._in_thread(bridge_links.existing, name)
+            await self._in_thread(self._claims.begin_choice)
+            busy = await self._in_thread(bridge_links.busy)
+            options = bridge_options.read(network.options, self._settings, network.internal)
+            pools = bridge_pools.choose(network, self._settings, options, busy, taken)
+        except BaseException:
+            self._give_up(name)
+            raise
+        return replace(network, interface=name, pools=pools, state={_OWNED: str(owned).lower()})
+
+    async def _choose_default(self, network: Network, in_use: bool) -> Network:
         wanted = self._settings.bip
         recorded = _address(network) if network.subnet else None
         name = self._settings.bridge_name
@@ -79,14 +113,9 @@ class BridgeDriver:
         except BaseException:
             self._give_up(name)
             raise
-        owned = network.options[_OWNED] if network.interface == name else str(choice.owned).lower()
-        return replace(
-            network,
-            interface=name,
-            subnet=str(choice.address.network),
-            gateway=str(choice.address.ip),
-            options={**network.options, _OWNED: owned},
-        )
+        owned = network.state[_OWNED] if network.interface == name else str(choice.owned).lower()
+        pool = Pool(str(choice.address.network), str(choice.address.ip))
+        return replace(network, interface=name, pools=(pool,), state={**network.state, _OWNED: owned})
 
     async def open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
         try:
@@ -99,25 +128,25 @@ class BridgeDriver:
         self._claims.end_choice()
 
     async def _open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
-        address = _address(network)
+        options = self._options(network)
         state = _State(
-            BridgeRules(network.interface, address.network, self._settings.icc),
-            AddressPool(address.network, [address.ip], cursor),
+            _rules(network, options),
+            options,
+            self._spec(network, options),
+            Addresses(network, cursor),
             {endpoint.endpoint_id: endpoint for endpoint in endpoints},
         )
         for endpoint in endpoints:
-            with suppress(InvalidParameter):
-                state.pool.take(IPv4Address(endpoint.ip_address))
+            for address in endpoint.addresses:
+                with suppress(InvalidParameter, Forbidden):
+                    state.addresses.take(address)
             for port, reason in self._ports.reclaim(endpoint.ports):
                 log.warning("port %s/%s stays published, but is not reserved: %s", port.host_port, port.proto, reason)
         # The rules come first: they guard what the bridge's settings open.
         if self._tables is not None:
             await self._tables.install(state.rules, lambda: list(state.endpoints.values()))
-        routing = self._tables is not None
         try:
-            await self._in_thread(
-                bridge_links.open_bridge, network.interface, address, self._settings.mtu, routing, endpoints
-            )
+            await self._in_thread(bridge_links.open_bridge, state.spec, endpoints)
         except OSError as error:
             raise Unavailable(f"the bridge {network.interface} cannot be set up: {error}") from error
         self._states[network.id] = state
@@ -129,49 +158,72 @@ class BridgeDriver:
         if request.mac and not _MAC.fullmatch(request.mac):
             raise InvalidParameter(f"invalid MAC address: {request.mac}")
         endpoint_id = new_id()
-        address = state.pool.lease()
+        ipv4, ipv6 = state.addresses.lease(request)
         try:
-            ports = self._ports.claim(request.ports, self._settings.host_ip, str(address))
+            ports = self._ports.claim(request.ports, state.options.host_ip, ipv4)
         except SystemFault as error:
-            state.pool.give_back(address)
+            state.addresses.give_back(ipv4, ipv6)
             raise SystemFault(
                 f"driver failed programming external connectivity on endpoint {request.name} ({endpoint_id}): {error}"
             ) from error
         except BaseException:
-            state.pool.give_back(address)
+            state.addresses.give_back(ipv4, ipv6)
             raise
         endpoint = Endpoint(
             network_id=network.id,
             network_name=network.name,
             endpoint_id=endpoint_id,
             container_id=container_id,
-            gateway=network.gateway,
-            ip_address=str(address),
-            prefix_len=state.rules.subnet.prefixlen,
-            mac=request.mac or mac_of(address),
+            gateway=_gateway(network, 4) if ipv4 else "",
+            ip_address=ipv4,
+            prefix_len=_prefix(network, 4) if ipv4 else 0,
+            mac=request.mac or (mac_of(IPv4Address(ipv4)) if ipv4 else mac_from(endpoint_id)),
             host_interface=bridge_links.veth_name(endpoint_id),
             ports=ports,
-            interface=request.interface or "eth0",
+            interface=request.interface or f"{state.options.prefix}0",
+            ipv6_gateway=_gateway(network, 6) if ipv6 else "",
+            ipv6_address=ipv6,
+            ipv6_prefix_len=_prefix(network, 6) if ipv6 else 0,
+            link_local=request.link_local,
+            names=request.names,
+            links=request.links,
+            priority=request.priority,
         )
         state.endpoints[endpoint_id] = endpoint
         return endpoint
 
-    def cursor(self, network: Network) -> int:
-        return self._states[network.id].pool.cursor
+    def interface_prefix(self, network: Network) -> str:
+        return self._states[network.id].options.prefix
 
-    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path) -> None:
-        link = self._in_thread(bridge_links.join, network.interface, endpoint, sandbox, self._settings.mtu)
+    def cursor(self, network: Network) -> int:
+        return self._states[network.id].addresses.cursor
+
+    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
+        spec = self._states[network.id].spec
+        link = self._in_thread(bridge_links.join, spec, endpoint, sandbox, default)
         results = await asyncio.gather(link, self._publish(endpoint, network.interface), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
 
-    async def detach(self, network: Network, endpoint: Endpoint) -> None:
+    async def republish(self, network: Network, endpoint: Endpoint, ports: tuple[PublishedPort, ...]) -> Endpoint:
+        changed = replace(endpoint, ports=ports)
+        gone = replace(endpoint, ports=tuple(port for port in endpoint.ports if port not in ports))
+        come = replace(endpoint, ports=tuple(port for port in ports if port not in endpoint.ports))
+        self._states[network.id].endpoints[endpoint.endpoint_id] = changed
+        if self._tables is not None:
+            await self._tables.withdraw(network.interface, gone)
+            await self._publish(come, network.interface)
+        return changed
+
+    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
         state = self._states[network.id]
         state.endpoints.pop(endpoint.endpoint_id, None)
         if self._tables is not None:
             await self._tables.withdraw(network.interface, endpoint)
         await self._in_thread(bridge_links.silence, endpoint.host_interface)
+        if alive:
+            await self._in_thread(bridge_links.delete, [endpoint.host_interface])
 
     def release(self, network: Network, endpoint: Endpoint) -> None:
         state = self._states[network.id]
@@ -197,11 +249,23 @@ class BridgeDriver:
             return  # the name was given up earlier and is another daemon's now
         if network.id in self._states:
             await self._reap(self._states.pop(network.id))
-        owned = network.options.get(_OWNED) == "true"
+        owned = network.state.get(_OWNED) == "true"
         await self._in_thread(bridge_links.close_bridge, network.interface, owned)
         if self._tables is not None:
-            await self._tables.remove(network.interface)
+            await self._tables.remove(network.interface, _rules(network, self._options(network)).families)
         self._claims.give_up(network.interface)
+
+    def _options(self, network: Network) -> BridgeOptions:
+        options = bridge_options.read(network.options, self._settings, network.internal)
+        return replace(options, icc=self._settings.icc) if network.predefined else options
+
+    def _spec(self, network: Network, options: BridgeOptions) -> BridgeSpec:
+        addresses = () if options.isolated else tuple(_addresses(network))
+        first = addresses[0] if addresses and isinstance(addresses[0], IPv4Interface) else None
+        mac = mac_of(first.ip) if first is not None else mac_from(network.id)
+        # The default bridge's containers are kept apart by its rules alone, as they always were.
+        apart = not options.icc and not network.predefined
+        return BridgeSpec(network.interface, mac, addresses, options.mtu, self._tables is not None, apart)
 
     def _give_up(self, bridge: str) -> None:
         self._claims.end_choice()
@@ -229,7 +293,7 @@ class BridgeDriver:
         await self._in_thread(bridge_links.forget_flows, batch.values())
         for name, endpoint in batch.items():
             if state.dying.pop(name, None) is not None:
-                state.pool.give_back(IPv4Address(endpoint.ip_address))
+                state.addresses.give_back(*endpoint.addresses)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await to_end(self._executor, work, *arguments)
@@ -238,3 +302,31 @@ class BridgeDriver:
 def _address(network: Network) -> IPv4Interface:
     prefix = network.subnet.partition("/")[2]
     return IPv4Interface(f"{network.gateway}/{prefix}")
+
+
+def _addresses(network: Network) -> Iterator[IPv4Interface | IPv6Interface]:
+    for version in (4, 6):
+        for pool in network.pools_of(version):
+            if pool.gateway:
+                yield ip_interface(f"{pool.gateway}/{pool.subnet.partition('/')[2]}")
+
+
+def _gateway(network: Network, version: int) -> str:
+    """Where its containers send what is for elsewhere; nowhere from an internal network."""
+    return "" if network.internal else next((pool.gateway for pool in network.pools_of(version)), "")
+
+
+def _prefix(network: Network, version: int) -> int:
+    return next(int(pool.subnet.partition("/")[2]) for pool in network.pools_of(version))
+
+
+def _rules(network: Network, options: BridgeOptions) -> BridgeRules:
+    four, six = network.pools_of(4), network.pools_of(6)
+    return BridgeRules(
+        bridge=network.interface,
+        subnet=IPv4Network(four[0].subnet) if four else None,
+        icc=options.icc,
+        internal=network.internal,
+        masquerade=options.masquerade,
+        subnet6=IPv6Network(six[0].subnet) if six else None,
+    )

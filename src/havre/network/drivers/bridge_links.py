@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface
 from pathlib import Path
 
 from havre.errors import Conflict, InvalidParameter, SystemFault, Unavailable
@@ -122,35 +122,76 @@ def choose(name: str, recorded: IPv4Interface | None, wanted: IPv4Interface | No
     return Choice(address, link is None or any(link.mac == mac_of(each.ip) for each in present))
 
 
+def busy() -> list[IPv4Network | IPv6Network]:
+    """The networks this host has routes to, or addresses of."""
+    with Rtnetlink() as netlink:
+        found: list[IPv4Network | IPv6Network] = [address.network for _, address in netlink.addresses()]
+        found += [route for _, route in netlink.routes()]
+        found += [route for _, route in netlink.routes6()]
+    return found
+
+
+def existing(name: str) -> bool:
+    """Whether there is a bridge of that name; ``Conflict`` when there is something else of that name."""
+    with Rtnetlink() as netlink:
+        link = netlink.link(name)
+    if link is not None and link.kind != "bridge":
+        raise Conflict(f"the interface {name} exists and is not a bridge")
+    return link is not None
+
+
 def _usable(address: IPv4Interface) -> bool:
     network = address.network
     return network.prefixlen <= 30 and address.ip not in (network.network_address, network.broadcast_address)
 
 
-def open_bridge(name: str, address: IPv4Interface, mtu: int, routing: bool, endpoints: Sequence[Endpoint]) -> None:
+@dataclass(frozen=True, slots=True)
+class BridgeSpec:
+    """A bridge as it should be: ``addresses`` are its own; ``routing`` switches on what NAT needs."""
+
+    name: str
+    mac: str
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    mtu: int
+    routing: bool
+    isolated_ports: bool = False
+
+
+def open_bridge(spec: BridgeSpec, endpoints: Sequence[Endpoint]) -> None:
     """Make the bridge, or take it over with the veths of ``endpoints``; others of our naming on it are removed.
 
-    ``routing`` switches on what NAT needs: forwarding, if the host does not forward yet (it then does between all its
-    interfaces, as any router; the tables of others are not ours to restrict), and for this bridge alone answers to
-    the host's loopback.
+    Routing is forwarding, if the host does not forward yet (it then does between all its interfaces, as any router; the
+    tables of others are not ours to restrict), and for this bridge alone answers to the host's loopback.
     """
+    name, versions = spec.name, {address.version for address in spec.addresses}
     with Rtnetlink() as netlink:
         link = netlink.link(name)
         if link is None:
-            netlink.execute(rtnetlink.bridge_add(name, mac_of(address.ip), mtu))
+            netlink.execute(rtnetlink.bridge_add(name, spec.mac, spec.mtu))
             link = netlink.link(name)
             assert link is not None
-        with suppress(FileNotFoundError):  # a kernel without IPv6
-            namespaces.write_sysctl(f"net/ipv6/conf/{name}/disable_ipv6", "1")
-        netlink.execute(rtnetlink.address_add(link.index, address), rtnetlink.link_up(link.index))
-        _tidy(netlink, link, endpoints)
-    if routing:
+        if 6 in versions:
+            namespaces.write_sysctl(f"net/ipv6/conf/{name}/disable_ipv6", "0")
+        else:
+            with suppress(FileNotFoundError):  # a kernel without IPv6
+                namespaces.write_sysctl(f"net/ipv6/conf/{name}/disable_ipv6", "1")
+        given = [rtnetlink.address_add(link.index, address) for address in spec.addresses]
+        netlink.execute(*given, rtnetlink.link_up(link.index))
+        _tidy(netlink, link, endpoints, spec.isolated_ports)
+    if spec.routing and 4 in versions:
         namespaces.write_sysctl(f"net/ipv4/conf/{name}/route_localnet", "1")
-        if namespaces.read_sysctl("net/ipv4/ip_forward") == "0":
-            namespaces.write_sysctl("net/ipv4/ip_forward", "1")
+        _switch_on("net/ipv4/ip_forward")
+    if spec.routing and 6 in versions:
+        _switch_on("net/ipv6/conf/default/forwarding")
+        _switch_on("net/ipv6/conf/all/forwarding")
 
 
-def _tidy(netlink: Rtnetlink, bridge: Link, endpoints: Sequence[Endpoint]) -> None:
+def _switch_on(name: str) -> None:
+    if namespaces.read_sysctl(name) == "0":
+        namespaces.write_sysctl(name, "1")
+
+
+def _tidy(netlink: Rtnetlink, bridge: Link, endpoints: Sequence[Endpoint], isolated: bool) -> None:
     links = {link.name: link for link in netlink.links()}
     wanted = {endpoint.host_interface for endpoint in endpoints}
     for name, link in links.items():
@@ -161,6 +202,8 @@ def _tidy(netlink: Rtnetlink, bridge: Link, endpoints: Sequence[Endpoint]) -> No
             log.warning("the interface %s of a running container is gone: it has no network until its restart", name)
         elif links[name].master != bridge.index:
             netlink.execute(rtnetlink.link_master(name, bridge.index), rtnetlink.hairpin_on(name))
+            if isolated:
+                netlink.execute(rtnetlink.port_isolated(name))
 
 
 def close_bridge(name: str, owned: bool) -> None:
@@ -172,32 +215,48 @@ def close_bridge(name: str, owned: bool) -> None:
         namespaces.write_sysctl(f"net/ipv4/conf/{name}/route_localnet", "0")
 
 
-def join(bridge: str, endpoint: Endpoint, sandbox: Path, mtu: int) -> None:
-    """Give the namespace at ``sandbox`` an interface on ``bridge`` with the endpoint's addresses and default route."""
+def join(spec: BridgeSpec, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
+    """Give the namespace at ``sandbox`` an interface on the bridge, with the endpoint's addresses and for the IP
+    versions in ``default`` the default route.
+    """
     name = endpoint.host_interface
     fd = os.open(sandbox, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with Rtnetlink() as netlink:
-            link = netlink.link(bridge)
+            link = netlink.link(spec.name)
             if link is None:
-                raise SystemFault(f"the bridge {bridge} is gone: restart the daemon to make it again")
+                raise SystemFault(f"the bridge {spec.name} is gone: restart the daemon to make it again")
             netlink.execute(
-                rtnetlink.veth_add(name, link.index, endpoint.interface, endpoint.mac, fd, mtu),
+                rtnetlink.veth_add(name, link.index, endpoint.interface, endpoint.mac, fd, spec.mtu),
                 rtnetlink.no_link_local(name),
                 rtnetlink.hairpin_on(name),
+                *((rtnetlink.port_isolated(name),) if spec.isolated_ports else ()),
                 rtnetlink.link_up(name),
             )
     finally:
         os.close(fd)
-    with namespaces.enter(sandbox, Rtnetlink) as netlink:
+    with namespaces.enter(sandbox, lambda: _inside(endpoint)) as netlink:
         inside = netlink.link(endpoint.interface)
         assert inside is not None
+        addresses = [(endpoint.ip_address, endpoint.prefix_len), (endpoint.ipv6_address, endpoint.ipv6_prefix_len)]
+        addresses += [(text, 64 if ":" in text else 16) for text in endpoint.link_local]
+        gateways = [
+            gateway
+            for version, gateway in ((4, endpoint.gateway), (6, endpoint.ipv6_gateway))
+            if gateway and version in default
+        ]
         netlink.execute(
             # Up before the route: a route needs a link that is up.
             rtnetlink.link_up(inside.index),
-            rtnetlink.address_add(inside.index, IPv4Interface(f"{endpoint.ip_address}/{endpoint.prefix_len}")),
-            rtnetlink.default_route_add(inside.index, IPv4Address(endpoint.gateway)),
+            *(rtnetlink.address_add(inside.index, ip_interface(f"{one}/{bits}")) for one, bits in addresses if one),
+            *(rtnetlink.default_route_add(inside.index, ip_address(gateway)) for gateway in gateways),
         )
+
+
+def _inside(endpoint: Endpoint) -> Rtnetlink:
+    if endpoint.ipv6_address or any(":" in text for text in endpoint.link_local):
+        namespaces.write_sysctl(f"net/ipv6/conf/{endpoint.interface}/disable_ipv6", "0")
+    return Rtnetlink()
 
 
 def silence(name: str) -> None:

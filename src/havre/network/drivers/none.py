@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from havre.errors import Forbidden
 from havre.lib.ids import new_id
-from havre.network.model import Endpoint, EndpointRequest, Network
+from havre.network.model import Endpoint, EndpointRequest, Network, PublishedPort
 
 
 class NoneDriver:
@@ -12,7 +13,10 @@ class NoneDriver:
 
     name = "null"
 
-    async def choose(self, network: Network, in_use: bool) -> Network:
+    def check(self, network: Network) -> None:
+        raise Forbidden(f'only one instance of "{self.name}" network is allowed')
+
+    async def choose(self, network: Network, in_use: bool, taken: Sequence[str] = ()) -> Network:
         return network
 
     async def open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
@@ -21,16 +25,22 @@ class NoneDriver:
     def plan(self, network: Network, container_id: str, request: EndpointRequest) -> Endpoint:
         return Endpoint(network.id, network.name, new_id(), container_id)
 
+    def interface_prefix(self, network: Network) -> str:
+        return "eth"
+
     def cursor(self, network: Network) -> int:
         return 0
 
     def release(self, network: Network, endpoint: Endpoint) -> None:
         return
 
-    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path) -> None:
+    async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
         return
 
-    async def detach(self, network: Network, endpoint: Endpoint) -> None:
+    async def republish(self, network: Network, endpoint: Endpoint, ports: tuple[PublishedPort, ...]) -> Endpoint:
+        return endpoint
+
+    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
         return
 
     async def leave(self, network: Network) -> None:

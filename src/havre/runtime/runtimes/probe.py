@@ -46,19 +46,21 @@ def probe(
     scratch: Path,
     arguments: tuple[str, ...] = (),
 ) -> Runtimes:
-    """Find the usable runtimes. ``added`` maps names to programs (``--add-runtime``); ``default`` is the user's choice.
+    """Find the usable runtimes. ``added`` maps names to programs (``--add-runtime``) with their own
+    arguments behind NULs; ``default`` is the user's choice.
     ``scratch`` is a directory to try them in, which the next daemon empties should this one be killed meanwhile.
     ``arguments`` stand before every verb of theirs.
 
     Raises ``SystemFault`` when none works and ``InvalidParameter`` when the chosen default is not there.
     """
     known: dict[str, OciRuntime] = {}
-    for name, program in added.items():
+    for name, words in added.items():
+        program, *own = words.split("\0")
         path = shutil.which(program)
         if path is None:
             raise InvalidParameter(f"runtime {name}: no executable {program}")
         kind = RuncRuntime if os.path.basename(os.path.realpath(path)) == "runc" else ProcessRuntime
-        known[name] = kind(name, path, state / name, cgroups, arguments)
+        known[name] = kind(name, path, state / name, cgroups, (*own, *arguments))
     for name in BUILT_IN:
         path = shutil.which(name, path=os.environ.get("PATH", "") + _PLACES)
         if name in known or path is None or not works(path, scratch):

@@ -8,9 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from havre.errors import SystemFault
+from havre.errors import InvalidParameter, SystemFault
 from havre.kernel.cgroups import Cgroups
 
+_REFUSALS = ("invalid argument", "device or resource busy", "numerical result out of range")
 _LOGGED = re.compile(r'level=error msg="((?:[^"\\]|\\.)*)"')
 
 
@@ -37,7 +38,13 @@ class ProcessRuntime:
         await asyncio.to_thread(self._cgroups.remove, cgroup)
 
     async def update(self, container_id: str, resources: dict[str, Any]) -> None:
-        await self._run("update", "--resources", "-", container_id, stdin=json.dumps(resources).encode())
+        try:
+            await self._run("update", "--resources", "-", container_id, stdin=json.dumps(resources).encode())
+        except SystemFault as error:
+            # It is the kernel that takes no such value now: whoever asked has to ask for another one.
+            if error.message.lower().endswith(_REFUSALS):
+                raise InvalidParameter(error.message) from None
+            raise
 
     async def _run(self, *words: str, stdin: bytes = b"") -> None:
         command = [self.program, *self.arguments, "--root", str(self.root), *words]

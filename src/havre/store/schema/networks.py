@@ -21,4 +21,24 @@ MIGRATIONS = (
         UNIQUE (network_id, address)
     )
     """,
+    # Subnets in a list, of both IP versions; what the driver notes is apart from what the user asked for.
+    """
+    UPDATE networks SET body = CAST(
+        json_remove(
+            json_set(
+                CAST(body AS TEXT),
+                '$.state', json(json_extract(CAST(body AS TEXT), '$.options')),
+                '$.options', json('{}'),
+                '$.pools', CASE WHEN coalesce(json_extract(CAST(body AS TEXT), '$.subnet'), '') = '' THEN json('[]')
+                    ELSE json_array(json_object(
+                        'subnet', json_extract(CAST(body AS TEXT), '$.subnet'),
+                        'gateway', json_extract(CAST(body AS TEXT), '$.gateway')
+                    )) END
+            ),
+            '$.subnet', '$.gateway'
+        ) AS BLOB
+    );
+    ALTER TABLE endpoints ADD COLUMN address6 TEXT;
+    CREATE UNIQUE INDEX endpoints_address6 ON endpoints (network_id, address6)
+    """,
 )

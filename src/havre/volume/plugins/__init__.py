@@ -1,7 +1,7 @@
 """Volume drivers that are programs of their own: Docker's plugin protocol, JSON over a socket.
 
-``discovery`` finds where a plugin listens, ``client`` speaks with one, ``drivers`` are those that keep volumes. A plugin
-may be slow, dead or wrong: every call has an end, and nothing it says is taken for more than words.
+``discovery`` finds where a plugin listens, ``client`` speaks with one, ``drivers`` are those that keep volumes. Plugins
+may be slow, dead or wrong: every call has an end, and nothing they say is taken for more than words.
 """
 
 from dataclasses import dataclass

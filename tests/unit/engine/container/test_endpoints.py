@@ -5,17 +5,24 @@ from typing import Any
 import pytest
 
 from havre.engine.container import endpoints
-from havre.errors import HavreError, InvalidParameter, Unsupported
+from havre.errors import HavreError, InvalidParameter
+from havre.network.model import Network, Pool
 from havre.wire.containers import ContainerConfig, EndpointIPAMConfig, EndpointSettings, HostConfig, NetworkingConfig
 
 _SYSCTLS = "com.docker.network.endpoint.sysctls"
+
+
+NETWORKS = {
+    "bridge": Network("b", "bridge", "bridge", 1),
+    "mine": Network("m" * 64, "mine", "bridge", 1, pools=(Pool("10.0.0.0/24", "10.0.0.1", asked=True),)),
+}
 
 
 def of(
     mode: str = "bridge", network: str = "", config: ContainerConfig | None = None, **settings: Any
 ) -> dict[str, EndpointSettings]:
     asked = NetworkingConfig(endpoints_config={network or mode: EndpointSettings(**settings)})
-    return endpoints.of(config or ContainerConfig(), HostConfig(network_mode=mode), asked)
+    return endpoints.of(config or ContainerConfig(), HostConfig(network_mode=mode), asked, NETWORKS.get)
 
 
 def test_what_is_kept() -> None:
@@ -44,12 +51,30 @@ def test_addresses_that_no_interface_can_have(mac: str) -> None:
             ("bridge", {"driver_opts": {"com.docker.network.endpoint.ifname": name}}, InvalidParameter)
             for name in ("x" * 16, "a/b", "a b", "lo", "..", "a%d")
         ),
-        ("mine", {"links": ["a:b"]}, Unsupported),
+        ("mine", {"ipam_config": EndpointIPAMConfig(link_local_ips=["169.253.1.1"])}, InvalidParameter),
+        ("mine", {"ipam_config": EndpointIPAMConfig(ipv4_address="10.0.0.256")}, InvalidParameter),
+        ("mine", {"ipam_config": EndpointIPAMConfig(ipv4_address="10.0.1.2")}, InvalidParameter),
+        ("mine", {"ipam_config": EndpointIPAMConfig(ipv6_address="fd00::2")}, InvalidParameter),
+        ("host", {"links": ["a:b"]}, InvalidParameter),
     ],
 )
 def test_what_is_refused(mode: str, settings: dict[str, Any], error: type[HavreError]) -> None:
     with pytest.raises(error):
         of(mode, **settings)
+
+
+def test_several_networks() -> None:
+    NETWORKS["m" * 64] = NETWORKS["mine"]
+    asked = NetworkingConfig(endpoints_config={"m" * 64: EndpointSettings(aliases=["a"]), "bridge": None})
+    found = endpoints.of(ContainerConfig(), HostConfig(network_mode="mine"), asked, NETWORKS.get)
+    assert set(found) == {"mine", "bridge"} and found["mine"].aliases == ["a"]
+    for mode in ("host", "none"):
+        with pytest.raises(InvalidParameter, match="cannot be connected to"):
+            endpoints.of(ContainerConfig(), HostConfig(network_mode=mode), asked, NETWORKS.get)
+    for name in ("host", "none"):
+        asked = NetworkingConfig(endpoints_config={name: None, "bridge": None})
+        with pytest.raises(InvalidParameter, match="cannot be connected to"):
+            endpoints.of(ContainerConfig(), HostConfig(network_mode="bridge"), asked, NETWORKS.get)
 
 
 def test_kernel_parameters_of_the_interface() -> None:

@@ -42,6 +42,15 @@ def test_what_results_make_of_a_container(codes: tuple[int, ...], retries: int, 
     assert (found.status, found.failing_streak) == (status, streak)
 
 
+def test_a_restart_is_due_once() -> None:
+    config = HealthConfig(retries=2)
+    due = [health.restart_due(after(*[1] * count, config=config), config) for count in range(5)]
+    assert due == [False, False, True, False, False]
+    # As a pause leaves it.
+    assert not health.restart_due(Health(UNHEALTHY), config)
+    assert health.restart_due(after(1, 1, config=config, begin=UNHEALTHY), config)
+
+
 def test_failures_of_the_start_period_do_not_count() -> None:
     config = HealthConfig(start_period=10 * SECOND, retries=1)
     assert after(1, 1, config=config, start=9 * SECOND).failing_streak == 0

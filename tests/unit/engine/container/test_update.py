@@ -1,13 +1,25 @@
-"""What an update makes of a container's limits, and what it refuses."""
+"""What an update makes of a container's limits, what it refuses, and that it is made whole or not at all."""
 
-from typing import Any
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from havre.engine.container.update import merged
-from havre.errors import Conflict
+from havre.engine.container.record import REMOVING, RUNNING, Container
+from havre.engine.container.registry import Registry
+from havre.engine.container.update import Updater, merged
+from havre.errors import Conflict, SystemFault
+from havre.kernel import pidfd
+from havre.kernel.cgroups import Cgroups
 from havre.runtime import resources
+from havre.store.db import Database
+from havre.store.schema import ALL as SCHEMAS
 from havre.wire.containers import HostConfig, RestartPolicy
+from tests.unit.engine.container.test_limits import ALL
+from tests.unit.engine.container.test_registry import container
 
 M = 1 << 20
 
@@ -98,3 +110,94 @@ def test_the_runtime_is_told_only_what_is_touched() -> None:
     assert resources.changed(host, HostConfig(memory=64 * M)) == {"memory": {"limit": 64 * M, "swap": -1}}
     assert resources.changed(host, HostConfig(pids_limit=0)) == {"pids": {"limit": -1}}
     assert resources.changed(host, HostConfig()) == {}
+
+
+class Runtime:
+    """A runtime that changes a file and then does as it is told."""
+
+    def __init__(self, file: Path, error: Exception | None) -> None:
+        self.file = file
+        self.error = error
+
+    async def update(self, container_id: str, limits: dict[str, Any]) -> None:
+        self.file.write_text("changed")
+        if self.error is not None:
+            raise self.error
+
+
+class Runtimes:
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def choose(self, name: str) -> Runtime:
+        return self.runtime
+
+
+class Nobody:
+    def publish(self, *words: Any) -> None:
+        """Told of nothing."""
+
+
+@dataclass
+class Place:
+    """A running container, this process being its first, in a group of plain files."""
+
+    registry: Registry
+    shares: Path
+    runtime: Runtime
+    updater: Updater
+
+    def host(self) -> HostConfig:
+        return self.registry.find("web").host
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    database = Database.open(tmp_path / "db", SCHEMAS)
+    registry = Registry(database)
+    one = container("a", "web").replace(group="/havre/x")
+    pid = os.getpid()
+    await registry.save(one.with_state(status=RUNNING, pid=pid, pid_start=pidfd.start_time(pid) or 0))
+    shares = tmp_path / "cpu/havre/x/cpu.shares"
+    shares.parent.mkdir(parents=True)
+    shares.write_text("1024")
+    runtime = Runtime(shares, None)
+    cgroups = Cgroups(1, {"cpu": tmp_path / "cpu"})
+    updater = Updater(registry, cast(Any, Runtimes(runtime)), cgroups, ALL, cast(Any, Nobody()))
+    yield Place(registry, shares, runtime, updater)
+    database.close()
+
+
+async def test_a_change_is_made_and_kept(place: Place) -> None:
+    assert await place.updater.update("web", HostConfig(cpu_shares=5)) == {"Warnings": None}
+    assert (place.shares.read_text(), place.host().cpu_shares) == ("changed", 5)
+
+
+async def test_a_change_the_runtime_refuses_is_taken_back(place: Place) -> None:
+    place.runtime.error = SystemFault("no")
+    with pytest.raises(SystemFault, match=r"^Cannot update container a.*: no$"):
+        await place.updater.update("web", HostConfig(cpu_shares=5))
+    assert (place.shares.read_text(), place.host().cpu_shares) == ("1024", 0)
+
+
+async def test_a_change_that_cannot_be_recorded_is_taken_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(container: Container) -> Container:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(place.registry, "save", full)
+    with pytest.raises(SystemFault, match="No space left on device"):
+        await place.updater.update("web", HostConfig(cpu_shares=5))
+    assert (place.shares.read_text(), place.host().cpu_shares) == ("1024", 0)
+
+
+async def test_a_container_that_ends_meanwhile_has_the_limits_next_time(place: Place) -> None:
+    await place.registry.save(place.registry.find("web").with_state(pid_start=1))
+    place.runtime.error = SystemFault("container not running")
+    await place.updater.update("web", HostConfig(cpu_shares=5))
+    assert place.host().cpu_shares == 5
+
+
+async def test_a_container_on_its_way_out_is_left_alone(place: Place) -> None:
+    await place.registry.save(place.registry.find("web").with_state(status=REMOVING))
+    with pytest.raises(Conflict, match="marked for removal"):
+        await place.updater.update("web", HostConfig(cpu_shares=5))

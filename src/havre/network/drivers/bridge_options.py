@@ -1,0 +1,110 @@
+"""What a bridge network is told by ``-o``: Docker's ``com.docker.network.…`` options, read and checked. No I/O.
+
+Options of other names are kept and mean nothing, as with Docker.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from havre.errors import InvalidParameter, SystemFault, Unsupported
+from havre.network.settings import NetworkSettings
+
+NAME = "com.docker.network.bridge.name"
+_MTU = "com.docker.network.driver.mtu"
+_ICC = "com.docker.network.bridge.enable_icc"
+_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
+_HOST_IP = "com.docker.network.bridge.host_binding_ipv4"
+_INHIBIT = "com.docker.network.bridge.inhibit_ipv4"
+_PREFIX = "com.docker.network.container_iface_prefix"
+_MODES = {4: "com.docker.network.bridge.gateway_mode_ipv4", 6: "com.docker.network.bridge.gateway_mode_ipv6"}
+_NOT_YET = (
+    "com.docker.network.host_ipv4",
+    "com.docker.network.host_ipv6",
+    "com.docker.network.bridge.trusted_host_interfaces",
+)
+_NAT, _ISOLATED = "nat", "isolated"
+_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
+_BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
+_INTERFACE_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,11}")
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeOptions:
+    """The options in force. ``name`` "" is for the driver to choose; ``isolated``: the bridge has no address."""
+
+    mtu: int
+    icc: bool
+    masquerade: bool
+    host_ip: str
+    name: str = ""
+    prefix: str = "eth"
+    isolated: bool = False
+
+
+def read(options: Mapping[str, str], settings: NetworkSettings, internal: bool) -> BridgeOptions:
+    """The options of one network. ``InvalidParameter`` in Docker's words, ``Unsupported`` by name."""
+    for name in _NOT_YET:
+        if options.get(name):
+            raise Unsupported(f"havre does not implement the network option {name} yet")
+    bridge = options.get(NAME, "")
+    if bridge and not _BRIDGE_NAME.fullmatch(bridge):
+        raise InvalidParameter(f"invalid bridge name {bridge!r}: letters, digits, and _ . - within, 15 at most")
+    prefix = options.get(_PREFIX, "") or "eth"
+    if not _INTERFACE_PREFIX.fullmatch(prefix):
+        raise InvalidParameter(f"invalid interface prefix {prefix!r}")
+    modes = {_mode(name, options.get(name, ""), internal) for name in _MODES.values()}
+    return BridgeOptions(
+        mtu=_mtu(options.get(_MTU, "")) or settings.mtu,
+        icc=_flag(_ICC, options, True),
+        masquerade=_flag(_MASQUERADE, options, True),
+        host_ip=_host_ip(options.get(_HOST_IP, "")) or settings.host_ip,
+        name=bridge,
+        prefix=prefix,
+        isolated=_ISOLATED in modes or _flag(_INHIBIT, options, False),
+    )
+
+
+def _mode(name: str, mode: str, internal: bool) -> str:
+    if mode in ("", _NAT):
+        return _NAT
+    if mode == _ISOLATED:
+        if not internal:
+            raise SystemFault("gateway mode 'isolated' can only be used for an internal network")
+        return mode
+    if mode in ("routed", "nat-unprotected"):
+        raise Unsupported(f"havre does not implement {name}={mode} yet")
+    raise InvalidParameter(f"failed to parse {name} value: {mode} (unknown gateway mode {mode})")
+
+
+def _flag(name: str, options: Mapping[str, str], default: bool) -> bool:
+    text = options.get(name)
+    if text is None:
+        return default
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    reason = f'strconv.ParseBool: parsing "{text}": invalid syntax'
+    raise InvalidParameter(f"failed to parse {name} value: {text} ({reason})")
+
+
+def _mtu(text: str) -> int:
+    if not text:
+        return 0
+    if not re.fullmatch("[+-]?[0-9]{1,9}", text):
+        raise InvalidParameter(f'failed to parse {_MTU} value: {text} (strconv.Atoi: parsing "{text}": invalid syntax)')
+    number = int(text)
+    if number < 0 or number > 65_535 or 0 < number < 68:
+        raise InvalidParameter(f"invalid MTU number: {number}")
+    return number
+
+
+def _host_ip(text: str) -> str:
+    if text:
+        with suppress(ValueError):
+            return str(IPv4Address(text))
+        raise InvalidParameter(f"failed to parse {_HOST_IP} value: {text} (nil ip)")
+    return ""
