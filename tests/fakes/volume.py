@@ -74,3 +74,19 @@ def _delete(path: Path) -> None:
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
+
+
+class NothingToMount:
+    """Volumes that are all there by themselves, in the place of ``VolumeMounts``."""
+
+    async def mount(self, container: str, index: int, name: str, shown: str = "") -> Path | None:
+        return None
+
+    def path(self, container: str, index: int) -> Path | None:
+        return None
+
+    def marker(self, container: str, index: int) -> Path | None:
+        return None
+
+    async def release(self, container: str) -> None:
+        return

@@ -125,8 +125,7 @@ async def assemble(config: Config) -> Daemon:
     registry = Registry(storage.database)
     registry.load()
     usage = Usage(registry)
-    plugins = PluginDrivers(plugin_settings())
-    volumes = _volumes(storage, plugins, usage, events)
+    volumes, plugins = _volumes(storage, usage, events)
     await volumes.start()
     await networks.start()
     layout = storage.layout
@@ -208,7 +207,8 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
     )
 
 
-def _volumes(storage: Storage, plugins: PluginDrivers, usage: Usage, events: Events) -> Volumes:
+def _volumes(storage: Storage, usage: Usage, events: Events) -> tuple[Volumes, PluginDrivers]:
     store, drivers = VolumeStore(storage.database), all_drivers(storage.layout.volumes)
+    plugins = PluginDrivers(plugin_settings())
     mounts = VolumeMounts(store, drivers, plugins, storage.layout)
-    return Volumes(store, drivers, Backings(drivers, plugins), mounts, usage, events)
+    return Volumes(store, drivers, Backings(drivers, plugins), mounts, usage, events), plugins

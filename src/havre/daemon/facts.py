@@ -40,7 +40,7 @@ def facts(
         firewall="nftables" if config.iptables else "none",
         log_drivers=tuple(sorted(LOG_DRIVERS)),
         network_drivers=tuple(sorted({network.driver for network in networks.all()})),
-        volume_drivers=lambda: ["local", *plugins.loaded()],
+        volume_drivers=lambda: sorted(["local", *plugins.loaded()]),
         insecure_registries=config.insecure_registries,
         registry_mirrors=config.registry_mirrors,
         live_restore=config.live_restore,

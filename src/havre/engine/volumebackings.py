@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from havre.errors import HavreError, NotFound
+from havre.errors import HavreError, NotFound, Unavailable
 from havre.volume import VolumeDriver
 from havre.volume.plugins.drivers import PluginDriver, PluginDrivers, PluginVolume
 from havre.volume.store import check_name
 
 Json = dict[str, Any]
+
+# A plugin need not say when it made a volume.
+UNKNOWN = "0001-01-01T00:00:00Z"
+NOT_THERE = "no such volume"
 
 
 class Backing(Protocol):
@@ -96,7 +100,14 @@ class PluginBacking:
         return
 
     async def describe(self, name: str) -> Json:
-        return told(await self.plugin.get(name))
+        try:
+            return told(await self.plugin.get(name))
+        except Unavailable as error:
+            where = f'error while checking if volume "{name}" exists in driver "{self.name}"'
+            raise Unavailable(f"{where}: {error.message}") from None
+        except HavreError:
+            # Whatever it says instead of telling of a volume, Docker takes it for that.
+            raise NotFound(NOT_THERE) from None
 
 
 class Backings:
@@ -135,9 +146,7 @@ class Backings:
 
 def told(volume: PluginVolume) -> Json:
     """A plugin's words in an answer."""
-    told: Json = {"Mountpoint": volume.mountpoint}
-    if volume.created:
-        told["CreatedAt"] = volume.created
+    told: Json = {"Mountpoint": volume.mountpoint, "CreatedAt": volume.created or UNKNOWN}
     if volume.status:
         told["Status"] = volume.status
     return told

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from havre.errors import HavreError, NotFound, SystemFault
+from havre.errors import HavreError, NotFound, SystemFault, Unavailable
 from havre.kernel import mounts
 from havre.lib import ids
 from havre.lib.tasks import TaskOwner
@@ -46,6 +46,8 @@ class VolumeMounts:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         # Uses of each volume that are still to be unmounted.
         self._ending: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
+        # Uses that a plugin which was out of reach could not be told the end of.
+        self._owed: defaultdict[str, list[Use]] = defaultdict(list)
         self._tasks = TaskOwner("volume mounts")
 
     def load(self) -> None:
@@ -56,8 +58,10 @@ class VolumeMounts:
         """Wait for nothing: what is not unmounted yet is so by the next daemon."""
         await self._tasks.close()
 
-    async def mount(self, container: str, index: int, name: str) -> Path | None:
+    async def mount(self, container: str, index: int, name: str, shown: str = "") -> Path | None:
         """Mount volume ``name`` for a container; where its files are then. None if it needs no mounting.
+
+        ``shown`` is where they are thought to be, for errors.
 
         May be called again. ``SystemFault`` in Docker's words, ``NotFound`` and ``Unavailable`` for a missing plugin.
         """
@@ -71,9 +75,14 @@ class VolumeMounts:
             use = Use(ids.new_id(), container, index, name, record.driver)
             self._uses.save(use)
         if record.driver not in self._drivers:
-            return await self._mount_by_plugin(use)
+            return await self._mount_by_plugin(use, shown)
         # As a task: if the container does not wait, its release waits for the mount, to undo it.
-        return await asyncio.shield(self._tasks.start(self._mount_here(record, use), f"mount volume {name}"))
+        made: Path | HavreError = await asyncio.shield(
+            self._tasks.start(self._mount_here(record, use), f"mount volume {name}")
+        )
+        if isinstance(made, HavreError):
+            raise made
+        return made
 
     def path(self, container: str, index: int) -> Path | None:
         """Where ``mount`` has put it; None if it was not mounted."""
@@ -103,15 +112,17 @@ class VolumeMounts:
         await asyncio.gather(*(self.release(one) for one in self._uses.containers() if one not in known))
 
     async def settled(self, name: str) -> None:
-        """Return when nothing is left to be unmounted of a volume that nobody uses."""
+        """Return when nothing is left to be unmounted of a volume that nobody uses, as far as its plugin is there."""
         while tasks := self._ending.get(name):
             await asyncio.wait(tasks)
+        for use in self._owed.pop(name, ()):
+            await self._unmount(use)
 
     def _needs_mount(self, record: VolumeRecord) -> bool:
         driver = self._drivers.get(record.driver)
         return driver is None or driver.mounts(record.options or {})
 
-    async def _mount_here(self, record: VolumeRecord, use: Use) -> Path:
+    async def _mount_here(self, record: VolumeRecord, use: Use) -> Path | HavreError:
         driver, name = self._drivers[record.driver], record.name
         path = driver.path(name)
         async with self._locks[name]:
@@ -124,12 +135,15 @@ class VolumeMounts:
                 if alone or not mounts.is_mounted(path):
                     driver.mount(name, record.options or {})
 
-            await _in_thread(work, f"volume {name}")
+            try:
+                await _in_thread(work, f"volume {name}")
+            except HavreError as error:
+                return error
             if self._uses.get(use.container, use.index) == use:
                 self._uses.save(msgspec.structs.replace(use, path=str(path)))
         return path
 
-    async def _mount_by_plugin(self, use: Use) -> Path:
+    async def _mount_by_plugin(self, use: Use, shown: str) -> Path:
         try:
             try:
                 plugin = await self._plugins.get(use.driver)
@@ -141,7 +155,7 @@ class VolumeMounts:
             if not await _in_thread(path.is_dir, f"volume {use.volume}"):
                 raise SystemFault(f"plugin {use.driver} has mounted it at {path}, where no directory is")
         except HavreError as error:
-            raise type(error)(f"error while mounting volume '{use.volume}': {error.message}") from None
+            raise type(error)(f"error while mounting volume '{shown or use.volume}': {error.message}") from None
         self._uses.save(msgspec.structs.replace(use, path=str(path)))
         return path
 
@@ -166,6 +180,11 @@ class VolumeMounts:
             else:
                 plugin = await self._plugins.get(use.driver, wait=False)
                 await plugin.unmount(use.volume, use.id)
+        except Unavailable as error:
+            # Its file stays: if not before the removal of the volume, it is tried again by the next daemon.
+            log.error("volume %s could not be unmounted yet: %s", use.volume, error)
+            self._owed[use.volume].append(use)
+            return
         except (HavreError, OSError) as error:
             log.error("volume %s could not be unmounted: %s", use.volume, error)
         self._uses.forget(use)

@@ -5,12 +5,13 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
 
 from havre.engine.container.mounts import WantedVolume
-from havre.engine.volumebackings import Backing, Backings, DiskBacking, told
+from havre.engine.volumebackings import NOT_THERE, UNKNOWN, Backing, Backings, DiskBacking, told
 from havre.engine.volumemounts import VolumeMounts
 from havre.errors import Conflict, HavreError, NotFound
 from havre.lib import ids, times
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 Rows = list[Json]
 
+# Seconds that a daemon which ends waits for removals.
+_LAST_PATIENCE = 10.0
 _LIST_FILTERS = ("dangling", "driver", "label", "name")
 _PRUNE_FILTERS = ("all", "label", "label!")
 
@@ -74,9 +77,12 @@ class Volumes:
             await asyncio.to_thread(driver.recover, names)
 
     async def close(self) -> None:
-        """Wait until the removals that have begun are done, but for those that wait for plugins."""
+        """Wait until the removals that have begun are done; not for long, since a plugin may never answer."""
         await self.mounts.close()
-        await self._tasks.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_PATIENCE):
+                await self._tasks.drain()
+        await self._tasks.close()
 
     async def create(self, name: str | None, driver: str, opts: Mapping[str, str], labels: Mapping[str, str]) -> Json:
         """Make a volume, or find the one of that name: making it again is no error. ``Conflict`` if drivers differ."""
@@ -103,17 +109,23 @@ class Volumes:
     async def list(self, filters: Filters) -> Json:
         """``{"Volumes": […], "Warnings": […]}``, by name. A plugin that does not tell what it has is a warning."""
         filters.validate(_LIST_FILTERS)
+        filters.flag("dangling")
         volumes = [await self._describe(record) for record in self._store.all() if record.driver in self._drivers]
         plugins = await self._backings.plugins()
-        told = await asyncio.gather(*(plugin.list() for plugin in plugins), return_exceptions=True)
+        answers = await asyncio.gather(*(plugin.list() for plugin in plugins), return_exceptions=True)
         warnings: list[str] = []
-        for plugin, answer in zip(plugins, told, strict=True):
+        silent = {record.driver: "" for record in self._store.all() if record.driver not in self._drivers}
+        for plugin, answer in zip(plugins, answers, strict=True):
             if isinstance(answer, list):
                 volumes += [self._of_plugin(plugin, volume) for volume in answer]
+                silent.pop(plugin.name, None)
             elif isinstance(answer, HavreError):
-                warnings.append(f"error while listing volumes of driver {plugin.name}: {answer.message}")
+                silent[plugin.name] = plugin.scope
+                warnings.append(f"list {plugin.name}: {answer.message}")
             else:
                 raise answer
+        mute = (record for record in self._store.all() if record.driver in silent)
+        volumes += [_answer(record, silent[record.driver], {"CreatedAt": UNKNOWN}) for record in mute]
         wanted = [volume for volume in volumes if self._matches(volume, filters)]
         return {"Volumes": sorted(wanted, key=lambda volume: str(volume["Name"])), "Warnings": warnings or None}
 
@@ -126,10 +138,15 @@ class Volumes:
         async with self._locks[name]:
             try:
                 record = await self._get(name)
+                if record.driver not in self._drivers:
+                    await self._describe(record, live=True)
             except NotFound:
-                if force:
-                    return
-                raise
+                if not force:
+                    raise
+                if self._store.get(name) is not None and not self._users_of(name):
+                    # Its plugin, or the plugin's volume, is gone: nothing but the record is left.
+                    await self._store.delete(name)
+                return
             if users := self._users_of(name):
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
             # A removal that has begun ends, also when whoever asked for it does not wait.
@@ -220,13 +237,14 @@ class Volumes:
             labels = {ANONYMOUS: "", **labels}
         backing = await self._backing(name, driver) if driver else None
         async with self._locks[name]:
+            known = await self._still_there(name)
             if claimant:
                 self._claims.setdefault(name, set()).add(claimant)
-            if (known := self._store.get(name)) is not None:
+            if known is not None:
                 if driver not in ("", known.driver):
                     raise Conflict(
-                        f"create {name}: a volume named {name} already exists with the {known.driver} driver. "
-                        "Choose a different volume name"
+                        f"create {name}: driver '{known.driver}' already has volume '{name}': "
+                        "volume name must be unique"
                     )
                 return known
             backing = backing or await self._default(name, container)
@@ -266,6 +284,21 @@ class Volumes:
         if (backing := await self._backings.holder(name)) is not None:
             return VolumeRecord(name, backing.name, 0)
         raise NotFound(f"get {name}: no such volume")
+
+    async def _still_there(self, name: str) -> VolumeRecord | None:
+        """The record, which goes if the plugin that keeps the volume has none of that name any more."""
+        record = self._store.get(name)
+        if record is not None and record.driver not in self._drivers:
+            try:
+                backing = await self._backings.get(record.driver, wait=False)
+                await backing.describe(name)
+            except NotFound as error:
+                if error.message == NOT_THERE and not self._users_of(name):
+                    await self._store.delete(name)
+                    return None
+            except HavreError:
+                return record
+        return record
 
     def _users_of(self, name: str) -> Sequence[str]:
         return [*self._users.using_volume(name), *sorted(self._claims.get(name, ()))]
@@ -319,9 +352,8 @@ class Volumes:
 
 
 def _answer(record: VolumeRecord, scope: str, told: Json) -> Json:
-    created = times.rfc3339nano(record.created // 1_000_000_000 * 1_000_000_000) if record.created else ""
-    answer: Json = {
-        "CreatedAt": created,
+    return {
+        "CreatedAt": times.rfc3339nano(record.created // 1_000_000_000 * 1_000_000_000),
         "Driver": record.driver,
         "Labels": record.labels,
         "Mountpoint": "",
@@ -330,6 +362,3 @@ def _answer(record: VolumeRecord, scope: str, told: Json) -> Json:
         "Scope": scope,
         **told,
     }
-    if not answer["CreatedAt"]:
-        del answer["CreatedAt"]
-    return answer

@@ -148,11 +148,13 @@ def _address(name: str) -> str:
     try:
         # IPv4 first, as Docker.
         found = sorted(socket.getaddrinfo(name, None), key=lambda one: one[0] != socket.AF_INET)
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        text = f"error resolving passed in network volume address: lookup {name}: {(reason or 'no such host').lower()}"
-        raise SystemFault(text) from None
-    return str(found[0][4][0])
+    except UnicodeError:
+        reason = "no such host"
+    except OSError as error:
+        reason = "no such host" if error.errno == socket.EAI_NONAME else f"{error.strerror}".lower()
+    else:
+        return str(found[0][4][0])
+    raise SystemFault(f"error resolving passed in network volume address: lookup {name}: {reason}")
 
 
 def _without_secrets(data: str) -> str:

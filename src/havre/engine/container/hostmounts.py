@@ -50,8 +50,8 @@ def images_mounted(container: Container) -> list[str]:
 class VolumeMounting(Protocol):
     """Mounts volumes, each for one mount of one container."""
 
-    async def mount(self, container: str, index: int, name: str) -> Path | None:
-        """Mount it; where it is then. None if it needs no mounting. May be called again."""
+    async def mount(self, container: str, index: int, name: str, shown: str = "") -> Path | None:
+        """Mount it; where it is then, None if it needs no mounting. May be called again. Errors name ``shown``."""
 
     def path(self, container: str, index: int) -> Path | None:
         """Where ``mount`` has put it; None if it was not mounted."""
@@ -92,10 +92,10 @@ class HostMounts:
                 _find_source(mount)
             if mount.image:
                 sources[index] = await self._show_image(container.id, index)
-            if mount.point.type == "volume" and (
-                mounted := await self.volumes.mount(container.id, index, mount.point.name)
-            ):
-                sources[index] = mounted
+            if mount.point.type == "volume":
+                mounted = await self.volumes.mount(container.id, index, mount.point.name, mount.point.source)
+                if mounted is not None:
+                    sources[index] = mounted
             if mount.subpath:
                 base = sources.get(index, Path(mount.point.source))
                 sources[index] = self._show_part(container.id, index, base, mount.subpath)

@@ -174,5 +174,6 @@ async def _decide(
         return MountRecord(point, (*one.options, one.propagation), make_source=one.make_source)
     wanted = WantedVolume(one.source or None, one.driver, one.labels, container_id, one.driver_options)
     name, driver, path = await volumes.for_container(wanted)
-    point = msgspec.structs.replace(point, name=name, source=path, driver=driver)
+    mode = one.mode if driver == "local" or one.mode != "z" else ""
+    point = msgspec.structs.replace(point, name=name, source=path, driver=driver, mode=mode)
     return MountRecord(point, (*one.options, "rprivate"), one.copy_up, not one.source, subpath=one.subpath)

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import ssl
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import (
@@ -39,7 +39,8 @@ class Client:
         self._path = url.path if url.scheme == "unix" else ""
         scheme = "https" if address.tls is not None or url.scheme == "https" else "http"
         self._base = "http://plugin" if self._path else f"{scheme}://{url.netloc}"
-        self._shown = f"http://{quote(self._path, safe='')}" if self._path else self._base
+        # As Docker calls it.
+        self._shown = "http://plugin.moby.localhost" if self._path else self._base
 
     async def call(self, method: str, body: Any, seconds: float, connect: float = 0.0) -> dict[str, Any]:
         """What the plugin answers to ``method``. It is tried again for ``connect`` seconds while nobody listens."""
