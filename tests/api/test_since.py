@@ -88,6 +88,25 @@ async def test_what_is_refused_since(
     assert (await client.call(method, f"/v{since}{path}", body)).status == 501
 
 
+@pytest.mark.parametrize(
+    ("since", "method", "path", "before", "then", "words"),
+    [
+        ("1.52", "GET", f"/images/x/get?platform={ARM}&platform={ARM}", 400, 400, "this image store keeps one"),
+        ("1.54", "GET", "/images/json?identity=1", 200, 400, "identity requires manifests=1"),
+        ("1.55", "GET", "/images/x/attestations", 400, 501, "attestations"),
+    ],
+)
+async def test_what_is_said_since(
+    client: Client, engine: FakeEngine, since: str, method: str, path: str, before: int, then: int, words: str
+) -> None:
+    engine.answer("images.list", [])
+    engine.answer("images.inspect", {})
+    major, minor = parse(since)
+    assert (await client.call(method, f"/v{major}.{minor - 1}{path}")).status == before
+    answer = await client.call(method, f"/v{since}{path}")
+    assert answer.status == then and words in answer.message()
+
+
 def test_routes_came_with_the_version_dockerd_demands(spec: Path) -> None:
     facts = json.loads((spec / "docker-api" / "endpoints.json").read_text())
     demanded: dict[str, str] = {}

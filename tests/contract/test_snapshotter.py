@@ -94,6 +94,23 @@ async def test_the_life_of_a_container(snapshotter: Snapshotter, target: Path) -
     assert not snapshotter.all()
 
 
+async def test_a_layer_between(snapshotter: Snapshotter, target: Path, tmp_path: Path) -> None:
+    base = await layer(snapshotter, "base", None, a="from base", b="from base")
+    between = tmp_path / "between"
+    between.mkdir()
+    (between / "b").write_text("from between")
+    await snapshotter.prepare("container", base)
+    await snapshotter.mount("container", target, under=between)
+    assert {path.name: path.read_text() for path in target.iterdir()} == {"a": "from base", "b": "from between"}
+    (target / "b").write_text("mine")
+    assert (between / "b").read_text() == "from between"
+    await snapshotter.unmount(target)
+    await snapshotter.prepare("bare", None)
+    await snapshotter.mount("bare", target, under=between)
+    assert (target / "b").read_text() == "from between"
+    await snapshotter.unmount(target)
+
+
 async def test_two_containers_share_their_layers(snapshotter: Snapshotter, tmp_path: Path) -> None:
     base = await layer(snapshotter, "base", None, a="1")
     for name in ("one", "two"):

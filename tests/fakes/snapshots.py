@@ -45,14 +45,15 @@ class FakeSnapshotter:
         committed = self._snapshots[name] = Snapshot(name, active.parent, True, active.number, usage)
         return committed
 
-    async def mount(self, key: str, target: Path, readonly: bool = False) -> None:
+    async def mount(self, key: str, target: Path, readonly: bool = False, under: Path | None = None) -> None:
         snapshot = self._get(key)
         if snapshot.committed and not readonly:
             raise Conflict(f"snapshot {key} is committed and can only be mounted readonly")
         if self._mounts.get(target) == key:
             return
-        for each in reversed(self._stack(key)):
-            shutil.copytree(self.upper(each), target, symlinks=True, dirs_exist_ok=True)
+        own, *parents = [self.upper(each) for each in self._stack(key)]
+        for directory in reversed([own, *([under] if under else []), *parents]):
+            shutil.copytree(directory, target, symlinks=True, dirs_exist_ok=True)
         self._mounts[target] = key
 
     async def unmount(self, target: Path) -> None:

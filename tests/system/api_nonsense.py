@@ -1,7 +1,8 @@
 """Requests no client would send on purpose: made of the API's definitions, then broken.
 
 ``requests(document)`` is a hypothesis strategy. Who comes in: ``test_api_nonsense.py``, which sends them to a daemon.
-Strings never name a place of the host, so that a body that happens to be valid does no harm there.
+Strings never name a place of the host, so that a body that happens to be valid does no harm there. That, and the mix of
+what is right and wrong, is why these are strategies of our own and not those schemathesis derives.
 """
 
 import json

@@ -29,6 +29,7 @@ def _daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The engine that the tests of one worker share, with busybox loaded."""
     if FOREIGN:
         foreign = Engine(Path(FOREIGN.removeprefix("unix://")))
+        foreign.spare()
         foreign.load(images.busybox().archive("busybox:latest"))
         yield foreign
         return

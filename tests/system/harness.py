@@ -58,6 +58,7 @@ class Engine:
 
     def __init__(self, socket_path: Path) -> None:
         self.socket = socket_path
+        self._spared: set[str] = set()
 
     @property
     def host(self) -> str:
@@ -101,15 +102,32 @@ class Engine:
         found: dict[str, Any] = answer.json()
         return found
 
+    def spare(self) -> None:
+        """What is there now is somebody else's: ``clean`` leaves it alone."""
+        self._spared = {one["Id"] for one in self.containers()} | {one["Name"] for one in self._volumes()}
+        self._spared |= {one["Id"] for one in self._networks()}
+
+    def _networks(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.api("GET", "/networks", filters={"type": ["custom"]}).json()
+        return found
+
+    def _volumes(self) -> list[dict[str, Any]]:
+        return self.api("GET", "/volumes").json()["Volumes"] or []
+
+    def _own_containers(self) -> list[dict[str, Any]]:
+        return [one for one in self.containers() if one["Id"] not in self._spared]
+
     def clean(self) -> None:
-        """Remove all containers and volumes; images stay."""
-        for container in self.containers():
+        """Remove the containers, volumes and networks of the tests; images stay."""
+        for container in self._own_containers():
             answer = self.api("DELETE", f"/containers/{container['Id']}?force=1&v=1")
             # 404 and 409: a container started with --rm is just going by itself.
             assert answer.status in (204, 404, 409), answer
-        wait_until(lambda: not self.containers(), "all containers to be gone")
-        for volume in self.api("GET", "/volumes").json()["Volumes"] or ():
+        wait_until(lambda: not self._own_containers(), "all containers to be gone")
+        for volume in [one for one in self._volumes() if one["Name"] not in self._spared]:
             assert self.api("DELETE", f"/volumes/{volume['Name']}?force=1").status in (204, 404)
+        for network in [one for one in self._networks() if one["Id"] not in self._spared]:
+            assert self.api("DELETE", f"/networks/{network['Id']}").status in (204, 404)
 
 
 @dataclass(slots=True)

@@ -2,9 +2,10 @@
 
 Usage: python -m tests.system.network_crash NETNS DATA_ROOT EXEC_ROOT VERB STEP CONTAINER_ID
 
-VERB is start, connect, disconnect or stop. A step is the moment before or after anything that outlives the process: a
-transaction of the database or of nftables, a batch of netlink requests, a namespace made or removed. At the STEP-th
-moment within VERB the process kills itself; exit code 0 means that VERB has fewer moments and ended.
+VERB is start, create, connect, join (a second network), part (from it), disconnect, remove or stop. A step is the
+moment before or after anything that outlives the process: a transaction of the database or of nftables, a batch of
+netlink requests, a namespace made or removed. At the STEP-th moment within VERB the process kills itself; exit code 0
+means that VERB has fewer moments and ended.
 """
 
 import asyncio
@@ -19,7 +20,8 @@ from typing import Any
 from havre.kernel import namespaces
 from havre.kernel.netlink import NetlinkSocket
 from havre.kernel.nftables import Nftables
-from havre.network.model import EndpointRequest, PortRequest
+from havre.lib.ids import new_id
+from havre.network.model import EndpointRequest, Network, PortRequest
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
 from havre.store.db import Database
@@ -45,6 +47,12 @@ class Fuse:
 
     def __init__(self) -> None:
         self.left: int | None = None
+
+    def light(self, step: int | None) -> None:
+        """Die at the ``step``-th moment from now; None: not at all. The program ends where the verb does."""
+        if self.left is not None:
+            sys.exit(0)
+        self.left = step
 
     def moment(self) -> None:
         if self.left is not None:
@@ -77,18 +85,27 @@ async def _main(layout: Layout, verb: str, step: int, container_id: str) -> None
     await networks.live({container_id})
     if verb == "start":
         return
-    if verb == "connect":
-        fuse.left = step
+    await _live(networks, container_id, lambda now: fuse.light(step if now == verb else None))
+    database.close()
+
+
+async def _live(networks: Networks, container_id: str, light: Callable[[str], None]) -> None:
+    light("create")
+    own = await networks.create(Network(new_id(), "another", "bridge", 1, ipv6=True))
+    light("connect")
     await networks.sandbox_create(container_id)
     await networks.connect(container_id, "bridge", EndpointRequest(name="box", ports=PORTS))
-    if verb == "disconnect":
-        fuse.left = step
+    light("join")
+    await networks.connect(container_id, "another", EndpointRequest(name="box", ports=PORTS))
+    light("part")
+    await networks.disconnect(container_id, "another")
+    light("disconnect")
     await networks.disconnect(container_id, "bridge")
     await networks.sandbox_remove(container_id)
-    if verb == "stop":
-        fuse.left = step
+    light("remove")
+    await networks.remove(own)
+    light("stop")
     await networks.stop()
-    database.close()
 
 
 if __name__ == "__main__":

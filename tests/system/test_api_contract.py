@@ -14,6 +14,7 @@ from tests.api.schema import load
 from tests.system.api_tour import Tour
 from tests.system.conftest import FOREIGN
 from tests.system.harness import Engine, Havred
+from tests.system.programs import Program
 from tests.system.registry import Registry
 
 # 1.24 was never defined by machine: it is held against the definitions of the version after it.
@@ -107,3 +108,29 @@ def test_what_came_and_went(tour: Callable[[str], Tour], spec: Path, version: st
             if went and parse(went) < made.number:
                 late.add(f"{definition}.{member}")
     assert (early - EARLY, late) == (set(), set())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_docker_cli_in_each_version(docker: Program, version: str) -> None:
+    """What most people do all day, by a client that was told to speak this version."""
+    if version == "1.55" and FOREIGN:
+        pytest.skip("dockerd 28 speaks up to 1.51")
+
+    def said(*words: str) -> str:
+        return docker(*words, env={"DOCKER_API_VERSION": version}).out.strip()
+
+    assert said("run", "--rm", "busybox", "echo", "hello") == "hello"
+    said("run", "-d", "--name", "box", "-p", "127.0.0.1::80", "-v", "/data", "busybox", "sleep", "1000")
+    assert said("exec", "box", "echo", "in") == "in"
+    assert "box" in said("ps") and "127.0.0.1" in said("port", "box")
+    assert said("inspect", "-f", "{{.State.Status}}", "box") == "running"
+    assert "sleep 1000" in said("top", "box") and "box" in said("stats", "--no-stream")
+    said("cp", "box:/etc/passwd", "-")
+    assert "busybox" in said("images") and "busybox" in said("history", "busybox")
+    assert "bridge" in said("network", "ls") and "local" in said("volume", "ls")
+    assert "container start" in said("events", "--since", "1", "--until", "0s")
+    assert said("info", "-f", "{{.OSType}}") == "linux"
+    assert version == "1.24" or "Images" in said("system", "df")
+    said("update", "--restart", "no", "box")
+    said("stop", "-t", "0", "box")
+    said("rm", "-v", "box")

@@ -1,6 +1,6 @@
 """What no client sends on purpose, sent to a real daemon: it answers with a mistake of the client's, and lives on.
 
-``HAVRE_TEST_NONSENSE`` is how many requests are made up (500, always the same ones; with a number given, others each
+``HAVRE_TEST_NONSENSE`` is how many requests are made up (1000, always the same ones; with a number given, others each
 time).
 """
 
@@ -115,7 +115,7 @@ def target(new_havred: NewDaemon) -> Iterator[Target]:
 @pytest.mark.timeout(0 if GIVEN else 600)
 def test_nonsense(target: Target, document: dict[str, Any]) -> None:
     @settings(
-        max_examples=int(GIVEN or 500),
+        max_examples=int(GIVEN or 1000),
         derandomize=not GIVEN,
         database=None,
         deadline=None,

@@ -230,3 +230,13 @@ class _Export(Slow):
         self._connection = UnixConnection(engine.socket, 60)
         self._connection.request("GET", "/containers/box/export")
         self._response = self._connection.getresponse()
+
+
+def test_programs_see_that_they_are_in_a_container(docker: Program) -> None:
+    docker("run", "--name", "box", "busybox", "sh", "-c", "test -f /.dockerenv && echo x >/mine")
+    assert docker("diff", "box").lines == ["A /mine"]
+    docker("commit", "box", "committed")
+    assert docker("run", "--rm", "committed", "ls", "/.dockerenv", "/mine").lines == ["/.dockerenv", "/mine"]
+    docker("cp", "box:/.dockerenv", "-")
+    docker("rm", "box")
+    docker("rmi", "committed")

@@ -48,7 +48,7 @@ async def until_no_ports(bridge: str) -> None:
     await until(lambda: not ports_of(bridge))
 
 
-@pytest.mark.parametrize("verb", ["start", "connect", "disconnect", "stop"])
+@pytest.mark.parametrize("verb", ["start", "create", "connect", "join", "part", "disconnect", "remove", "stop"])
 async def test_killed_at_any_step(lab: Lab, verb: str) -> None:
     layout = lab.layout()
     for step in range(100):
@@ -63,8 +63,16 @@ async def test_killed_at_any_step(lab: Lab, verb: str) -> None:
             assert elements() == []
             await until_no_ports("havre0")
             again = await daemon.container(*PORTS)
+            if (own := daemon.networks.find("another")) is not None:
+                # It is whole, whatever there was of it.
+                await until_no_ports(own.interface)
+                await daemon.networks.connect(again.id, "another", EndpointRequest(name="box"))
+                assert elements(own.interface) and not elements(), "the ports went with the default route"
             await daemon.remove(again)
-        assert "havre0" not in run("ip", "-br", "link")
+            if own is not None:
+                await daemon.networks.remove(own)
+        links = run("ip", "-br", "link")
+        assert "havre0" not in links and "br-" not in links and "veth" not in links
         assert run("nft", "list", "tables") == ""
         if died.returncode == 0:
             assert step > 3, "the verb has steps to die at"

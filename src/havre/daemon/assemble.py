@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
-from havre.daemon import assemble_containers, assemble_storage
+from havre.daemon import addresspools, assemble_containers, assemble_storage
 from havre.daemon.assemble_containers import Containers
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
@@ -198,6 +198,9 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
         bridge_name=config.bridge,
         bip=ipaddress.IPv4Interface(config.bip) if config.bip else None,
         firewall=config.iptables,
+        firewall6=config.ip6tables,
+        icc=config.icc,
+        pools=addresspools.parse(config.default_address_pools),
         mtu=config.mtu or 1500,
         host_ip=config.ip or "0.0.0.0",
         dns=config.dns,

@@ -28,6 +28,7 @@ from havre.engine.container.recover import Recovery
 from havre.engine.container.registry import Registry
 from havre.engine.container.release import Releaser
 from havre.engine.container.remove import Remover
+from havre.engine.container.rootfs import make_init_layer
 from havre.engine.container.rules import HostRules
 from havre.engine.container.start import Starter
 from havre.engine.container.supervise import Supervisor
@@ -73,6 +74,7 @@ def containers(
     runtimes: Runtimes,
 ) -> Containers:
     """Everything that acts on containers that exist."""
+    make_init_layer(storage.layout.init_layer)
     layout, snapshotter = storage.layout, storage.snapshotter
     hubs, waits = Hubs(), Waits()
     logs = Logs(registry, layout, waits)

@@ -5,7 +5,6 @@ itself. Block devices are looked up by their paths, everything else is pure.
 """
 
 import os
-from collections.abc import Iterable
 from typing import Any
 
 from havre.errors import InvalidParameter
@@ -105,13 +104,31 @@ def _block_io(host: HostConfig) -> dict[str, Any]:
 
 def throttles(host: HostConfig) -> dict[str, list[dict[str, int]]]:
     """The rules for single devices, as ``major``, ``minor`` and ``rate``, by their kind; empty kinds are left out."""
-    kinds: dict[str, Iterable[ThrottleDevice] | None] = {
+    kinds = _throttle_lists(host).items()
+    return {kind: [_device_limit(limit) for limit in limits] for kind, limits in kinds if limits}
+
+
+def throttles_changed(host: HostConfig, asked: HostConfig) -> dict[str, list[dict[str, int]]]:
+    """The rules to set where ``host`` was in force and the kinds ``asked`` has are to be as it says: a rate of 0 ends
+    the rule of a device that it leaves out.
+    """
+    found = throttles(asked)
+    for kind, limits in _throttle_lists(asked).items():
+        if limits is not None:
+            kept = {(rule["major"], rule["minor"]) for rule in found.get(kind, ())}
+            old = throttles(host).get(kind, [])
+            gone = [{**rule, "rate": 0} for rule in old if (rule["major"], rule["minor"]) not in kept]
+            found[kind] = [*gone, *found.get(kind, ())]
+    return found
+
+
+def _throttle_lists(host: HostConfig) -> dict[str, list[ThrottleDevice] | None]:
+    return {
         "read_bps": host.blkio_device_read_bps,
         "write_bps": host.blkio_device_write_bps,
         "read_iops": host.blkio_device_read_iops,
         "write_iops": host.blkio_device_write_iops,
     }
-    return {kind: [_device_limit(limit) for limit in limits] for kind, limits in kinds.items() if limits}
 
 
 def _device_limit(limit: WeightDevice | ThrottleDevice) -> dict[str, int]:

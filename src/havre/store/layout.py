@@ -9,6 +9,7 @@
     blobs/sha256/<hex>        content by digest
     ingest/                   blobs on their way in, resumable
     snapshots/<n>/            one overlay layer each: fs/ and, for containers, work/
+    snapshots/init/fs         a layer that every container has between its image's and its own
     containers/<id>/          hosts, hostname, resolv.conf, logs, rootfs (mount point)
     volumes/<name>/_data      named and anonymous volumes of the local driver
     tmp/                      emptied at start
@@ -66,6 +67,11 @@ class Layout:
     @property
     def snapshots(self) -> Path:
         return self.data_root / "snapshots"
+
+    @property
+    def init_layer(self) -> Path:
+        # Among the others and with a name as short: 127 layers just fit into the options of one mount.
+        return self.snapshots / "init" / "fs"
 
     @property
     def volumes(self) -> Path:

@@ -17,6 +17,7 @@ from havre.engine.container.copy import Copier
 from havre.engine.container.hostmounts import HostMounts
 from havre.engine.container.record import EXITED, REMOVING, RUNNING, Container, MountRecord
 from havre.engine.container.registry import Registry
+from havre.engine.container.rootfs import make_init_layer
 from havre.engine.container.viewing import Views
 from havre.errors import Conflict, Forbidden, InvalidParameter, NotFound, SystemFault
 from havre.image.snapshots import Usage
@@ -78,6 +79,7 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     layout = Layout(tmp_path / "data", tmp_path / "run")
     layout.prepare()
+    make_init_layer(layout.init_layer)
     database = Database.open(layout.database, ALL)
     snapshotter = OverlaySnapshotter(database, layout)
     await snapshotter.start()

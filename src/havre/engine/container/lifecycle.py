@@ -6,7 +6,8 @@ Each holds the container's lock while it changes state, but never while it waits
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,13 +120,14 @@ class Lifecycle:
         not run. With ``keep`` one made with ``--rm`` stays.
         """
         container = self.registry.find(reference)
-        number = validate.signal_number(signal) if signal else _stop_signal(container)
         if timeout is None:
             timeout = container.config.stop_timeout if container.config.stop_timeout is not None else _STOP_TIMEOUT
         if not await self._stop_restarting(container):
             container = self.registry.current(container.id)
             if not container.state.running:
                 raise NotModified(f"container {container.short_id} is not running")
+            with _prefixed(f"cannot stop container: {reference}"):
+                number = validate.signal_number(signal) if signal else _stop_signal(container)
             await self._end(container, number, timeout, keep=keep)
         self.events.publish("container", "stop", container.id, container.event_attributes())
 
@@ -145,8 +147,9 @@ class Lifecycle:
 
     async def kill(self, reference: str, signal: str | None = None) -> None:
         """Send a signal (SIGKILL by default); with SIGKILL, return once it has ended."""
-        container = self.registry.find(reference)
-        number = validate.signal_number(signal or "SIGKILL")
+        with _prefixed(f"cannot kill container: {reference}"):
+            container = self.registry.find(reference)
+            number = validate.signal_number(signal or "SIGKILL")
         if await self._stop_restarting(container):
             return
         container = self.registry.current(container.id)
@@ -208,12 +211,14 @@ class Lifecycle:
         container = self.registry.find(reference)
         if not name:
             raise InvalidParameter("Neither old nor new names may be empty")
-        new = validate.name(name)
+        with _prefixed("Error when allocating new name"):
+            new = validate.name(f"/{name.removeprefix('/')}")
         async with self.registry.lock(container.id):
             container = self.registry.current(container.id)
             if container.name == new:
                 raise InvalidParameter("Renaming a container with the same name as its current name")
-            self.registry.reserve(new, container.id)
+            with _prefixed("Error when allocating new name"):
+                self.registry.reserve(new, container.id)
             try:
                 renamed = await self.registry.save(container.replace(name=new))
             finally:
@@ -345,6 +350,15 @@ class Lifecycle:
         await asyncio.to_thread(self.cgroups.thaw, container.cgroup)
         await self.registry.save(container.replace(paused_for_commit=False).with_state(status=RUNNING))
         self.health.unpause(container_id)
+
+
+@contextmanager
+def _prefixed(what: str) -> Iterator[None]:
+    """Say what was not possible before why, as dockerd does."""
+    try:
+        yield
+    except (Conflict, InvalidParameter, NotFound) as error:
+        raise type(error)(f"{what}: {error.message}") from None
 
 
 async def _outcome(work: Coroutine[Any, Any, Container]) -> Container | Exception:

@@ -24,3 +24,13 @@ def replace_links(rootfs: Path) -> None:
             os.mkdir(name, 0o755, dir_fd=root)
     finally:
         os.close(root)
+
+
+def make_init_layer(directory: Path) -> None:
+    """Make the layer that every container has between its image's and its own: ``/.dockerenv``, by which programs
+    tell that they are in a container. As with Docker it is in exports, and neither in ``diff`` nor in ``commit``.
+    """
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    mark = directory / ".dockerenv"
+    mark.touch()
+    mark.chmod(0o755)

@@ -97,7 +97,7 @@ class Starter:
             with trace.step("mounts"):
                 shutil.rmtree(bundle, ignore_errors=True)
                 bundle.mkdir(mode=0o700, exist_ok=True)
-                await self.snapshotter.mount(container.id, rootfs)
+                await self.snapshotter.mount(container.id, rootfs, under=self.layout.init_layer)
                 replace_links(rootfs)
                 sources = await self.host_mounts.prepare(container)
                 await self.host_mounts.fill(container, rootfs, sources)

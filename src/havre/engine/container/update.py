@@ -24,8 +24,9 @@ from havre.wire.containers import HostConfig
 _TAKEN = (
     *("blkio_weight", "cpu_shares", "cpu_period", "cpu_quota", "cpuset_cpus", "cpuset_mems"),
     *("memory", "memory_swap", "memory_reservation", "cpu_realtime_period", "cpu_realtime_runtime"),
-    *("blkio_device_read_bps", "blkio_device_write_bps", "blkio_device_read_iops", "blkio_device_write_iops"),
 )
+# These also where they are empty: then there are to be none.
+_REPLACED = ("blkio_device_read_bps", "blkio_device_write_bps", "blkio_device_read_iops", "blkio_device_write_iops")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Updater:
         limited = resources.changed(host, asked)
         if limited:
             await self.runtimes.choose(container.runtime).update(container.id, limited)
-        for kind, rules in resources.throttles(asked).items():
+        for kind, rules in resources.throttles_changed(container.host, asked).items():
             await asyncio.to_thread(cgroupfiles.throttle, self.cgroups, container.cgroup, kind, rules)
 
 
@@ -97,6 +98,7 @@ def merged(host: HostConfig, asked: HostConfig) -> HostConfig:
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"
         )
     changes: dict[str, Any] = {name: getattr(asked, name) for name in _TAKEN if getattr(asked, name)}
+    changes |= {name: getattr(asked, name) for name in _REPLACED if getattr(asked, name) is not None}
     if asked.nano_cpus:
         changes |= {"nano_cpus": asked.nano_cpus, "cpu_period": 0, "cpu_quota": 0}
     if asked.pids_limit is not None:

@@ -78,7 +78,7 @@ class Views:
             container = self._current(container_id)
             rootfs = self._layout.rootfs(container_id)
             running = container.state.running
-            await self._snapshotter.mount(container_id, rootfs)
+            await self._snapshotter.mount(container_id, rootfs, under=self._layout.init_layer)
             try:
                 view = await settled(lambda: views.of_mount(rootfs), View.close)
             except OSError as error:
@@ -124,7 +124,7 @@ class Views:
 
     async def _of_stopped(self, container: Container) -> View:
         rootfs = self._layout.rootfs(container.id)
-        await self._snapshotter.mount(container.id, rootfs)
+        await self._snapshotter.mount(container.id, rootfs, under=self._layout.init_layer)
         try:
             # As a start would: otherwise a file copied into the volume would keep the image's files out of it.
             sources = await self._host_mounts.prepare(container)

@@ -54,8 +54,10 @@ class Snapshotter(Protocol):
     async def commit(self, key: str, name: str, usage: Usage) -> Snapshot:
         """Make the active snapshot ``key`` immutable under the key ``name``."""
 
-    async def mount(self, key: str, target: Path, readonly: bool = False) -> None:
+    async def mount(self, key: str, target: Path, readonly: bool = False, under: Path | None = None) -> None:
         """Show the whole stack at the existing directory ``target``; nothing happens when it is shown there already.
+
+        ``under`` is a directory whose files are shown too, between the snapshot's own layer and its parents.
 
         A committed snapshot can only be mounted readonly.
         """

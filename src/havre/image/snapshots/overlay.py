@@ -93,7 +93,7 @@ class OverlaySnapshotter:
         self._snapshots[name] = committed
         return committed
 
-    async def mount(self, key: str, target: Path, readonly: bool = False) -> None:
+    async def mount(self, key: str, target: Path, readonly: bool = False, under: Path | None = None) -> None:
         # Two overlays must not work in one directory at the same time.
         if (going := self._going.get(key)) is not None:
             await asyncio.wait([going])
@@ -103,6 +103,8 @@ class OverlaySnapshotter:
         if target in self._mounted.get(key, ()):
             return
         stack = [self._fs(number) for number in self._stack(snapshot)]
+        if under is not None:
+            stack.insert(1, under)
         if readonly:
             overlayfs.mount_stack(target, stack)
         elif len(stack) == 1:

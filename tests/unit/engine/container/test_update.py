@@ -17,7 +17,7 @@ from havre.kernel.cgroups import Cgroups
 from havre.runtime import resources
 from havre.store.db import Database
 from havre.store.schema import ALL as SCHEMAS
-from havre.wire.containers import HostConfig, RestartPolicy
+from havre.wire.containers import HostConfig, RestartPolicy, ThrottleDevice
 from tests.unit.engine.container.test_limits import ALL
 from tests.unit.engine.container.test_registry import container
 
@@ -201,3 +201,17 @@ async def test_a_container_on_its_way_out_is_left_alone(place: Place) -> None:
     await place.registry.save(place.registry.find("web").with_state(status=REMOVING))
     with pytest.raises(Conflict, match="marked for removal"):
         await place.updater.update("web", HostConfig(cpu_shares=5))
+
+
+def test_rules_for_devices_are_replaced() -> None:
+    """What an update does not name stays, what it names is all there is then."""
+    null, zero = ThrottleDevice(path="/dev/null", rate=5), ThrottleDevice(path="/dev/zero", rate=6)
+    host = HostConfig(blkio_device_read_bps=[null, zero], blkio_device_write_bps=[null])
+    asked = HostConfig(blkio_device_read_bps=[zero], blkio_device_read_iops=[])
+    changed = merged(host, asked)
+    assert changed.blkio_device_read_bps == [zero] and changed.blkio_device_write_bps == [null]
+    assert changed.blkio_device_read_iops == []
+    gone = {"major": 1, "minor": 3, "rate": 0}
+    kept = {"major": 1, "minor": 5, "rate": 6}
+    assert resources.throttles_changed(host, asked) == {"read_bps": [gone, kept], "read_iops": []}
+    assert resources.throttles_changed(host, HostConfig()) == {}
