@@ -103,9 +103,7 @@ async def test_create_without_a_name(world: World) -> None:
 
 async def test_create_again_with_another_driver(world: World) -> None:
     await create(world)
-    with pytest.raises(
-        Conflict, match="create data: driver 'fake' already has volume 'data': volume"
-    ):
+    with pytest.raises(Conflict, match="create data: driver 'fake' already has volume 'data': volume"):
         await world.volumes.create("data", "local", {}, {})
 
 
