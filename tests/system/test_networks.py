@@ -97,9 +97,12 @@ def test_come_and_go(cli: Program, engine: Engine) -> None:
 def test_several_at_once(cli: Program, engine: Engine) -> None:
     for name, subnet in (("one", LAN), ("two", LAN2)):
         cli("network", "create", "--subnet", subnet, name)
-    flags = ("--network", "name=one,alias=a", "--network", "name=two,gw-priority=1")
+    two = engine.api("GET", "/networks/two").json()["Id"]
+    flags = ("--network", f"name={two},gw-priority=1", "--network", "name=one,alias=a")
     cli("run", "-d", "--name", "box", *flags, *SLEEP)
     assert set(endpoints(engine, "box")) == {"one", "two"}
+    assert engine.inspect("box")["HostConfig"]["NetworkMode"] == two
+    assert [line.split()[:1] for line in interfaces(cli, "box") if "10.213.8." in line] == [["eth0"]], "the first named"
     assert cli("exec", "box", "ip", "route").out.startswith("default via 10.213.8.1 ")
     ids = [row["ID"] for row in cli("network", "ls", "--filter", "dangling=true").table()]
     assert not {engine.api("GET", f"/networks/{name}").json()["Id"][:12] for name in ("one", "two")} & set(ids)

@@ -53,6 +53,7 @@ from havre.image.remote.transport import Transport, open_session
 from havre.image.save import Saver
 from havre.kernel import cgroupdriver, cgrouplimits, hostinfo
 from havre.kernel.cgroups import Cgroups
+from havre.network.dns.service import Names
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
 from havre.runtime.runtimes.probe import probe
@@ -120,8 +121,7 @@ async def assemble(config: Config) -> Daemon:
     cgroups = Cgroups.detect()
     history = EventHistory(storage.database)
     events = Events(history)
-    settings_of_networks = _network_settings(config, identity(storage.layout.data_root / "engine-id"))
-    networks = Networks(storage.database, settings_of_networks, storage.layout)
+    networks = _networks(config, storage)
     registry = Registry(storage.database)
     registry.load()
     usage = Usage(registry)
@@ -191,6 +191,14 @@ def _remote(settings: RegistryConfig, storage: Storage, session: ClientSession) 
     registries = Registries(transport, settings, tokens)
     puller = Puller(storage.blobs, storage.images, storage.layers, registries)
     return puller, Login(transport, registries, tokens)
+
+
+def _networks(config: Config, storage: Storage) -> Networks:
+    settings = _network_settings(config, identity(storage.layout.data_root / "engine-id"))
+    names = Names(storage.layout.exec_root, lead=config.iptables)
+    networks = Networks(storage.database, settings, storage.layout, names=names)
+    names.look_at(networks)
+    return networks
 
 
 def _network_settings(config: Config, seed: str) -> NetworkSettings:

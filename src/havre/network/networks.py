@@ -151,6 +151,7 @@ class Networks:
             await self.sandbox_remove(container_id)
         for container_id in sandbox.existing(self._layout.netns):
             if container_id not in container_ids:
+                await self.names.detach(container_id)
                 await self._in_thread(sandbox.remove, self.sandbox_path(container_id))
 
     async def stop(self) -> None:

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from havre.engine.container import network, volumeevents
+from havre.engine.container import endpoints, network, volumeevents
 from havre.engine.container.create import EventSink
 from havre.engine.container.etc import EtcFiles
 from havre.engine.container.hostmounts import HostMounts
@@ -170,7 +170,9 @@ class Starter:
         if not network.own(container):
             return []
         with trace.step("network"):
-            for name in network.wanted(container):
+            # A mode may be an id.
+            main = endpoints.name_of(container.host.network_mode, self.networks.find)
+            for name in network.wanted(container, main):
                 await self.plugs.plug(container, name)
         return self.networks.endpoints_of(container.id)
 
