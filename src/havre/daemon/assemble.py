@@ -17,6 +17,7 @@ from havre.daemon.assemble_containers import Containers
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
 from havre.daemon.facts import facts as engine_facts
+from havre.daemon.facts import plugin_settings
 from havre.engine import Engine
 from havre.engine.container.attach import Attacher
 from havre.engine.container.changes import Changes
@@ -35,6 +36,8 @@ from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.system import System, identity
+from havre.engine.volumebackings import Backings
+from havre.engine.volumemounts import VolumeMounts
 from havre.engine.volumes import Volumes
 from havre.image.committer import Committer
 from havre.image.hello import Hello
@@ -54,8 +57,8 @@ from havre.network.dns.service import Names
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
 from havre.runtime.runtimes.probe import probe
-from havre.store.layout import Layout
-from havre.volume.drivers.local import LocalDriver
+from havre.volume.drivers import all_drivers
+from havre.volume.plugins.drivers import PluginDrivers
 from havre.volume.store import VolumeStore
 
 log = logging.getLogger(__name__)
@@ -122,7 +125,7 @@ async def assemble(config: Config) -> Daemon:
     registry = Registry(storage.database)
     registry.load()
     usage = Usage(registry)
-    volumes = Volumes(VolumeStore(storage.database), _volume_drivers(storage.layout), usage, events)
+    volumes, plugins = _volumes(storage, usage, events)
     await volumes.start()
     await networks.start()
     layout = storage.layout
@@ -139,8 +142,8 @@ async def assemble(config: Config) -> Daemon:
     images = _image_verbs(storage, puller, usage, events)
     listing = assemble_containers.listing(storage, registry, containers)
     conmon = assemble_containers.conmon_program()
-    facts = engine_facts(config, layout.data_root, cgroups, runtimes, networks, conmon)
-    views = assemble_containers.views(storage, registry)
+    facts = engine_facts(config, layout.data_root, cgroups, runtimes, networks, conmon, plugins)
+    views = assemble_containers.views(storage, registry, volumes)
     freezer = Freezer(registry, cgroups, containers.lifecycle.health, events)
     committer = Committer(storage.blobs, storage.layers, storage.images)
     engine = Engine(
@@ -215,6 +218,8 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
     )
 
 
-def _volume_drivers(layout: Layout) -> dict[str, LocalDriver]:
-    driver = LocalDriver(layout.volumes)
-    return {driver.name: driver}
+def _volumes(storage: Storage, usage: Usage, events: Events) -> tuple[Volumes, PluginDrivers]:
+    store, drivers = VolumeStore(storage.database), all_drivers(storage.layout.volumes)
+    plugins = PluginDrivers(plugin_settings())
+    mounts = VolumeMounts(store, drivers, plugins, storage.layout)
+    return Volumes(store, drivers, Backings(drivers, plugins), mounts, usage, events), plugins

@@ -38,7 +38,6 @@ from havre.network.networks import Networks
 from havre.runtime.conmon import Conmon, Monitor, Options
 from havre.runtime.runtimes.probe import Runtimes
 from havre.store.layout import Layout
-from havre.volume.copyup import copy_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ class Starter:
                 await self.snapshotter.mount(container.id, rootfs, under=self.layout.init_layer)
                 replace_links(rootfs)
                 sources = await self.host_mounts.prepare(container)
-                await self._fill_volumes(container, rootfs, sources)
+                await self.host_mounts.fill(container, rootfs, sources)
             volumeevents.mounted(self.events, container)
             undo.callback(volumeevents.unmounted, self.events, container)
             netns = await self._sandbox(container, trace)
@@ -176,12 +175,6 @@ class Starter:
             for name in network.wanted(container, main):
                 await self.plugs.plug(container, name)
         return self.networks.endpoints_of(container.id)
-
-    async def _fill_volumes(self, container: Container, rootfs: Path, sources: dict[int, Path]) -> None:
-        for index, mount in enumerate(container.mounts):
-            if mount.copy_up:
-                volume = Path(mount.point.source)
-                await asyncio.to_thread(copy_up, rootfs, mount.point.destination, volume, sources.get(index))
 
     def _running(self, container: Container, monitor: Monitor) -> Container:
         started, conmon_started = pidfd.start_time(monitor.pid), pidfd.start_time(monitor.conmon_pid)
