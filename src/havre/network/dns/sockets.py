@@ -36,10 +36,9 @@ class Sockets:
 
 
 def rules(udp: int, tcp: int) -> str:
-    """The transaction that leads questions to those ports, in place of what led them elsewhere."""
+    """The transaction that leads questions to those ports. It fails where questions are led elsewhere already."""
     return f"""\
-add table ip {_TABLE}
-delete table ip {_TABLE}
+create table ip {_TABLE}
 table ip {_TABLE} {{
     chain output {{
         type nat hook output priority -100; policy accept
@@ -62,11 +61,7 @@ def _make(lead: bool) -> Sockets:
     if lead:
         made = _open(0)
         try:
-            nft = Nftables()
-            try:
-                nft.run(rules(made.udp.getsockname()[1], made.tcp.getsockname()[1]))
-            finally:
-                nft.close()
+            _lead(rules(made.udp.getsockname()[1], made.tcp.getsockname()[1]))
             return made
         except NftError:
             made.close()
@@ -74,6 +69,19 @@ def _make(lead: bool) -> Sockets:
             made.close()
             raise
     return _open(PORT)
+
+
+def _lead(wanted: str) -> None:
+    nft = Nftables()
+    try:
+        try:
+            nft.run(wanted)
+        except NftError:
+            # The rules for an earlier resolver. To delete them in any case would cost ten times as much: the kernel
+            # keeps whoever has deleted something waiting for the end of that.
+            nft.run(f"delete table ip {_TABLE}\n{wanted}")
+    finally:
+        nft.close()
 
 
 def _open(port: int) -> Sockets:
