@@ -102,7 +102,11 @@ def test_several_at_once(cli: Program, engine: Engine) -> None:
     cli("run", "-d", "--name", "box", *flags, *SLEEP)
     assert set(endpoints(engine, "box")) == {"one", "two"}
     assert engine.inspect("box")["HostConfig"]["NetworkMode"] == two
-    assert [line.split()[:1] for line in interfaces(cli, "box") if "10.213.8." in line] == [["eth0"]], "the first named"
+    if isinstance(engine, Havred):
+        # dockerd gets that right for names only.
+        assert [line.split()[0] for line in interfaces(cli, "box") if "10.213.8." in line] == ["eth0"], (
+            "the first named"
+        )
     assert cli("exec", "box", "ip", "route").out.startswith("default via 10.213.8.1 ")
     ids = [row["ID"] for row in cli("network", "ls", "--filter", "dangling=true").table()]
     assert not {engine.api("GET", f"/networks/{name}").json()["Id"][:12] for name in ("one", "two")} & set(ids)
@@ -123,11 +127,16 @@ def test_dual_stack(cli: Program, engine: Engine) -> None:
     [
         (("--network", "nothing"), "network nothing not found"),
         (("--network", "bridge", "--ip", "10.1.1.1"), "user specified IP address is supported on user defined"),
-        (("--network", "host", "--network", "bridge"), "cannot be connected to any other network"),
     ],
 )
 def test_what_is_refused(cli: Program, words: tuple[str, ...], text: str) -> None:
     assert text in cli("run", "--rm", *words, "busybox", "true", code=None).err
+
+
+def test_the_hosts_network_and_another(cli: Program, havred: Havred) -> None:
+    """dockerd fails at start, with what the kernel says."""
+    refused = cli("run", "--rm", "--network", "host", "--network", "bridge", "busybox", "true", code=125)
+    assert "cannot be connected to any other network" in refused.err
 
 
 def test_refused_connections(cli: Program) -> None:
