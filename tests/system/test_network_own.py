@@ -299,3 +299,19 @@ async def test_a_network_that_cannot_be_set_up(lab: Lab) -> None:
         run("ip", "link", "delete", "br-mine")
         await daemon.networks.remove(made)
         assert daemon.networks.find("a") is None
+
+
+async def test_rules_that_somebody_flushes_come_back(lab: Lab) -> None:
+    async with netlab.daemon(lab.layout(), seed="x") as daemon:
+        await daemon.networks.create(network("a", ipv6=True))
+        one = await box(daemon, "a", ports=(WEB,))
+        before = run("nft", "list", "tables").splitlines()
+        assert len(before) == 3
+        run("nft", "flush", "ruleset")
+        for _ in range(300):
+            if sorted(run("nft", "list", "tables").splitlines()) == sorted(before):
+                break
+            await asyncio.sleep(0.01)
+        with one.listen(80) as server:
+            assert arrives(server, lab.reach(HOST, 8080)) == OUTSIDE
+        await daemon.remove(one)
