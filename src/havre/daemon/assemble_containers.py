@@ -78,7 +78,7 @@ def containers(
     layout, snapshotter = storage.layout, storage.snapshotter
     hubs, waits = Hubs(), Waits()
     logs = Logs(registry, layout, waits)
-    links, host_mounts = Links(registry, layout), HostMounts(snapshotter, layout)
+    links, host_mounts = Links(registry, layout), HostMounts(snapshotter, layout, volumes.mounts)
     specs, conmon = _specs(config, links), Conmon(conmon_program())
     plugs = Plugs(networks, events)
     etc = EtcFiles(layout, config.dns, config.dns_search, config.dns_opts, networks.names.address)
@@ -132,9 +132,9 @@ def listing(storage: Storage, registry: Registry, parts: Containers) -> Listing:
     return Listing(registry, storage.images, storage.snapshotter, inspector, parts.health.of)
 
 
-def views(storage: Storage, registry: Registry) -> Views:
+def views(storage: Storage, registry: Registry, volumes: Volumes) -> Views:
     """What opens the files of containers."""
-    host_mounts = HostMounts(storage.snapshotter, storage.layout)
+    host_mounts = HostMounts(storage.snapshotter, storage.layout, volumes.mounts)
     return Views(registry, storage.snapshotter, host_mounts, storage.layout)
 
 
@@ -163,7 +163,7 @@ def creator(
         volumes=volumes,
         runtimes=runtimes,
         layout=storage.layout,
-        host_mounts=HostMounts(storage.snapshotter, storage.layout),
+        host_mounts=HostMounts(storage.snapshotter, storage.layout, volumes.mounts),
         events=events,
         rules=HostRules(
             kernel=cgrouplimits.detect(cgroups),

@@ -151,18 +151,24 @@ class Networks:
             await self.sandbox_remove(container_id)
         for container_id in sandbox.existing(self._layout.netns):
             if container_id not in container_ids:
+                await self.names.detach(container_id)
                 await self._in_thread(sandbox.remove, self.sandbox_path(container_id))
 
     async def stop(self) -> None:
         """End this daemon's part: with no container connected the kernel state goes too, else all of it stays."""
         await self.names.close()
-        for network in list(self._networks.values()):
-            if network.id in self._broken:
-                continue
-            driver = self._drivers[network.driver]
-            await (driver.leave(network) if self.endpoints_on(network.id) else driver.close(network))
+        # Side by side: what they change in nftables is done in a few transactions then.
+        ends = [self._end(network) for network in self._networks.values() if network.id not in self._broken]
+        outcomes = await asyncio.gather(*ends, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
         await self._tasks.close()
         self._executor.shutdown()
+
+    async def _end(self, network: Network) -> None:
+        driver = self._drivers[network.driver]
+        await (driver.leave(network) if self.endpoints_on(network.id) else driver.close(network))
 
     def sandbox_path(self, container_id: str) -> Path:
         """Where the container's network namespace is mounted while it has one."""

@@ -20,19 +20,21 @@ _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _FOREIGN_ATTRIBUTES = ("trusted.overlay.", "user.overlay.")
 
 
-def copy_up(rootfs: Path, destination: str, volume: Path, part: Path | None = None) -> None:
+def copy_up(rootfs: Path, destination: str, volume: Path, part: Path | None = None, marker: Path | None = None) -> None:
     """Copy the directory ``destination`` of the mounted ``rootfs`` into ``volume``, if that is empty. Blocks.
 
     With ``part``, where a part of the volume is mounted, into that; nothing happens when it is no directory.
 
+    ``marker`` is the file that tells of a copy cut short, beside the volume if not given.
+
     Owners, modes, times, extended attributes, links and hard links are kept. Nothing happens when the image has no
     such directory. Errors are ``OSError``.
     """
-    marker = volume.parent / ".copying"
+    marker = marker or volume.parent / ".copying"
     if part is not None:
         if not part.is_dir():
             return
-        marker = volume.parent / f".copying-{part.stat().st_ino}"
+        marker = marker.with_name(f"{marker.name}-{part.stat().st_ino}")
         volume = part
     if marker.exists():
         _empty(volume)
