@@ -127,7 +127,7 @@ class Supervisor:
         await self._tasks.close()
 
     async def _watch(self, container: Container) -> None:
-        await self._see_end(container)
+        await self._await_end(container)
         end: _End | None = None
         while True:
             try:
@@ -142,6 +142,16 @@ class Supervisor:
             except (HavreError, OSError) as error:
                 # A full disk, as a rule. Until its end is on disk nobody may be told of it.
                 log.error("container %s has ended, which cannot be noted: %s", container.short_id, error)
+            await asyncio.sleep(_RETRY_DELAY)
+
+    async def _await_end(self, container: Container) -> None:
+        while True:
+            try:
+                await self._see_end(container)
+                return
+            except OSError as error:
+                # Too many open files, as a rule: it can be watched when some are closed.
+                log.error("container %s cannot be watched: %s", container.short_id, error)
             await asyncio.sleep(_RETRY_DELAY)
 
     async def _see_end(self, container: Container) -> None:
