@@ -136,7 +136,9 @@ class Networks:
             self._networks[network.id] = network
             raise Forbidden(f"network {network.name} has active endpoints")
         try:
-            await self._drivers[network.driver].close(network)
+            # There is none for a network that could not be set up for that reason.
+            if (driver := self._drivers.get(network.driver)) is not None:
+                await driver.close(network)
             await self._db.write(lambda connection: records.delete_network(connection, network.id), frees_room=True)
         except BaseException as error:
             # Half of it may be gone: the next start makes it whole.
@@ -295,6 +297,11 @@ class Networks:
             return self.get(reference)
         except NotFound:
             return None
+
+    def usable(self, reference: str) -> bool:
+        """Whether there is such a network, and it could be set up."""
+        found = self.find(reference)
+        return found is not None and found.id not in self._broken
 
     def all(self) -> list[Network]:
         """Every network, in the order they were made."""

@@ -201,12 +201,16 @@ async def test_one_that_cannot_be_set_up_does_not_stop_the_daemon(database: Data
     networks, _ = make(database, layout)
     await networks.start()
     await networks.create(lan())
+    await networks.connect("c1", "lan", BOX)
     await database.write(lambda connection: records.put_network(connection, replace(networks.get("lan"), driver="odd")))
     await networks.stop()
     again, _ = make(database, layout)
     await again.start()
     with pytest.raises(Unavailable, match='network lan could not be set up: plugin "odd" not found'):
         await again.connect("c1", "lan", BOX)
+    assert again.usable("bridge") and not again.usable("lan") and not again.usable("nothing")
+    await again.remove(again.get("lan"))
+    assert await database.read(records.endpoints) == []
     await again.stop()
 
 
