@@ -56,8 +56,8 @@ class Resolver:
         self._idle: Timer | None = None
         listener.setblocking(False)
         self._loop.watch(listener.fileno(), self._accept)
-        self._loop.after(_LOOK, self._look)
-        self._rest()
+        self._looking = False
+        self._alone()
 
     def run(self) -> None:
         self._loop.run()
@@ -101,7 +101,7 @@ class Resolver:
             self._do(message)
         if not data:
             self._leave()
-            self._rest()
+            self._alone()
 
     def _do(self, message: dict[str, Any]) -> None:
         what, name = message["do"], message.get("id", "")
@@ -170,11 +170,19 @@ class Resolver:
             os.close(server.namespace)
             self._rest()
 
+    def _alone(self) -> None:
+        """There is no daemon."""
+        if not self._looking:
+            self._looking = True
+            self._loop.after(_LOOK, self._look)
+        self._rest()
+
     def _look(self) -> None:
         """Nobody tells a resolver without a daemon that a container's namespace was given up."""
-        self._loop.after(_LOOK, self._look)
         if self._daemon is not None:
+            self._looking = False
             return
+        self._loop.after(_LOOK, self._look)
         for name, server in list(self._servers.items()):
             try:
                 there = os.stat(server.path).st_ino == server.inode
