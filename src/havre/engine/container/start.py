@@ -137,7 +137,7 @@ class Starter:
             return None if mode == "host" else ""
         for name in container.endpoints:
             if self.networks.find(name) is None:
-                raise NotFound(f"failed to set up container networking: network {name} not found")
+                raise NotFound(f"{_NO_NETWORK}network {name} not found")
         with trace.step("network namespace"):
             path = await self.networks.sandbox_create(container.id)
             if network.named(container):
@@ -173,7 +173,10 @@ class Starter:
             # A mode may be an id.
             main = endpoints.name_of(container.host.network_mode, self.networks.find)
             for name in network.wanted(container, main):
-                await self.plugs.plug(container, name)
+                try:
+                    await self.plugs.plug(container, name)
+                except HavreError as error:
+                    raise type(error)(f"{_NO_NETWORK}{error.message}") from None
         return self.networks.endpoints_of(container.id)
 
     def _running(self, container: Container, monitor: Monitor) -> Container:
@@ -204,6 +207,7 @@ class Starter:
         ))  # fmt: skip
 
 
+_NO_NETWORK = "failed to set up container networking: "
 _FAILED = "failed to create task for container: failed to create shim task: OCI runtime create failed: "
 _WRONG_KIND = "not a directory"
 _HINT = (
