@@ -23,6 +23,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Prints the snapshot's name, which the daemon chooses if none is given: the time."""
     volume, name = args.args[0], args.args[1] if len(args.args) > 1 else ""
     verbs = [verb for verb in ("list", "restore", "rm") if getattr(args, verb)]
     if len(verbs) > 1:
