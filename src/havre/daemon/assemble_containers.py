@@ -109,9 +109,8 @@ def containers(
     connector = Connector(registry, networks, plugs, etc)
     lifecycle = Lifecycle(registry, starter, supervisor, health, waits, events, cgroups, layout)
     forget = (execs.forget, supervisor.forget, logs.forget)
-    remover = Remover(
-        registry, lifecycle, snapshotter, storage.images, links, volumes, hubs, waits, events, layout, forget
-    )
+    around = (storage.images, links, volumes, hubs, waits, events, layout)
+    remover = Remover(registry, lifecycle, snapshotter, host_mounts, *around, forget)
     # The supervisor acts through verbs that need it themselves: this knot is tied last.
     supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
     health.restart = lifecycle.restart

@@ -6,8 +6,9 @@ from havre.network.dns import codec
 from havre.network.dns.codec import AAAA, A, Query
 from havre.network.dns.views import View, rotations
 
-# Each question of each form that is asked takes a place; beyond this somebody plays.
-_KEPT = 1024
+# Each question of each form that is asked takes a place; beyond this somebody plays, and what is large is not kept.
+_KEPT = 256
+_QUESTION, _ANSWERS = 512, 2048
 _ROTATIONS = 16
 
 
@@ -44,6 +45,8 @@ class Responder:
 
     def _keep(self, data: bytes, answers: list[bytes]) -> None:
         kept = self.view.answers
+        if len(data) > _QUESTION or sum(map(len, answers)) > _ANSWERS:
+            return
         if len(kept) >= _KEPT:
             kept.clear()
         kept[data[2:]] = tuple(answer[2:] for answer in answers)

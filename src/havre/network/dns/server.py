@@ -13,11 +13,12 @@ from havre.network.dns.views import View
 
 # Datagrams taken in a row, lest one container keep all others waiting.
 _ROW = 32
-_DATAGRAM = 65535
-_CONNECTIONS = 32
+# No question is longer, so that what waits stays small.
+_QUESTION = 4096
+_CONNECTIONS = 16
 _IDLE = 10.0
 # Responses that nobody fetches.
-_BACKLOG = 1 << 18
+_BACKLOG = 1 << 17
 
 
 class Server:
@@ -52,7 +53,7 @@ class Server:
         udp, respond = self._udp, self.responder.respond
         for _ in range(_ROW):
             try:
-                data, asker = udp.recvfrom(_DATAGRAM)
+                data, asker = udp.recvfrom(_QUESTION)
             except OSError:
                 return
             response = respond(data, False)
@@ -112,7 +113,7 @@ class Stream:
         if self._closed:
             return
         try:
-            data = self._connection.recv(_DATAGRAM)
+            data = self._connection.recv(_QUESTION)
         except BlockingIOError:
             return
         except OSError:
@@ -125,6 +126,9 @@ class Stream:
         self._in += data
         while len(self._in) >= 2 and not self._closed:
             end = 2 + int.from_bytes(self._in[:2], "big")
+            if end > _QUESTION:
+                self.close()
+                return
             if len(self._in) < end:
                 return
             message, self._in = self._in[2:end], self._in[end:]
