@@ -370,4 +370,6 @@ def _rules(network: Network, options: BridgeOptions) -> BridgeRules:
         internal=network.internal,
         masquerade=options.masquerade,
         subnet6=IPv6Network(six[0].subnet) if six else None,
+        source=options.source,
+        source6=options.source6,
     )
