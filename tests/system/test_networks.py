@@ -238,7 +238,7 @@ def test_everything_at_once(fresh_havred: Havred) -> None:
 
     def client(number: int) -> None:
         dice = random.Random(number)
-        for _ in range(50):
+        for _ in range(30):
             answer = act(dice)
             # dockerd says 500 for that, too.
             if answer.status >= 500 and b"is not connected to" not in answer.body:

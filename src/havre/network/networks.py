@@ -10,7 +10,16 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 
-from havre.errors import Conflict, Forbidden, HavreError, InvalidParameter, NotFound, SystemFault, Unavailable
+from havre.errors import (
+    Conflict,
+    Forbidden,
+    HavreError,
+    InvalidParameter,
+    NotFound,
+    SystemFault,
+    Unavailable,
+    Unsupported,
+)
 from havre.lib.ids import is_id_prefix, new_id
 from havre.lib.tasks import TaskOwner
 from havre.network import gateways, records, sandbox
@@ -26,6 +35,8 @@ from havre.store.layout import Layout
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+# Kinds of networks that Docker has and we have not.
+_NOT_YET = ("macvlan", "ipvlan")
 DriverList = Callable[[NetworkSettings, Executor, TaskOwner], Iterable[Driver]]
 
 
@@ -102,6 +113,8 @@ class Networks:
         ``Conflict`` (the name is taken), ``Forbidden`` (its subnet is), ``NotFound`` (no such driver), and what the
         driver has against it.
         """
+        if network.driver in _NOT_YET and network.driver not in self._drivers:
+            raise Unsupported(f"havre does not implement the network driver {network.driver} yet")
         if network.driver not in self._drivers:
             raise NotFound(f'plugin "{network.driver}" not found')
         driver = self._drivers[network.driver]
