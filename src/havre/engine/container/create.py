@@ -225,6 +225,10 @@ class _Around:
     images: ImageSource
     host_mounts: HostMounts
 
+    @property
+    def daemon_root(self) -> Path:
+        return self.host_mounts.layout.data_root
+
     def container(self, reference: str) -> Container:
         return self.registry.find(reference)
 

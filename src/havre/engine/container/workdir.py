@@ -43,7 +43,7 @@ def check(path: str, rootfs: Path | None = None) -> str:
 
 
 def make(rootfs: Path, path: str) -> None:
-    """Make the directory ``path`` of the mounted ``rootfs``, links followed inside it; nothing happens when it is there.
+    """Make the directory ``path`` of the mounted ``rootfs``, if it is not there; links are followed inside it.
 
     ``InvalidParameter`` if something that is no directory is in the way, or it is no path the file system takes.
     """
