@@ -18,19 +18,17 @@ from tests.system.residue import assert_clean
 pytestmark = [pytest.mark.system, pytest.mark.timeout(960)]
 
 _BUILD, _WORDS, _HUB = "docker build", "words of dockerd before 25", "Docker Hub"
-_SUBNET, _NAMES, _SWARM = "subnets as dockerd took them before 25", "names on networks", "docker swarm"
+_SUBNET, _SWARM = "subnets as dockerd took them before 25", "docker swarm"
 CANNOT = {
     "api_container_test::CreateContainerTest::test_create_with_restart_policy": _WORDS,
     "api_image_test::InspectDistributionTest::test_inspect_distribution": "the inspection of remote images",
     "api_network_test::TestNetworks::test_connect_with_ipv6_address": _SUBNET,
-    "api_network_test::TestNetworks::test_connect_with_links": _NAMES,
     "api_network_test::TestNetworks::test_create_check_duplicate": _WORDS,
     "api_network_test::TestNetworks::test_create_inspect_network_with_scope": _SWARM,
     "api_network_test::TestNetworks::test_create_network_attachable": _SWARM,
     "api_network_test::TestNetworks::test_create_network_ingress": _SWARM,
     "api_network_test::TestNetworks::test_create_network_ipv6_enabled": _SUBNET,
     "api_network_test::TestNetworks::test_create_with_ipv6_address": _SUBNET,
-    "api_network_test::TestNetworks::test_create_with_links": _NAMES,
     "errors_test::ErrorsTest::test_api_error_parses_json": _WORDS,
     "models_containers_test::ContainerCollectionTest::test_run_with_image_that_does_not_exist": _HUB,
     "models_containers_test::ContainerTest::test_exec_run_failed": _WORDS,

@@ -1,5 +1,6 @@
 """What every ``Snapshotter`` promises: the one on overlayfs (which needs root) and the stand-in of the unit tests."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from havre.errors import Conflict, NotFound
-from havre.image.snapshots import Snapshotter, Usage
+from havre.image.snapshots import Snapshot, Snapshotter, Usage
 from havre.image.snapshots.overlay import OverlaySnapshotter
 from havre.kernel import mounts
 from havre.store.db import Database
@@ -173,6 +174,15 @@ async def test_keys(snapshotter: Snapshotter) -> None:
     assert set(snapshotter.all()) == {"base", "container"}
 
 
+async def test_two_that_get_a_name_at_once(snapshotter: Snapshotter) -> None:
+    await snapshotter.prepare("one", None)
+    await snapshotter.prepare("two", None)
+    commits = (snapshotter.commit("one", "layer", USAGE), snapshotter.commit("two", "layer", USAGE))
+    first, second = await asyncio.gather(*commits, return_exceptions=True)
+    assert isinstance(first, Snapshot) and isinstance(second, Conflict)
+    assert set(snapshotter.all()) == {"layer", "two"}
+
+
 async def test_what_stands_on_something_or_is_mounted_stays(snapshotter: Snapshotter, target: Path) -> None:
     base = await layer(snapshotter, "base", None)
     await snapshotter.prepare("container", base)
@@ -206,3 +216,20 @@ async def test_usage_of_a_layer_is_what_it_was_committed_with(snapshotter: Snaps
     base = await layer(snapshotter, "base", None, a="whatever")
     assert await snapshotter.usage(base) == USAGE
     assert snapshotter.all()[base].usage == USAGE
+
+
+@pytest.mark.system
+async def test_what_others_mounted_of_it_is_theirs_to_take_away(tmp_path: Path, target: Path) -> None:
+    part = tmp_path / "part"
+    part.mkdir()
+    async with overlay(tmp_path) as first:
+        await first.prepare("container", await layer(first, "base", None))
+        await first.mount("container", target)
+        (target / "below").mkdir()
+        mounts.bind(target / "below", part)
+    async with overlay(tmp_path) as second:
+        await second.unmount(target)
+        with pytest.raises(Conflict, match="mounted"):
+            await second.remove("container")
+        mounts.unmount(part)
+        await second.remove("container")

@@ -19,6 +19,15 @@ class FakeVolumeDriver:
         for option in options:
             raise InvalidParameter(f'invalid option: "{option}"')
 
+    def mounts(self, options: Mapping[str, str]) -> bool:
+        return False
+
+    def mount(self, name: str, options: Mapping[str, str]) -> None:
+        raise AssertionError("nothing is to be mounted")
+
+    def unmount(self, name: str) -> None:
+        return
+
     def create(self, name: str) -> None:
         self._step("create")
         self.path(name).mkdir(exist_ok=True)
@@ -65,3 +74,19 @@ def _delete(path: Path) -> None:
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
+
+
+class NothingToMount:
+    """Volumes that are all there by themselves, in the place of ``VolumeMounts``."""
+
+    async def mount(self, container: str, index: int, name: str, shown: str = "") -> Path | None:
+        return None
+
+    def path(self, container: str, index: int) -> Path | None:
+        return None
+
+    def marker(self, container: str, index: int) -> Path | None:
+        return None
+
+    async def release(self, container: str) -> None:
+        return

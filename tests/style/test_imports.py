@@ -58,7 +58,7 @@ def test_a_command_imports_only_itself(tmp_path: Path) -> None:
 WHO_MAY = {
     "ctypes": ["kernel"],
     "sqlite3": ["store"],
-    "aiohttp": ["api", "daemon", "image/remote", "client/aio"],
+    "aiohttp": ["api", "daemon", "image/remote", "volume/plugins", "client/aio"],
     "msgspec": ["api", "daemon", "engine", "image", "network", "runtime", "volume", "logs", "store", "kernel", "wire"],
     "asyncio": [
         *("api", "daemon", "engine", "image", "network", "runtime", "volume", "logs", "store", "kernel"),

@@ -105,6 +105,11 @@ class Engine:
     def spare(self) -> None:
         """What is there now is somebody else's: ``clean`` leaves it alone."""
         self._spared = {one["Id"] for one in self.containers()} | {one["Name"] for one in self._volumes()}
+        self._spared |= {one["Id"] for one in self._networks()}
+
+    def _networks(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.api("GET", "/networks", filters={"type": ["custom"]}).json()
+        return found
 
     def _volumes(self) -> list[dict[str, Any]]:
         return self.api("GET", "/volumes").json()["Volumes"] or []
@@ -113,7 +118,7 @@ class Engine:
         return [one for one in self.containers() if one["Id"] not in self._spared]
 
     def clean(self) -> None:
-        """Remove the containers and volumes of the tests; images stay."""
+        """Remove the containers, volumes and networks of the tests; images stay."""
         for container in self._own_containers():
             answer = self.api("DELETE", f"/containers/{container['Id']}?force=1&v=1")
             # 404 and 409: a container started with --rm is just going by itself.
@@ -121,6 +126,8 @@ class Engine:
         wait_until(lambda: not self._own_containers(), "all containers to be gone")
         for volume in [one for one in self._volumes() if one["Name"] not in self._spared]:
             assert self.api("DELETE", f"/volumes/{volume['Name']}?force=1").status in (204, 404)
+        for network in [one for one in self._networks() if one["Id"] not in self._spared]:
+            assert self.api("DELETE", f"/networks/{network['Id']}").status in (204, 404)
 
 
 @dataclass(slots=True)

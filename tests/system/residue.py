@@ -23,7 +23,7 @@ def assert_clean(daemon: Havred) -> None:
 def residue(daemon: Havred, living: frozenset[str] | set[str] = frozenset()) -> list[str]:
     """What there is of the daemon's, save what belongs to the container ids ``living``; one line each."""
     found = [f"mount {path}" for path in mounts(daemon) if not _of(path, living)]
-    found += [f"process {line}" for line in processes(daemon) if not _of(line, living)]
+    found += [f"process {line}" for line in processes(daemon) if not _of(line, living) and not _serves(line, living)]
     found += [f"cgroup {path}" for path in cgroups(daemon.ids_seen) if not _of(path, living)]
     found += [f"{path}" for path in leftover_files(daemon) if not _of(path, living)]
     interfaces = veths(daemon.bridge)
@@ -34,6 +34,11 @@ def residue(daemon: Havred, living: frozenset[str] | set[str] = frozenset()) -> 
             found.append(f"bridge {daemon.bridge}")
         found += [f"nftables table {name}" for name in tables() if daemon.bridge in name.replace("_", " ").split()]
     return found
+
+
+def _serves(line: str, living: frozenset[str] | set[str]) -> bool:
+    """Whether it is the resolver, which is there as long as containers are."""
+    return bool(living) and "/names.sock" in line
 
 
 def mounts(daemon: Havred) -> list[str]:

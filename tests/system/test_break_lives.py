@@ -241,3 +241,15 @@ def test_a_container_that_ends_on_a_full_disk_is_seen_to_end_when_there_is_space
         assert daemon.inspect(container)["State"]["ExitCode"] == 7
     finally:
         daemon.close()
+
+
+def test_removing_a_container_whose_mounted_image_is_just_looked_at(havred: Havred) -> None:
+    engine: Engine = havred
+    container = create(engine, "true", Mounts=[{"Type": "image", "Source": "busybox", "Target": "/image"}])
+    with socket.socket(socket.AF_UNIX) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(str(engine.socket))
+        client.sendall(f"GET /containers/{container}/archive?path=/image HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert b" 200 " in client.recv(64)
+        answer = engine.api("DELETE", f"/containers/{container}?force=1")
+        assert answer.status == 204, answer

@@ -13,7 +13,6 @@ from havre.errors import Conflict, Forbidden, HavreError, InvalidParameter
 from havre.kernel import namespaces
 from havre.kernel.rtnetlink import Rtnetlink
 from havre.lib.ids import new_id
-from havre.network import sandbox
 from havre.network.model import Endpoint, EndpointRequest, Network, Pool, PortRequest
 from tests.system import netlab
 from tests.system.netlab import HOST, OUTSIDE, Container, Daemon, Lab, arrives, run
@@ -229,6 +228,11 @@ async def test_addresses(lab: Lab) -> None:
         own = await box(daemon, "a", ipv4="10.5.0.5", mac="02:00:00:00:00:07", link_local=("169.254.8.8",))
         assert (own.endpoint.ip_address, own.endpoint.mac) == ("10.5.0.5", "02:00:00:00:00:07")
         assert "169.254.8.8/16" in own.inside(lambda: run("ip", "addr"))
+        await daemon.remove(own)
+        own = await box(daemon, "a", ipv4="10.5.0.5")
+        with own.listen(80):
+            socket.create_connection(("10.5.0.5", 80), netlab.WAIT).close()
+        await asyncio.sleep(0.5)
         for taken in ("10.5.0.5", "10.5.0.9", "10.5.0.129"):
             with pytest.raises(Forbidden, match="Address already in use"):
                 await box(daemon, "a", ipv4=taken)
@@ -236,8 +240,6 @@ async def test_addresses(lab: Lab) -> None:
             await daemon.networks.create(network("b", "10.5.0.128/25"))
         with pytest.raises(Conflict, match="network with name a already exists"):
             await daemon.networks.create(network("a"))
-        for container_id in sandbox.existing(lab.host.parent):
-            assert container_id
         with pytest.raises(Forbidden, match="has active endpoints"):
             await daemon.networks.remove(daemon.networks.get("a"))
         with pytest.raises(InvalidParameter, match="has an interface eth0 already"):
@@ -297,3 +299,19 @@ async def test_a_network_that_cannot_be_set_up(lab: Lab) -> None:
         run("ip", "link", "delete", "br-mine")
         await daemon.networks.remove(made)
         assert daemon.networks.find("a") is None
+
+
+async def test_rules_that_somebody_flushes_come_back(lab: Lab) -> None:
+    async with netlab.daemon(lab.layout(), seed="x") as daemon:
+        await daemon.networks.create(network("a", ipv6=True))
+        one = await box(daemon, "a", ports=(WEB,))
+        before = run("nft", "list", "tables").splitlines()
+        assert len(before) == 3
+        run("nft", "flush", "ruleset")
+        for _ in range(300):
+            if sorted(run("nft", "list", "tables").splitlines()) == sorted(before):
+                break
+            await asyncio.sleep(0.01)
+        with one.listen(80) as server:
+            assert arrives(server, lab.reach(HOST, 8080)) == OUTSIDE
+        await daemon.remove(one)

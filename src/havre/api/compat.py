@@ -59,12 +59,6 @@ def adapt_update(version: Version, document: Json) -> Json:
     return {key: value for key, value in document.items() if key.lower() not in ignored}
 
 
-def adapt_connect(version: Version, settings: EndpointSettings | None) -> None:
-    """``MacAddress`` of an endpoint that is connected later counts since 1.54."""
-    if settings is not None and version < (1, 54):
-        settings.mac_address = ""
-
-
 def _name_default_network(host: HostConfig, networking: NetworkingConfig) -> None:
     """``default`` and nothing mean the bridge, in the mode and among the endpoints."""
     if host.network_mode in ("", "default"):

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
-from havre.daemon import assemble_containers, assemble_storage
+from havre.daemon import addresspools, assemble_containers, assemble_storage
 from havre.daemon.assemble_containers import Containers
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
 from havre.daemon.facts import facts as engine_facts
+from havre.daemon.facts import plugin_settings
 from havre.engine import Engine
 from havre.engine.container.attach import Attacher
 from havre.engine.container.changes import Changes
@@ -35,6 +36,9 @@ from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.system import System, identity
+from havre.engine.volumebackings import Backings
+from havre.engine.volumecopies import VolumeCopies
+from havre.engine.volumemounts import VolumeMounts
 from havre.engine.volumes import Volumes
 from havre.image.committer import Committer
 from havre.image.hello import Hello
@@ -50,11 +54,13 @@ from havre.image.remote.transport import Transport, open_session
 from havre.image.save import Saver
 from havre.kernel import cgroupdriver, cgrouplimits, hostinfo
 from havre.kernel.cgroups import Cgroups
+from havre.network.dns.service import Names
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
 from havre.runtime.runtimes.probe import probe
-from havre.store.layout import Layout
+from havre.volume.drivers import all_drivers
 from havre.volume.drivers.local import LocalDriver
+from havre.volume.plugins.drivers import PluginDrivers
 from havre.volume.store import VolumeStore
 
 log = logging.getLogger(__name__)
@@ -91,6 +97,7 @@ class Daemon:
         await self.containers.execs.close()
         await self.containers.hubs.close()
         await self.networks.stop()
+        await self.engine.volume_copies.close()
         await self.engine.volumes.close()
         await self.storage.layers.close()
         await self.storage.snapshotter.close()
@@ -117,19 +124,16 @@ async def assemble(config: Config) -> Daemon:
     cgroups = Cgroups.detect()
     history = EventHistory(storage.database)
     events = Events(history)
-    settings_of_networks = _network_settings(config, identity(storage.layout.data_root / "engine-id"))
-    networks = Networks(storage.database, settings_of_networks, storage.layout)
+    networks = _networks(config, storage)
     registry = Registry(storage.database)
     registry.load()
     usage = Usage(registry)
-    volumes = Volumes(VolumeStore(storage.database), _volume_drivers(storage.layout), usage, events)
+    volumes, plugins = _volumes(storage, usage, events)
     await volumes.start()
     await networks.start()
     layout = storage.layout
-    state = layout.exec_root / "runtime"
-    runtimes = probe(
-        cgroups, state, config.runtimes, config.default_runtime or None, layout.tmp, _runtime_arguments(config)
-    )
+    state, runtime = layout.exec_root / "runtime", config.default_runtime or None
+    runtimes = probe(cgroups, state, config.runtimes, runtime, layout.tmp, _runtime_arguments(config))
     containers = assemble_containers.containers(config, storage, cgroups, events, networks, registry, volumes, runtimes)
     # Before the recovery: the log of a container that has ended meanwhile is written to its end first.
     containers.logs.start()
@@ -139,8 +143,8 @@ async def assemble(config: Config) -> Daemon:
     images = _image_verbs(storage, puller, usage, events)
     listing = assemble_containers.listing(storage, registry, containers)
     conmon = assemble_containers.conmon_program()
-    facts = engine_facts(config, layout.data_root, cgroups, runtimes, networks, conmon)
-    views = assemble_containers.views(storage, registry)
+    facts = engine_facts(config, layout.data_root, cgroups, runtimes, networks, conmon, plugins)
+    views = assemble_containers.views(storage, registry, volumes)
     freezer = Freezer(registry, cgroups, containers.lifecycle.health, events)
     committer = Committer(storage.blobs, storage.layers, storage.images)
     engine = Engine(
@@ -161,6 +165,7 @@ async def assemble(config: Config) -> Daemon:
         images=images,
         networks=NetworkVerbs(networks, usage.container_name, containers.connector, events),
         volumes=volumes,
+        volume_copies=VolumeCopies(volumes, LocalDriver(layout.volumes), volumes.mounts, usage, freezer),
         events=events,
         system=System(
             facts, events, usage.states, listing, images, volumes, login.check_auth, config.labels, config.debug
@@ -190,11 +195,22 @@ def _remote(settings: RegistryConfig, storage: Storage, session: ClientSession) 
     return puller, Login(transport, registries, tokens)
 
 
+def _networks(config: Config, storage: Storage) -> Networks:
+    settings = _network_settings(config, identity(storage.layout.data_root / "engine-id"))
+    names = Names(storage.layout.exec_root, lead=config.iptables)
+    networks = Networks(storage.database, settings, storage.layout, names=names)
+    names.look_at(networks)
+    return networks
+
+
 def _network_settings(config: Config, seed: str) -> NetworkSettings:
     return NetworkSettings(
         bridge_name=config.bridge,
         bip=ipaddress.IPv4Interface(config.bip) if config.bip else None,
         firewall=config.iptables,
+        firewall6=config.ip6tables,
+        icc=config.icc,
+        pools=addresspools.parse(config.default_address_pools),
         mtu=config.mtu or 1500,
         host_ip=config.ip or "0.0.0.0",
         dns=config.dns,
@@ -204,6 +220,8 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
     )
 
 
-def _volume_drivers(layout: Layout) -> dict[str, LocalDriver]:
-    driver = LocalDriver(layout.volumes)
-    return {driver.name: driver}
+def _volumes(storage: Storage, usage: Usage, events: Events) -> tuple[Volumes, PluginDrivers]:
+    store, drivers = VolumeStore(storage.database), all_drivers(storage.layout.volumes)
+    plugins = PluginDrivers(plugin_settings())
+    mounts = VolumeMounts(store, drivers, plugins, storage.layout)
+    return Volumes(store, drivers, Backings(drivers, plugins), mounts, usage, events), plugins

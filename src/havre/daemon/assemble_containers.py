@@ -78,7 +78,7 @@ def containers(
     layout, snapshotter = storage.layout, storage.snapshotter
     hubs, waits = Hubs(), Waits()
     logs = Logs(registry, layout, waits)
-    links, host_mounts = Links(registry, layout), HostMounts(snapshotter, layout)
+    links, host_mounts = Links(registry, layout), HostMounts(snapshotter, layout, volumes.mounts)
     specs, conmon = _specs(config, links), Conmon(conmon_program())
     plugs = Plugs(networks, events)
     etc = EtcFiles(layout, config.dns, config.dns_search, config.dns_opts, networks.names.address)
@@ -109,9 +109,8 @@ def containers(
     connector = Connector(registry, networks, plugs, etc)
     lifecycle = Lifecycle(registry, starter, supervisor, health, waits, events, cgroups, layout)
     forget = (execs.forget, supervisor.forget, logs.forget)
-    remover = Remover(
-        registry, lifecycle, snapshotter, storage.images, links, volumes, hubs, waits, events, layout, forget
-    )
+    around = (storage.images, links, volumes, hubs, waits, events, layout)
+    remover = Remover(registry, lifecycle, snapshotter, host_mounts, *around, forget)
     # The supervisor acts through verbs that need it themselves: this knot is tied last.
     supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
     health.restart = lifecycle.restart
@@ -133,9 +132,9 @@ def listing(storage: Storage, registry: Registry, parts: Containers) -> Listing:
     return Listing(registry, storage.images, storage.snapshotter, inspector, parts.health.of)
 
 
-def views(storage: Storage, registry: Registry) -> Views:
+def views(storage: Storage, registry: Registry, volumes: Volumes) -> Views:
     """What opens the files of containers."""
-    host_mounts = HostMounts(storage.snapshotter, storage.layout)
+    host_mounts = HostMounts(storage.snapshotter, storage.layout, volumes.mounts)
     return Views(registry, storage.snapshotter, host_mounts, storage.layout)
 
 
@@ -164,7 +163,7 @@ def creator(
         volumes=volumes,
         runtimes=runtimes,
         layout=storage.layout,
-        host_mounts=HostMounts(storage.snapshotter, storage.layout),
+        host_mounts=HostMounts(storage.snapshotter, storage.layout, volumes.mounts),
         events=events,
         rules=HostRules(
             kernel=cgrouplimits.detect(cgroups),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from havre.daemon import addresspools
 from havre.daemon.flags import Flags
 from havre.daemon.options import BY_KEY, Option
 from havre.errors import HavreError, InvalidParameter
@@ -40,6 +41,9 @@ class Config:
     mtu: int = 0
     ip: str = ""
     iptables: bool = True
+    ip6tables: bool = True
+    icc: bool = True
+    default_address_pools: tuple[str, ...] = ()
     cdi_spec_dirs: tuple[str, ...] = ("/etc/cdi", "/var/run/cdi")
     cgroup_parent: str = ""
     cpu_rt_period: int = 0
@@ -128,6 +132,8 @@ def _of_kind(option: Option, value: Any) -> Any:
             return value
         case "number" if isinstance(value, int) and not isinstance(value, bool):
             return value
+        case "list" if option.key == "default-address-pools" and isinstance(value, list):
+            return tuple(addresspools.text_of(item) for item in value)
         case "list" if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
         case "map" if isinstance(value, dict):
@@ -194,6 +200,7 @@ def _check(config: Config) -> None:
         raise InvalidParameter(f"storage driver {config.storage_driver!r} is not supported, use overlay2")
     if not _BRIDGE_NAME.fullmatch(config.bridge):
         raise InvalidParameter(f"invalid bridge name {config.bridge!r}: at most 15 of A-Z a-z 0-9 _ . -")
+    addresspools.parse(config.default_address_pools)
     _check_log_driver(config)
     if config.bip:
         _check_network(config.bip)

@@ -1,5 +1,7 @@
 """What the engine tells of itself, of the configuration and what was found on the host. ``assemble`` comes in here."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 from havre.daemon.config import Config
@@ -10,12 +12,20 @@ from havre.kernel.cgroups import Cgroups
 from havre.logs.drivers import ALL as LOG_DRIVERS
 from havre.network.networks import Networks
 from havre.runtime.runtimes.probe import Runtimes
+from havre.volume.plugins import PluginSettings
+from havre.volume.plugins.drivers import PluginDrivers
 
 _NETWORK_SCHEME = "tcp://"
 
 
 def facts(
-    config: Config, data_root: Path, cgroups: Cgroups, runtimes: Runtimes, networks: Networks, conmon: str
+    config: Config,
+    data_root: Path,
+    cgroups: Cgroups,
+    runtimes: Runtimes,
+    networks: Networks,
+    conmon: str,
+    plugins: PluginDrivers,
 ) -> Facts:
     """What does not change while the daemon runs."""
     return Facts(
@@ -30,7 +40,7 @@ def facts(
         firewall="nftables" if config.iptables else "none",
         log_drivers=tuple(sorted(LOG_DRIVERS)),
         network_drivers=tuple(sorted({network.driver for network in networks.all()})),
-        volume_drivers=("local",),
+        volume_drivers=lambda: sorted(["local", *plugins.loaded()]),
         insecure_registries=config.insecure_registries,
         registry_mirrors=config.registry_mirrors,
         live_restore=config.live_restore,
@@ -42,6 +52,19 @@ def facts(
         cdi_spec_dirs=config.cdi_spec_dirs,
         exposed=tuple(exposed(config)),
     )
+
+
+def plugin_settings() -> PluginSettings:
+    """Docker's directories and times. Tests put the directories below another one, and wait no longer than they say."""
+    usual, seconds = PluginSettings(), os.environ.get("HAVRE_PLUGIN_TIMEOUT")
+    root = os.environ.get("HAVRE_PLUGIN_ROOT")
+    if root:
+        specs = tuple(Path(root + str(path)) for path in usual.specs)
+        usual = replace(usual, sockets=Path(root + str(usual.sockets)), specs=specs)
+    if seconds:
+        limit = float(seconds)
+        usual = replace(usual, connect=limit, long=limit, short=limit, listing=limit)
+    return usual
 
 
 def exposed(config: Config) -> list[tuple[str, bool]]:

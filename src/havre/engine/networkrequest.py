@@ -97,10 +97,13 @@ def _pool(config: IPAMConfig, wrong: list[str]) -> Pool:
 def _network(text: str, what: str, wrong: list[str]) -> IPv4Network | IPv6Network | None:
     try:
         found = ip_network(text, strict=False)
-        if "/" not in text:
+        if "/" not in text or "%" in text:
             raise ValueError
     except ValueError:
         wrong.append(f"invalid {what} {text}: invalid CIDR block notation")
+        return None
+    if what == "subnet" and (not found.prefixlen or found.is_loopback or found.is_multicast):
+        wrong.append(f"invalid subnet {text}: it has a meaning of its own")
         return None
     if str(found) != text:
         wrong.append(f"invalid {what} {text}: it should be {found}")
@@ -110,7 +113,7 @@ def _network(text: str, what: str, wrong: list[str]) -> IPv4Network | IPv6Networ
 
 def _check_range(text: str, subnet: IPv4Network | IPv6Network, wrong: list[str]) -> None:
     try:
-        found = ip_network(text, strict=False)
+        found = ip_network(text.replace("%", " "), strict=False)
     except ValueError:
         found = None
     if found is not None and found.version == subnet.version:
@@ -125,7 +128,8 @@ def _check_range(text: str, subnet: IPv4Network | IPv6Network, wrong: list[str])
 
 def _check_address(text: str, what: str, subnet: IPv4Network | IPv6Network, wrong: list[str]) -> None:
     try:
-        address = ip_address(text)
+        # Python would take anything behind a percent sign for the name of a zone.
+        address = ip_address(text.replace("%", " "))
     except ValueError:
         wrong.append(f"invalid {what}: invalid address")
         return

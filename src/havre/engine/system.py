@@ -75,7 +75,7 @@ class Facts:
     firewall: str = "nftables"
     log_drivers: tuple[str, ...] = ()
     network_drivers: tuple[str, ...] = ()
-    volume_drivers: tuple[str, ...] = ()
+    volume_drivers: Callable[[], list[str]] = list
     address_pools: tuple[tuple[str, int], ...] = ()
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
@@ -215,7 +215,7 @@ class System:
 
     def _plugins(self) -> Json:
         return {
-            "Volume": list(self.facts.volume_drivers),
+            "Volume": self.facts.volume_drivers(),
             "Network": list(self.facts.network_drivers),
             "Authorization": None,
             "Log": list(self.facts.log_drivers),

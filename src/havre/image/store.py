@@ -3,6 +3,7 @@
 Container creation, pull, load and Docker's image verbs come in here. Records are in SQLite with an index in memory.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -93,6 +94,8 @@ class ImageStore:
         self._images: dict[str, Image] = {}
         self._names: dict[Reference, str] = {}
         self._holds = 0
+        # What is asked for at once is done in turn: each finds what the one before has left.
+        self._changing = asyncio.Lock()
 
     async def start(self) -> None:
         """Read the records and clear away content that nothing has needed for a day."""
@@ -195,48 +198,61 @@ class ImageStore:
         ``layers`` are the blobs, bottom first, as many as the configuration has diff ids. An image that is there
         already keeps its record and only gets the names (and the manifest, when it had none).
         """
-        known = self._images.get(config_digest)
-        now = time.time_ns()
-        if known is None:
-            record = Record(layers=list(layers), manifest=manifest, parent=parent, added=now)
-        else:
-            record = known.record if known.record.manifest else msgspec.structs.replace(known.record, manifest=manifest)
-        if names:
-            record = msgspec.structs.replace(record, tagged=now)
-        image = self._read(config_digest, record)
-        if len(record.layers) != len(image.config.diff_ids):
-            raise InvalidParameter(
-                f"invalid image: {len(record.layers)} layers, but {len(image.config.diff_ids)} in its configuration"
-            )
-        await self._db.write(lambda connection: _put(connection, config_digest, record, names))
-        self._images[config_digest] = image
-        self._rename(names, config_digest)
-        return self._images[config_digest]
+        async with self._changing:
+            known = self._images.get(config_digest)
+            now = time.time_ns()
+            if known is None:
+                record = Record(layers=list(layers), manifest=manifest, parent=parent, added=now)
+            elif known.record.manifest:
+                record = known.record
+            else:
+                record = msgspec.structs.replace(known.record, manifest=manifest)
+            if names:
+                record = msgspec.structs.replace(record, tagged=now)
+            image = self._read(config_digest, record)
+            if len(record.layers) != len(image.config.diff_ids):
+                raise InvalidParameter(
+                    f"invalid image: {len(record.layers)} layers, but {len(image.config.diff_ids)} in its configuration"
+                )
+            await self._db.write(lambda connection: _put(connection, config_digest, record, names))
+            self._images[config_digest] = image
+            self._rename(names, config_digest)
+            return self._images[config_digest]
 
     async def tag(self, image_id: str, name: Reference) -> None:
-        """Call the image ``name``, taking the name from another image if need be."""
-        record = msgspec.structs.replace(self._images[image_id].record, tagged=time.time_ns())
-        await self._db.write(lambda connection: _put(connection, image_id, record, [name]))
-        self._images[image_id] = replace(self._images[image_id], record=record)
-        self._rename([name], image_id)
+        """Call the image ``name``, taking the name from another image if need be. ``NotFound`` if it has gone."""
+        async with self._changing:
+            image = self._images.get(image_id)
+            if image is None:
+                raise NotFound(f"No such image: {image_id}")
+            record = msgspec.structs.replace(image.record, tagged=time.time_ns())
+            await self._db.write(lambda connection: _put(connection, image_id, record, [name]))
+            self._images[image_id] = replace(image, record=record)
+            self._rename([name], image_id)
 
     async def untag(self, name: Reference) -> None:
-        """Take the name away; the image stays."""
-        image_id = self._names[name]
-        await self._db.write(lambda connection: _drop_name(connection, name), frees_room=True)
-        del self._names[name]
-        self._refresh(image_id)
+        """Take the name away, if there is such a one; the image stays."""
+        async with self._changing:
+            if (image_id := self._names.get(name)) is None:
+                return  # somebody else was faster
+            await self._db.write(lambda connection: _drop_name(connection, name), frees_room=True)
+            del self._names[name]
+            self._refresh(image_id)
 
     async def delete(self, image_id: str) -> list[str]:
         """Forget the image and its names, and take away what only it needed.
 
         Returns the chain ids of the layers removed, top first. Layers a container stands on stay until ``collect``.
+        ``NotFound`` if it has gone.
         """
-        image = self._images[image_id]
-        await self._db.write(lambda connection: _drop_image(connection, image_id), frees_room=True)
-        del self._images[image_id]
-        for name in image.names:
-            self._names.pop(name, None)
+        async with self._changing:
+            image = self._images.get(image_id)
+            if image is None:
+                raise NotFound(f"No such image: {image_id}")
+            await self._db.write(lambda connection: _drop_image(connection, image_id), frees_room=True)
+            del self._images[image_id]
+            for name in image.names:
+                self._names.pop(name, None)
         removed = await self.collect()
         if not self._holds:
             for digest in _content(image) - self._used_content():

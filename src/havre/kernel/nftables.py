@@ -46,6 +46,11 @@ class Nftables:
         with self._lock:
             self._run(commands, 0)
 
+    def close(self) -> None:
+        """Give the context up; nobody may use it any more."""
+        with self._lock:
+            self._lib.nft_ctx_free(self._context)
+
     def table(self, family: str, name: str) -> list[dict[str, Any]] | None:
         """The table's objects as ``nft -j list table`` gives them (without its metainfo), or None if there is none."""
         with self._lock:
@@ -82,6 +87,8 @@ class Nftables:
         lib = self._lib
         lib.nft_ctx_new.argtypes = [ctypes.c_uint32]
         lib.nft_ctx_new.restype = ctypes.c_void_p
+        lib.nft_ctx_free.argtypes = [ctypes.c_void_p]
+        lib.nft_ctx_free.restype = None
         lib.nft_ctx_buffer_output.argtypes = [ctypes.c_void_p]
         lib.nft_ctx_buffer_error.argtypes = [ctypes.c_void_p]
         lib.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]

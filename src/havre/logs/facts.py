@@ -1,12 +1,12 @@
 """What log options say about a container: its tag, and the labels and variables that go with every message."""
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote_plus
 
 from havre.errors import InvalidParameter
+from havre.lib.patterns import PatternError, pattern
 from havre.lib.templates import Record, Template, TemplateError
 from havre.logs import Facts
 
@@ -29,9 +29,11 @@ def attributes(facts: Facts, options: Mapping[str, str], name: Callable[[str], s
         for key in options.get(option, "").split(","):
             if key in source:
                 chosen[name(key)] = source[key]
-        if pattern := options.get(f"{option}-regex"):
-            expression = re.compile(pattern)
-            chosen |= {name(key): value for key, value in source.items() if expression.search(key)}
+        if chooser := options.get(f"{option}-regex"):
+            try:
+                chosen |= {name(key): value for key, value in source.items() if pattern(chooser).found_in(key)}
+            except PatternError as error:
+                raise InvalidParameter(str(error)) from None
     return chosen
 
 

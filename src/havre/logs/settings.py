@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from havre.errors import InvalidParameter
+from havre.lib.patterns import PatternError, pattern
 from havre.lib.sizes import parse_bytes
 from havre.lib.templates import Template, TemplateError
 
@@ -113,9 +114,9 @@ def check_attributes(options: Mapping[str, str]) -> None:
         raise InvalidParameter(str(error)) from None
     for name in ("labels-regex", "env-regex"):
         try:
-            re.compile(options.get(name, ""))
-        except re.error as error:
-            raise InvalidParameter(f"error parsing regexp: {error}: `{options[name]}`") from None
+            pattern(options.get(name, ""))
+        except PatternError as error:
+            raise InvalidParameter(str(error)) from None
 
 
 def _integer(text: str, context: str) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
+from havre.network.names import Upstream
+
 _LOCAL_HOSTS = """\
 127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -68,6 +70,20 @@ def resolv_conf(
     if chosen:
         text += f"options {' '.join(chosen)}\n"
     return text
+
+
+def resolv_notes(upstream: Upstream, overridden: Iterable[str], ndots_from: str) -> str:
+    """Comments at the end of a ``/etc/resolv.conf`` that names the service of names: who that asks, as Docker says it.
+
+    ``overridden`` are the parts that are not the host's: nameservers, search, options.
+    """
+    servers = [f"host({server})" if server in upstream.on_host else server for server in upstream.servers]
+    return f"""
+# Based on host file: '/etc/resolv.conf' (internal resolver)
+# ExtServers: [{" ".join(servers)}]
+# Overrides: [{" ".join(overridden)}]
+# Option ndots from: {ndots_from}
+"""
 
 
 def _lines(text: str) -> list[list[str]]:

@@ -136,7 +136,9 @@ class Networks:
             self._networks[network.id] = network
             raise Forbidden(f"network {network.name} has active endpoints")
         try:
-            await self._drivers[network.driver].close(network)
+            # There is none for a network that could not be set up for that reason.
+            if (driver := self._drivers.get(network.driver)) is not None:
+                await driver.close(network)
             await self._db.write(lambda connection: records.delete_network(connection, network.id), frees_room=True)
         except BaseException as error:
             # Half of it may be gone: the next start makes it whole.
@@ -151,18 +153,24 @@ class Networks:
             await self.sandbox_remove(container_id)
         for container_id in sandbox.existing(self._layout.netns):
             if container_id not in container_ids:
+                await self.names.detach(container_id)
                 await self._in_thread(sandbox.remove, self.sandbox_path(container_id))
 
     async def stop(self) -> None:
         """End this daemon's part: with no container connected the kernel state goes too, else all of it stays."""
         await self.names.close()
-        for network in list(self._networks.values()):
-            if network.id in self._broken:
-                continue
-            driver = self._drivers[network.driver]
-            await (driver.leave(network) if self.endpoints_on(network.id) else driver.close(network))
+        # Side by side: what they change in nftables is done in a few transactions then.
+        ends = [self._end(network) for network in self._networks.values() if network.id not in self._broken]
+        outcomes = await asyncio.gather(*ends, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
         await self._tasks.close()
         self._executor.shutdown()
+
+    async def _end(self, network: Network) -> None:
+        driver = self._drivers[network.driver]
+        await (driver.leave(network) if self.endpoints_on(network.id) else driver.close(network))
 
     def sandbox_path(self, container_id: str) -> Path:
         """Where the container's network namespace is mounted while it has one."""
@@ -289,6 +297,11 @@ class Networks:
             return self.get(reference)
         except NotFound:
             return None
+
+    def usable(self, reference: str) -> bool:
+        """Whether there is such a network, and it could be set up."""
+        found = self.find(reference)
+        return found is not None and found.id not in self._broken
 
     def all(self) -> list[Network]:
         """Every network, in the order they were made."""

@@ -11,14 +11,15 @@ class NetworkSettings:
     """``bip`` is the default bridge's own address and its network's size; None picks a private network free here.
 
     ``firewall`` False (``--iptables=false``) leaves nftables and the global sysctls alone: no masquerading, no
-    published ports. ``icc`` False forbids traffic between containers of the default bridge. ``host_ip`` is where a
-    port is published that names no address. ``pools`` are what subnets nobody chose are cut from; () means our own,
-    of which the IPv6 range depends on ``seed``.
+    published ports; ``firewall6`` False (``--ip6tables=false``) does so for IPv6 alone. ``icc`` False forbids traffic
+    between containers of the default bridge. ``host_ip`` is where a port is published that names no address. ``pools``
+    are what subnets nobody chose are cut from; () means our own, of which the IPv6 range depends on ``seed``.
     """
 
     bridge_name: str = "havre0"
     bip: IPv4Interface | None = None
     firewall: bool = True
+    firewall6: bool = True
     icc: bool = True
     mtu: int = 1500
     host_ip: str = "0.0.0.0"

@@ -21,6 +21,7 @@
     containers/<id>/          the OCI bundle: config.json, conmon's pid files, attach socket, exit file
     netns/<id>                network namespaces, bind-mounted
     mounts/<id>/              what is mounted for a container before its runtime starts: images, parts of volumes, shm
+    volumes/<use>             which container has which volume mounted: those that are mounted while in use
     runc/, crun/              the runtimes' own state
 """
 
@@ -112,6 +113,10 @@ class Layout:
         """Where things are mounted that a container's own mounts are made of."""
         return self.all_mounts / container_id
 
+    @property
+    def volume_uses(self) -> Path:
+        return self.exec_root / "volumes"
+
     def runtime_root(self, runtime: str) -> Path:
         """The state directory handed to an OCI runtime as ``--root``."""
         return self.exec_root / "runtime" / runtime
@@ -132,5 +137,6 @@ class Layout:
             self.bundles,
             self.netns,
             self.all_mounts,
+            self.volume_uses,
         ):
             directory.mkdir(parents=True, exist_ok=True, mode=0o711)

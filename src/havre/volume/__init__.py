@@ -1,7 +1,8 @@
 """Volumes: directories that outlive their containers. The engine comes in, by name; containers are but ids here.
 
 ``store.VolumeStore`` keeps the records, ``VolumeDriver`` below is what a kind of volume must do, ``drivers/`` the kinds
-there are, and ``copyup`` fills an empty volume from the image.
+there are in this process, ``plugins/`` speaks with those that are programs of their own, and ``copyup`` fills an empty
+volume from the image.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,15 @@ class VolumeDriver(Protocol):
 
     def check(self, options: Mapping[str, str]) -> None:
         """Refuse ``options`` it does not take: ``InvalidParameter``, or ``Unsupported`` for what is not there yet."""
+
+    def mounts(self, options: Mapping[str, str]) -> bool:
+        """Whether a volume with these options has to be mounted while it is in use."""
+
+    def mount(self, name: str, options: Mapping[str, str]) -> None:
+        """Mount it at its path, where nothing is mounted now. Blocks, perhaps for long. ``SystemFault``."""
+
+    def unmount(self, name: str) -> None:
+        """Take away whatever is mounted at its path."""
 
     def create(self, name: str) -> None:
         """Make the volume's directory if it is not there. Blocks."""

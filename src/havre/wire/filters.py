@@ -5,10 +5,10 @@ one is written. How a name matches (exactly, by prefix, as a regular expression,
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from havre.errors import InvalidParameter
+from havre.lib.patterns import PatternError, pattern
 
 _TRUE = ("1", "true")
 _FALSE = ("0", "false")
@@ -76,8 +76,8 @@ class Filters(Mapping[str, tuple[str, ...]]):
         if not values:
             return True
         try:
-            return any(re.search(value, source) for value in values for source in sources)
-        except re.error:
+            return any(pattern(value).found_in(source) for value in values for source in sources)
+        except PatternError:
             raise self.invalid(name) from None
 
     def match_labels(self, labels: Mapping[str, str] | None, name: str = "label") -> bool:

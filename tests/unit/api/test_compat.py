@@ -77,14 +77,6 @@ def test_update_of_the_rules_for_single_devices() -> None:
     assert compat.adapt_update((1, 55), update) == update
 
 
-def test_the_mac_of_an_endpoint_connected_later() -> None:
-    for version, expected in (((1, 53), ""), ((1, 54), MAC)):
-        settings = EndpointSettings(mac_address=MAC)
-        compat.adapt_connect(version, settings)
-        assert settings.mac_address == expected
-    compat.adapt_connect((1, 24), None)
-
-
 def test_ports_without_bindings() -> None:
     for version, kept, warned in (((1, 51), True, False), ((1, 52), True, True), ((1, 53), False, False)):
         bindings = {"80/tcp": [], "81/tcp": [PortBinding(host_port="5")]}

@@ -1,16 +1,19 @@
 """Flags and daemon.json: dockerd's names, kinds and rules."""
 
 import json
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from havre.daemon import addresspools
 from havre.daemon import config as configuration
 from havre.daemon import flags as command_line
 from havre.daemon.config import Config
 from havre.daemon.options import OPTIONS
 from havre.errors import InvalidParameter
+from havre.network.ipam import BasePool
 
 
 def load(tmp_path: Path, *words: str, stored: Any = None) -> Config:
@@ -33,6 +36,25 @@ def test_defaults(tmp_path: Path) -> None:
     assert config.addresses == ("unix:///run/havre/havre.sock",)
     assert config.pid_path == Path("/run/havre/havre.pid")
     assert config.level == "info"
+
+
+def test_address_pools(tmp_path: Path) -> None:
+    stored = {"default-address-pools": [{"base": "10.10.0.0/16", "size": 24}, {"base": "fd00::/48", "size": 64}]}
+    config = load(tmp_path, stored=stored)
+    assert config.default_address_pools == ("base=10.10.0.0/16,size=24", "base=fd00::/48,size=64")
+    assert addresspools.parse(config.default_address_pools) == (
+        BasePool(IPv4Network("10.10.0.0/16"), 24),
+        BasePool(IPv6Network("fd00::/48"), 64),
+    )
+    assert load(tmp_path, "--default-address-pool", "base=10.0.0.0/8,size=26").default_address_pools
+
+
+@pytest.mark.parametrize(
+    "pool", ["10.0.0.0/8", "base=10.0.0.0/8", "base=x,size=3", "base=10.0.0.0/16,size=8", "base=10.0.0.0/16,size=31"]
+)
+def test_address_pools_that_are_none(tmp_path: Path, pool: str) -> None:
+    with pytest.raises(InvalidParameter, match="invalid default address pool"):
+        load(tmp_path, "--default-address-pool", pool)
 
 
 def test_the_socket_and_the_pid_follow_the_exec_root(tmp_path: Path) -> None:

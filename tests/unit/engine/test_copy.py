@@ -28,6 +28,7 @@ from havre.store.db import Database
 from havre.store.layout import Layout
 from havre.store.schema import ALL
 from havre.wire.containers import ContainerConfig, HostConfig, MountPoint
+from tests.fakes.volume import NothingToMount
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it mounts file systems")
 
@@ -86,7 +87,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     _image(snapshotter.upper("new"))
     await snapshotter.commit("new", "image", Usage(1, 1))
     registry, told = Registry(database), Told()
-    views = Views(registry, snapshotter, HostMounts(snapshotter, layout), layout)
+    views = Views(registry, snapshotter, HostMounts(snapshotter, layout, NothingToMount()), layout)
     world = World(layout, database, snapshotter, registry, told, views, Copier(views, told))
     yield world
     await views.close()

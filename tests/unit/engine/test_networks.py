@@ -144,6 +144,10 @@ async def test_create_and_remove(networks: Networks, verbs: NetworkVerbs, told: 
     [
         (IPAMConfig(subnet="10.1.2.3/24"), "invalid subnet 10.1.2.3/24: it should be 10.1.2.0/24"),
         (IPAMConfig(subnet="10.1.2.0"), "invalid subnet 10.1.2.0: invalid CIDR block notation"),
+        (IPAMConfig(subnet="fd00::%x/64"), "invalid subnet fd00::%x/64: invalid CIDR block notation"),
+        (IPAMConfig(subnet="::/0"), "invalid subnet ::/0: it has a meaning of its own"),
+        (IPAMConfig(subnet="127.0.0.0/24"), "invalid subnet 127.0.0.0/24: it has a meaning of its own"),
+        (IPAMConfig(subnet="fd00::/64", gateway="fd00::1%x"), "invalid gateway fd00::1%x: invalid address"),
         (IPAMConfig(gateway="10.1.2.1"), "invalid subnet : invalid CIDR block notation"),
         (
             IPAMConfig(subnet="10.1.2.0/24", gateway="10.1.3.1"),

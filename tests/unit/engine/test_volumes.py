@@ -9,10 +9,15 @@ import pytest
 
 from havre.engine.container.mounts import WantedVolume
 from havre.engine.events import Events
+from havre.engine.volumebackings import Backings
+from havre.engine.volumemounts import VolumeMounts
 from havre.engine.volumes import Volumes
 from havre.errors import Conflict, InvalidParameter, NotFound
 from havre.store.db import Database
+from havre.store.layout import Layout
 from havre.store.schema import ALL
+from havre.volume.plugins import PluginSettings
+from havre.volume.plugins.drivers import PluginDrivers
 from havre.volume.store import ANONYMOUS, VolumeStore
 from havre.wire.filters import Filters
 from tests.fakes.volume import FakeVolumeDriver
@@ -43,8 +48,12 @@ class World:
         self.volumes = self.make()
 
     def make(self) -> Volumes:
-        driver = self.driver
-        return Volumes(VolumeStore(self.database), {"local": driver, "fake": driver}, self.users, self.events)
+        drivers = {"local": self.driver, "fake": self.driver}
+        store, layout = VolumeStore(self.database), Layout(self.path / "data", self.path / "run")
+        layout.prepare()
+        plugins = PluginDrivers(PluginSettings(self.path / "plugins", ()))
+        mounts = VolumeMounts(store, drivers, plugins, layout)
+        return Volumes(store, drivers, Backings(drivers, plugins), mounts, self.users, self.events)
 
     def said(self) -> list[tuple[str, str]]:
         return [(event["Action"], event["Actor"]["ID"]) for event in self.events._recent]
@@ -94,7 +103,7 @@ async def test_create_without_a_name(world: World) -> None:
 
 async def test_create_again_with_another_driver(world: World) -> None:
     await create(world)
-    with pytest.raises(Conflict, match="create data: a volume named data already exists with the fake driver"):
+    with pytest.raises(Conflict, match="create data: driver 'fake' already has volume 'data': volume"):
         await world.volumes.create("data", "local", {}, {})
 
 
@@ -123,11 +132,11 @@ async def test_a_create_that_fails_leaves_no_record(world: World) -> None:
 
 async def test_for_containers(world: World) -> None:
     name, driver, path = await world.volumes.for_container(WantedVolume("data", "local", {"a": "b"}))
-    assert (name, path) == ("data", world.driver.path("data"))
+    assert (name, path) == ("data", str(world.driver.path("data")))
     assert driver == "fake"
-    anonymous, _, _ = await world.volumes.for_container(WantedVolume(None, "local", {}))
+    anonymous, _, place = await world.volumes.for_container(WantedVolume(None, "local", {}))
     assert (await world.volumes.inspect(anonymous))["Labels"] == {ANONYMOUS: ""}
-    assert world.volumes.path(anonymous).is_dir()
+    assert anonymous in place and Path(place).is_dir()
 
 
 async def test_list(world: World) -> None:

@@ -198,3 +198,14 @@ async def test_many_at_once(room: Room) -> None:
     await asyncio.gather(*(room.images.delete(image.id) for image in images[:7]))
     assert [image.repo_tags for image in room.images.all()] == [("app:7",)]
     assert set(room.snapshotter.all()) == set(images[7].chain_ids)
+
+
+async def test_the_same_at_once(room: Room) -> None:
+    image, name = await loaded(room, BASE, TOP, tags=("app:1",)), parse("app:1")
+    await asyncio.gather(room.images.untag(name), room.images.untag(name))
+    verbs = (room.images.delete(image.id), room.images.delete(image.id), room.images.tag(image.id, name))
+    deleted, *late = await asyncio.gather(*verbs, return_exceptions=True)
+    assert deleted == list(reversed(image.chain_ids))
+    assert [type(error) for error in late] == [NotFound, NotFound]
+    await room.restart()
+    assert room.images.all() == [] and room.stored() == set()

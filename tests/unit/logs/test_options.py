@@ -8,6 +8,7 @@ from havre.errors import HavreError, InvalidParameter, Unsupported
 from havre.logs import Facts
 from havre.logs.drivers import find
 from havre.logs.facts import attributes, details, json_attributes, tag
+from havre.logs.settings import check_attributes
 
 FACTS = Facts(
     id="0123456789ab" + "c" * 52,
@@ -137,3 +138,10 @@ def test_journald_fields_are_named_as_journald_takes_them() -> None:
         "IMAGE_NAME": "nginx:1",
         "SYSLOG_IDENTIFIER": "0123456789ab",
     }
+
+
+def test_no_pattern_of_a_request_holds_the_daemon_up() -> None:
+    facts = replace(FACTS, labels={"a" * 40 + "!": "x"})
+    assert attributes(facts, {"labels-regex": "(a+)+$"}) == {}
+    with pytest.raises(InvalidParameter, match="nests too deeply"):
+        check_attributes({"env-regex": "(" * 500})

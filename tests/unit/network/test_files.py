@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from havre.network.files import hosts_file, resolv_conf, resolv_source
+from havre.network.files import hosts_file, resolv_conf, resolv_notes, resolv_source
+from havre.network.names import Upstream
 
 PLACE = ("172.29.0.2",)
 LOCAL = """\
@@ -91,3 +92,10 @@ def test_where_the_hosts_resolvers_stand() -> None:
 def test_any_file_of_the_host_gives_a_usable_one(host: str) -> None:
     text = resolv_conf(host, [], [], [])
     assert servers(text) and text.endswith("\n") and resolv_source(host)
+
+
+def test_notes_say_who_is_asked_behind_the_service_of_names() -> None:
+    upstream = Upstream(("10.1.2.3", "192.0.2.1"), (), (), frozenset({"192.0.2.1"}))
+    notes = resolv_notes(upstream, ["search", "options"], "internal")
+    assert "\n# ExtServers: [10.1.2.3 host(192.0.2.1)]\n# Overrides: [search options]\n" in notes
+    assert all(line.startswith("#") for line in notes.splitlines() if line)

@@ -1,13 +1,19 @@
 """The service over fake drivers: records before kernel state, everything undone on failure, names and ids."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
+import msgspec
 import pytest
 
-from havre.errors import Forbidden, InvalidParameter, NotFound, SystemFault
+from havre.errors import Forbidden, InvalidParameter, NotFound, SystemFault, Unavailable
+from havre.lib.ids import new_id
 from havre.network import records
-from havre.network.model import Endpoint, EndpointRequest, Network, PortRequest
+from havre.network.model import Endpoint, EndpointRequest, Network, Pool, PortRequest
+from havre.network.names import NameService
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
 from havre.store import schema
@@ -155,3 +161,106 @@ async def test_stop_closes_or_leaves(database: Database, layout: Layout) -> None
     await networks.start()
     await networks.stop()
     assert driver.calls[-1] == "close"
+
+
+def lan(name: str = "lan", subnet: str = "10.1.0.0/24", **more: Any) -> Network:
+    return Network(new_id(), name, "bridge", 1, pools=(Pool(subnet, "10.1.0.1", asked=True),), **more)
+
+
+async def test_a_network_that_fails_to_open_is_none(
+    networks: Networks, driver: Strict, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise SystemFault("the kernel refuses")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(driver, "open", refuse)
+        with pytest.raises(SystemFault):
+            await networks.create(lan())
+    assert driver.calls[-1] == "close" and networks.find("lan") is None
+    assert len(await database.read(records.networks)) == 3
+    await networks.create(lan())
+
+
+async def test_networks_of_the_users_come_again(database: Database, layout: Layout) -> None:
+    networks, _ = make(database, layout)
+    await networks.start()
+    made = await networks.create(lan(labels={"a": "b"}))
+    await networks.stop()
+    again, _ = make(database, layout)
+    await again.start()
+    assert again.get("lan") == made and [each.name for each in again.all()] == ["bridge", "host", "none", "lan"]
+    await again.remove(made)
+    with pytest.raises(NotFound):
+        await again.remove(made)
+    await again.stop()
+    assert [each.name for each, _ in await database.read(records.networks)] == ["bridge", "host", "none"]
+
+
+async def test_one_that_cannot_be_set_up_does_not_stop_the_daemon(database: Database, layout: Layout) -> None:
+    networks, _ = make(database, layout)
+    await networks.start()
+    await networks.create(lan())
+    await networks.connect("c1", "lan", BOX)
+    await database.write(lambda connection: records.put_network(connection, replace(networks.get("lan"), driver="odd")))
+    await networks.stop()
+    again, _ = make(database, layout)
+    await again.start()
+    with pytest.raises(Unavailable, match='network lan could not be set up: plugin "odd" not found'):
+        await again.connect("c1", "lan", BOX)
+    assert again.usable("bridge") and not again.usable("lan") and not again.usable("nothing")
+    await again.remove(again.get("lan"))
+    assert await database.read(records.endpoints) == []
+    await again.stop()
+
+
+async def test_ports_move_and_names_change(networks: Networks, driver: Strict, database: Database) -> None:
+    await networks.create(lan("a"))
+    first = await networks.connect("c1", "bridge", replace(BOX, names=("box", "db")))
+    assert first.ports and first.interface == "eth0"
+    second = await networks.connect("c1", "a", replace(BOX, names=("box", "db")))
+    assert (second.interface, second.ports) == ("eth1", first.ports)
+    assert [len(each.ports) for each in networks.endpoints_of("c1")] == [0, 1]
+    await networks.rename("c1", "box", "crate")
+    assert [each.names for each in networks.endpoints_of("c1")] == [("crate", "db")] * 2
+    assert await database.read(records.endpoints) == networks.endpoints_of("c1")
+    await networks.sandbox_remove("c1")
+    assert driver.attached == set()
+
+
+async def test_the_service_of_names_is_told(database: Database, layout: Layout) -> None:
+    names = Mock(NameService, address="127.0.0.11")
+    kinds = [Strict("bridge", database), FakeDriver("host"), FakeDriver("null")]
+    networks = Networks(database, NetworkSettings(), layout, lambda *_: kinds, names)
+    await networks.start()
+    await networks.connect("c1", "bridge", BOX)
+    assert names.changed.call_count == 1
+    await networks.sandbox_remove("c1")
+    names.detach.assert_awaited_with("c1")
+    assert names.changed.call_count == 2
+    await networks.stop()
+    names.close.assert_awaited_once()
+
+
+def test_old_records_are_taken_over(layout: Layout) -> None:
+    first, second = schema.ALL["networks"]
+    database = Database.open(layout.database, {"networks": (first,)})
+    old = {"id": "n", "name": "bridge", "driver": "bridge", "created_ns": 7, "subnet": "172.29.0.0/16"}
+    old |= {"gateway": "172.29.0.1", "interface": "havre0", "options": {"owned": "true"}}
+    bare = {"id": "h", "name": "host", "driver": "host", "created_ns": 8, "subnet": "", "gateway": "", "options": {}}
+    insert = "INSERT INTO networks (id, name, cursor, body) VALUES (?, ?, 9, ?)"
+    for each in (old, bare):
+        row = (each["id"], each["name"], msgspec.json.encode(each))
+        database.read_now(lambda connection, row=row: connection.execute(insert, row))  # type: ignore[misc]
+    database.close()
+    database = Database.open(layout.database, {"networks": (first, second)})
+    assert database.read_now(records.networks) == [
+        (
+            Network(
+                "n", "bridge", "bridge", 7, "havre0", (Pool("172.29.0.0/16", "172.29.0.1"),), state={"owned": "true"}
+            ),
+            9,
+        ),
+        (Network("h", "host", "host", 8), 9),
+    ]
+    database.close()

@@ -2,7 +2,7 @@
 
 from aiohttp.web_response import StreamResponse
 
-from havre.api import answers, compat, respond
+from havre.api import answers, respond
 from havre.api.call import Call
 from havre.wire.networks import NetworkConnect, NetworkCreate, NetworkDisconnect
 
@@ -28,7 +28,6 @@ async def remove(call: Call) -> StreamResponse:
 
 async def connect(call: Call) -> StreamResponse:
     body = await call.body(NetworkConnect)
-    compat.adapt_connect(call.version, body.endpoint_config)
     await call.engine.networks.connect(call.name(), body.container, body.endpoint_config)
     return respond.empty(200)
 

@@ -88,7 +88,7 @@ def problems(network: Network | None, name: str, settings: EndpointSettings) -> 
 
 def _link_local(text: str) -> bool:
     try:
-        return ipaddress.ip_address(text).is_link_local
+        return "%" not in text and ipaddress.ip_address(text).is_link_local
     except ValueError:
         return False
 
@@ -96,7 +96,8 @@ def _link_local(text: str) -> bool:
 def _address_problems(network: Network | None, version: int, text: str) -> list[str]:
     found = []
     try:
-        address = ipaddress.ip_address(text)
+        # Python would take anything behind a percent sign for the name of a zone.
+        address = ipaddress.ip_address(text.replace("%", " "))
     except ValueError:
         address = None
     if address is None or address.version != version:

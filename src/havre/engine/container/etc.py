@@ -13,10 +13,13 @@ from havre.engine.container.network import named
 from havre.engine.container.record import Container
 from havre.errors import InvalidParameter
 from havre.network import gateways
-from havre.network.files import hosts_file, last_words, own_lines, resolv_conf, resolv_source, values
+from havre.network.files import hosts_file, last_words, own_lines, resolv_conf, resolv_notes, resolv_source, values
 from havre.network.model import Endpoint
 from havre.network.names import Upstream
 from havre.store.layout import Layout
+
+# Of resolv.conf, in the order in which they are asked for.
+_PARTS = ("nameservers", "search", "options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,13 @@ class EtcFiles:
         text, upstream = self._host_text(container), self.upstream(container)
         if self.names and named(container):
             options = upstream.options
+            given = [bool(own or default) for own, default in self._asked(container)]
+            overridden = [part for part, is_ours in zip(_PARTS, given, strict=True) if is_ours]
+            ndots_from = "override" if "options" in overridden else "host"
             if not any(option.startswith("ndots:") for option in options):
-                options = (*options, "ndots:0")
+                options, ndots_from = (*options, "ndots:0"), "internal"
             found = resolv_conf(text, (self.names,), upstream.search, options)
+            found += resolv_notes(upstream, overridden, ndots_from)
         else:
             own = container.host.network_mode != "host"
             asked = [given or default for given, default in self._asked(container)]

@@ -1,16 +1,19 @@
 """What is mounted on the host for a container before the runtime makes it: images, parts of volumes, a shared /dev/shm.
+And, by ``VolumeMounting``, volumes that are mounted only while they are in use.
 
-Everything is below one directory a container, so that whoever ends the container, or comes after a daemon that was
+Everything else is below one directory a container, so that whoever ends the container, or comes after a daemon that was
 killed, finds it all. Nothing is ever deleted there but empty mount points.
 """
 
+import asyncio
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from havre.engine.container.mountwords import related
 from havre.engine.container.record import Container, MountRecord
@@ -18,6 +21,7 @@ from havre.errors import InvalidParameter, NotFound, SystemFault
 from havre.image.snapshots import Snapshotter
 from havre.kernel import mounts, openat2
 from havre.store.layout import Layout
+from havre.volume.copyup import copy_up
 
 _SHM = "shm"
 _SHM_FLAGS = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
@@ -44,12 +48,29 @@ def images_mounted(container: Container) -> list[str]:
     return [mount.image for mount in container.mounts if mount.image]
 
 
+class VolumeMounting(Protocol):
+    """Mounts volumes, each for one mount of one container."""
+
+    async def mount(self, container: str, index: int, name: str, shown: str = "") -> Path | None:
+        """Mount it; where it is then, None if it needs no mounting. May be called again. Errors name ``shown``."""
+
+    def path(self, container: str, index: int) -> Path | None:
+        """Where ``mount`` has put it; None if it was not mounted."""
+
+    def marker(self, container: str, index: int) -> Path | None:
+        """The file that tells of a cut copy into it, where the volume has no place for that."""
+
+    async def release(self, container: str) -> None:
+        """Unmount all that is mounted for the container."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostMounts:
     """Makes them at start, takes them away at the end."""
 
     snapshotter: Snapshotter
     layout: Layout
+    volumes: VolumeMounting
 
     def place(self, container_id: str, index: int) -> Path:
         """Where the image of mount ``index`` is shown."""
@@ -72,6 +93,10 @@ class HostMounts:
                 _find_source(mount)
             if mount.image:
                 sources[index] = await self._show_image(container.id, index)
+            if mount.point.type == "volume":
+                mounted = await self.volumes.mount(container.id, index, mount.point.name, mount.point.source)
+                if mounted is not None:
+                    sources[index] = mounted
             if mount.subpath:
                 base = sources.get(index, Path(mount.point.source))
                 sources[index] = self._show_part(container.id, index, base, mount.subpath)
@@ -86,26 +111,40 @@ class HostMounts:
                 found[index] = self._part(container.id, index)
             elif mount.image:
                 found[index] = self.place(container.id, index)
+            elif (mounted := self.volumes.path(container.id, index)) is not None:
+                found[index] = mounted
         return found
+
+    async def fill(self, container: Container, rootfs: Path, sources: Mapping[int, Path]) -> None:
+        """Fill the container's empty volumes with what the image, mounted at ``rootfs``, has there.
+
+        ``sources`` are those of ``prepare``.
+        """
+        for index, mount in enumerate(container.mounts):
+            if mount.copy_up:
+                volume = self.volumes.path(container.id, index) or Path(mount.point.source)
+                part = sources[index] if mount.subpath else None
+                marker = self.volumes.marker(container.id, index)
+                await asyncio.to_thread(copy_up, rootfs, mount.point.destination, volume, part, marker)
 
     async def release(self, container_id: str) -> None:
         """Take all of it away; nothing happens when there is nothing."""
         directory = self.layout.mounts(container_id)
-        try:
-            names = os.listdir(directory)
-        except FileNotFoundError:
-            return
-        # Parts come off before the images they are parts of.
-        for name in sorted(names, reverse=True):
-            path = directory / name
-            if name.startswith("image-"):
-                await self.snapshotter.unmount(path)
-            _unmount(path)
-            if stat.S_ISDIR(os.lstat(path).st_mode):
-                path.rmdir()
-            else:
-                path.unlink()
-        directory.rmdir()
+        if directory.exists():
+            # Parts come off before the images they are parts of.
+            for name in sorted(os.listdir(directory), reverse=True):
+                await self._take_away(directory / name)
+            directory.rmdir()
+        await self.volumes.release(container_id)
+
+    async def _take_away(self, path: Path) -> None:
+        if path.name.startswith("image-"):
+            await self.snapshotter.unmount(path)
+        _unmount(path)
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            path.rmdir()
+        else:
+            path.unlink()
 
     def _make_shm(self, container: Container) -> None:
         path = self.shm(container.id)

@@ -34,8 +34,8 @@ class WantedVolume:
 class VolumeSource(Protocol):
     """Where volumes come from: the volume room's service."""
 
-    async def for_container(self, wanted: WantedVolume) -> tuple[str, str, Path]:
-        """Find or make the volume: its name, its driver and the directory it is at.
+    async def for_container(self, wanted: WantedVolume) -> tuple[str, str, str]:
+        """Find or make the volume: its name, its driver and the directory it is at, as far as that is known.
 
         It cannot be removed before ``settle``.
         """
@@ -179,5 +179,6 @@ async def _decide(
         return MountRecord(point, (*one.options, propagation), make_source=one.make_source)
     wanted = WantedVolume(one.source or None, one.driver, one.labels, container_id, one.driver_options)
     name, driver, path = await volumes.for_container(wanted)
-    point = msgspec.structs.replace(point, name=name, source=str(path), driver=driver)
+    mode = one.mode if driver == "local" or one.mode != "z" else ""
+    point = msgspec.structs.replace(point, name=name, source=path, driver=driver, mode=mode)
     return MountRecord(point, (*one.options, "rprivate"), one.copy_up, not one.source, subpath=one.subpath)

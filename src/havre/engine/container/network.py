@@ -27,10 +27,9 @@ def named(container: Container) -> bool:
     return own(container) and any(name not in PREDEFINED for name in container.endpoints)
 
 
-def wanted(container: Container) -> list[str]:
-    """The networks to connect it to, in order: that of its mode first, since it gets the first interface."""
-    mode = container.host.network_mode
-    return sorted(container.endpoints, key=lambda name: (name != mode, name))
+def wanted(container: Container, main: str) -> list[str]:
+    """The networks to connect it to, in order: ``main``, that of its mode, first, since it gets the first interface."""
+    return sorted(container.endpoints, key=lambda name: (name != main, name))
 
 
 def request(container: Container, network: str) -> EndpointRequest:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from havre.engine.container.create import EventSink
-from havre.engine.container.hostmounts import images_mounted, snapshots_of
+from havre.engine.container.hostmounts import HostMounts, images_mounted, snapshots_of
 from havre.engine.container.hub import Hubs
 from havre.engine.container.lifecycle import Lifecycle
 from havre.engine.container.links import Links
@@ -48,6 +48,7 @@ class Remover:
     registry: Registry
     lifecycle: Lifecycle
     snapshotter: Snapshotter
+    host_mounts: HostMounts
     images: ImageStore
     links: Links
     volumes: VolumeRemover
@@ -121,7 +122,11 @@ class Remover:
         return True
 
     async def _clear(self, container: Container) -> None:
-        """Take away its files; some may have gone in an earlier try."""
+        """Take away its files; some may have gone in an earlier try.
+
+        Somebody may look at them just now, and have had mounted for that what a start would.
+        """
+        await self.host_mounts.release(container.id)
         await self.snapshotter.unmount(self.layout.rootfs(container.id))
         for key in (*snapshots_of(container), container.id):
             with suppress(NotFound):

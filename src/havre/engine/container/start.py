@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from havre.engine.container import network, volumeevents
+from havre.engine.container import endpoints, network, volumeevents
 from havre.engine.container.create import EventSink
 from havre.engine.container.etc import EtcFiles
 from havre.engine.container.hostmounts import HostMounts
@@ -38,7 +38,6 @@ from havre.network.networks import Networks
 from havre.runtime.conmon import Conmon, Monitor, Options
 from havre.runtime.runtimes.probe import Runtimes
 from havre.store.layout import Layout
-from havre.volume.copyup import copy_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ class Starter:
                 await self.snapshotter.mount(container.id, rootfs, under=self.layout.init_layer)
                 replace_links(rootfs)
                 sources = await self.host_mounts.prepare(container)
-                await self._fill_volumes(container, rootfs, sources)
+                await self.host_mounts.fill(container, rootfs, sources)
             volumeevents.mounted(self.events, container)
             undo.callback(volumeevents.unmounted, self.events, container)
             netns = await self._sandbox(container, trace)
@@ -138,7 +137,7 @@ class Starter:
             return None if mode == "host" else ""
         for name in container.endpoints:
             if self.networks.find(name) is None:
-                raise NotFound(f"failed to set up container networking: network {name} not found")
+                raise NotFound(f"{_NO_NETWORK}network {name} not found")
         with trace.step("network namespace"):
             path = await self.networks.sandbox_create(container.id)
             if network.named(container):
@@ -171,15 +170,14 @@ class Starter:
         if not network.own(container):
             return []
         with trace.step("network"):
-            for name in network.wanted(container):
-                await self.plugs.plug(container, name)
+            # A mode may be an id.
+            main = endpoints.name_of(container.host.network_mode, self.networks.find)
+            for name in network.wanted(container, main):
+                try:
+                    await self.plugs.plug(container, name)
+                except HavreError as error:
+                    raise type(error)(f"{_NO_NETWORK}{error.message}") from None
         return self.networks.endpoints_of(container.id)
-
-    async def _fill_volumes(self, container: Container, rootfs: Path, sources: dict[int, Path]) -> None:
-        for index, mount in enumerate(container.mounts):
-            if mount.copy_up:
-                volume = Path(mount.point.source)
-                await asyncio.to_thread(copy_up, rootfs, mount.point.destination, volume, sources.get(index))
 
     def _running(self, container: Container, monitor: Monitor) -> Container:
         started, conmon_started = pidfd.start_time(monitor.pid), pidfd.start_time(monitor.conmon_pid)
@@ -209,6 +207,7 @@ class Starter:
         ))  # fmt: skip
 
 
+_NO_NETWORK = "failed to set up container networking: "
 _FAILED = "failed to create task for container: failed to create shim task: OCI runtime create failed: "
 _WRONG_KIND = "not a directory"
 _HINT = (

@@ -22,7 +22,6 @@ from havre.kernel.views import Bind, View
 from havre.lib.relay import settled
 from havre.lib.tasks import TaskOwner
 from havre.store.layout import Layout
-from havre.volume.copyup import copy_up
 
 _ETC_FILES = ("resolv.conf", "hostname", "hosts")
 
@@ -129,10 +128,7 @@ class Views:
         try:
             # As a start would: otherwise a file copied into the volume would keep the image's files out of it.
             sources = await self._host_mounts.prepare(container)
-            for index, mount in enumerate(container.mounts):
-                if mount.copy_up:
-                    volume = Path(mount.point.source)
-                    await asyncio.to_thread(copy_up, rootfs, mount.point.destination, volume, sources.get(index))
+            await self._host_mounts.fill(container, rootfs, sources)
             view = await settled(lambda: self._build(container), View.close)
         except BaseException:
             if not self._holds[container.id]:

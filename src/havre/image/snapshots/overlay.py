@@ -38,6 +38,8 @@ class OverlaySnapshotter:
         self._mounted: dict[str, set[Path]] = {}
         self._going: dict[str, asyncio.Task[None]] = {}
         self._next = 1
+        # Of two that want a name at once, one gets it.
+        self._naming = asyncio.Lock()
         self._tasks = TaskOwner("snapshots")
         # Deleting may take long: it keeps to one thread, and leaves those of the loop alone.
         self._deleting = ThreadPoolExecutor(max_workers=1, thread_name_prefix="havre-delete")
@@ -82,16 +84,17 @@ class OverlaySnapshotter:
         return snapshot
 
     async def commit(self, key: str, name: str, usage: Usage) -> Snapshot:
-        active = self._get(key)
-        if active.committed:
-            raise Conflict(f"snapshot {key} is committed already")
-        if name in self._snapshots:
-            raise Conflict(f"snapshot {name} already exists")
-        committed = Snapshot(name, active.parent, True, active.number, usage)
-        await self._db.write(lambda connection: _update(connection, committed))
-        del self._snapshots[key]
-        self._snapshots[name] = committed
-        return committed
+        async with self._naming:
+            active = self._get(key)
+            if active.committed:
+                raise Conflict(f"snapshot {key} is committed already")
+            if name in self._snapshots:
+                raise Conflict(f"snapshot {name} already exists")
+            committed = Snapshot(name, active.parent, True, active.number, usage)
+            await self._db.write(lambda connection: _update(connection, committed))
+            del self._snapshots[key]
+            self._snapshots[name] = committed
+            return committed
 
     async def mount(self, key: str, target: Path, readonly: bool = False, under: Path | None = None) -> None:
         # Two overlays must not work in one directory at the same time.
@@ -138,7 +141,7 @@ class OverlaySnapshotter:
         snapshot = self._get(key)
         if self._children.get(key):
             raise Conflict(f"snapshot {key} has snapshots standing on it")
-        if self._mounted.get(key):
+        if self._is_mounted(key):
             raise Conflict(f"snapshot {key} is mounted")
         await self._forget(snapshot)
         self._delete_later(snapshot.number)
@@ -183,6 +186,12 @@ class OverlaySnapshotter:
             below = os.stat(self._fs(self._get(snapshot.parent).number))
             os.chown(fs, below.st_uid, below.st_gid)
             os.chmod(fs, below.st_mode & 0o7777)
+
+    def _is_mounted(self, key: str) -> bool:
+        """Whether it is still; a start also learns of mounts that others made of ours, and take away themselves."""
+        if targets := self._mounted.get(key):
+            targets &= {Path(entry.target) for entry in mounts.mountinfo()}
+        return bool(targets)
 
     async def _let_go(self, fd: int, keys: list[str]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._unmounting, os.close, fd)

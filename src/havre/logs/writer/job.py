@@ -23,7 +23,7 @@ class Job:
         self.ended = False
         self._over = False
         self._rotation = Rotation(directory, config["rotation"], reopen)
-        self._failed = False
+        self._failed = self._told = False
 
     def step(self) -> bool:
         """True when there is more to do at once. Raises OSError; what was begun is begun again then."""
@@ -37,9 +37,9 @@ class Job:
 
     def failed(self, reason: str) -> None:
         """A step raised: tell of it once."""
-        if not self._failed:
+        if not self._told:
             log.warning("log of container %s: %s; it is tried again", self.name, reason)
-        self._failed = True
+        self._failed = self._told = True
 
     def close(self) -> None:
         self._rotation.close()
@@ -67,6 +67,7 @@ class JsonJob(Job):
         count = self._file.step()
         super().step()
         if count:
+            self._told = False
             self._waiting = [(left - count, done) for left, done in self._waiting]
         else:
             self._waiting = [(0, done) for _, done in self._waiting]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,7 +46,22 @@ class _State:
     addresses: Addresses
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     dying: dict[str, Endpoint] = field(default_factory=dict)
+    # Endpoints with an address of one that is dying, which must be out of the kernel first: the news that its link has
+    # come up may still be on its way, and would let the bridge's port speak again.
+    heirs: set[str] = field(default_factory=set)
     reaping: bool = False
+
+    def inherit(self, request: EndpointRequest) -> bool:
+        """Free the addresses asked for, if it is a removed endpoint that has them, and say so."""
+        before = list(self.dying.values())
+        for name, endpoint in self.dying.items():
+            if request.ipv4 and _same(request.ipv4, endpoint.ip_address):
+                self.addresses.give_back(endpoint.ip_address)
+                self.dying[name] = endpoint = replace(endpoint, ip_address="")
+            if request.ipv6 and _same(request.ipv6, endpoint.ipv6_address):
+                self.addresses.give_back(endpoint.ipv6_address)
+                self.dying[name] = replace(endpoint, ipv6_address="")
+        return before != list(self.dying.values())
 
 
 class BridgeDriver:
@@ -130,7 +145,7 @@ class BridgeDriver:
     async def _open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
         options = self._options(network)
         state = _State(
-            _rules(network, options),
+            self._rules(network, options),
             options,
             self._spec(network, options),
             Addresses(network, cursor),
@@ -158,6 +173,8 @@ class BridgeDriver:
         if request.mac and not _MAC.fullmatch(request.mac):
             raise InvalidParameter(f"invalid MAC address: {request.mac}")
         endpoint_id = new_id()
+        if state.inherit(request):
+            state.heirs.add(endpoint_id)
         ipv4, ipv6 = state.addresses.lease(request)
         try:
             ports = self._ports.claim(request.ports, state.options.host_ip, ipv4)
@@ -199,7 +216,10 @@ class BridgeDriver:
         return self._states[network.id].addresses.cursor
 
     async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
-        spec = self._states[network.id].spec
+        state = self._states[network.id]
+        spec = state.spec
+        if endpoint.endpoint_id in state.heirs:
+            await self._reap(state)
         link = self._in_thread(bridge_links.join, spec, endpoint, sandbox, default)
         results = await asyncio.gather(link, self._publish(endpoint, network.interface), return_exceptions=True)
         for result in results:
@@ -219,6 +239,7 @@ class BridgeDriver:
     async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
         state = self._states[network.id]
         state.endpoints.pop(endpoint.endpoint_id, None)
+        state.heirs.discard(endpoint.endpoint_id)
         if self._tables is not None:
             await self._tables.withdraw(network.interface, endpoint)
         await self._in_thread(bridge_links.silence, endpoint.host_interface)
@@ -263,9 +284,16 @@ class BridgeDriver:
         addresses = () if options.isolated else tuple(_addresses(network))
         first = addresses[0] if addresses and isinstance(addresses[0], IPv4Interface) else None
         mac = mac_of(first.ip) if first is not None else mac_from(network.id)
-        # The default bridge's containers are kept apart by its rules alone, as they always were.
-        apart = not options.icc and not network.predefined
-        return BridgeSpec(network.interface, mac, addresses, options.mtu, self._tables is not None, apart)
+        return BridgeSpec(network.interface, mac, addresses, options.mtu, self._routing(), not options.icc)
+
+    def _routing(self) -> tuple[int, ...]:
+        if self._tables is None:
+            return ()
+        return (4, 6) if self._settings.firewall6 else (4,)
+
+    def _rules(self, network: Network, options: BridgeOptions) -> BridgeRules:
+        rules = _rules(network, options)
+        return rules if self._settings.firewall6 else replace(rules, subnet6=None)
 
     def _give_up(self, bridge: str) -> None:
         self._claims.end_choice()
@@ -288,11 +316,11 @@ class BridgeDriver:
 
     async def _reap(self, state: _State) -> None:
         """See to it that removed endpoints are out of the kernel; only then are their addresses free."""
-        batch = dict(state.dying)
-        await self._in_thread(bridge_links.delete, list(batch))
-        await self._in_thread(bridge_links.forget_flows, batch.values())
-        for name, endpoint in batch.items():
-            if state.dying.pop(name, None) is not None:
+        batch = list(state.dying)
+        await self._in_thread(bridge_links.delete, batch)
+        await self._in_thread(bridge_links.forget_flows, [state.dying[name] for name in batch if name in state.dying])
+        for name in batch:
+            if (endpoint := state.dying.pop(name, None)) is not None:
                 state.addresses.give_back(*endpoint.addresses)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
@@ -309,6 +337,10 @@ def _addresses(network: Network) -> Iterator[IPv4Interface | IPv6Interface]:
         for pool in network.pools_of(version):
             if pool.gateway:
                 yield ip_interface(f"{pool.gateway}/{pool.subnet.partition('/')[2]}")
+
+
+def _same(asked: str, held: str) -> bool:
+    return bool(held) and ip_address(asked) == ip_address(held)
 
 
 def _gateway(network: Network, version: int) -> str:

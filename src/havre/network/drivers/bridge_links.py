@@ -147,13 +147,13 @@ def _usable(address: IPv4Interface) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class BridgeSpec:
-    """A bridge as it should be: ``addresses`` are its own; ``routing`` switches on what NAT needs."""
+    """A bridge as it should be: ``addresses`` are its own, ``routing`` the IP versions that NAT is done for."""
 
     name: str
     mac: str
     addresses: tuple[IPv4Interface | IPv6Interface, ...]
     mtu: int
-    routing: bool
+    routing: tuple[int, ...]
     isolated_ports: bool = False
 
 
@@ -180,12 +180,22 @@ def open_bridge(spec: BridgeSpec, endpoints: Sequence[Endpoint]) -> None:
         given = [rtnetlink.address_add(link.index, address) for address in spec.addresses]
         netlink.execute(*given, rtnetlink.link_up(link.index))
         _tidy(netlink, link, endpoints, spec.isolated_ports)
-    if spec.routing and 4 in versions:
+    if 4 in spec.routing and 4 in versions:
         namespaces.write_sysctl(f"net/ipv4/conf/{name}/route_localnet", "1")
         _switch_on("net/ipv4/ip_forward")
-    if spec.routing and 6 in versions:
+    if 6 in spec.routing and 6 in versions:
         _switch_on("net/ipv6/conf/default/forwarding")
         _switch_on("net/ipv6/conf/all/forwarding")
+
+
+def _filters_bridged() -> bool:
+    """Whether frames between the ports of bridges pass through the rules (br_netfilter). They keep neighbours apart
+    then: ports that are isolated would do so for published ports too, which are translated before the bridge decides.
+    """
+    try:
+        return namespaces.read_sysctl("net/bridge/bridge-nf-call-iptables") == "1"
+    except FileNotFoundError:
+        return False
 
 
 def _switch_on(name: str) -> None:
@@ -204,7 +214,7 @@ def _tidy(netlink: Rtnetlink, bridge: Link, endpoints: Sequence[Endpoint], isola
             log.warning("the interface %s of a running container is gone: it has no network until its restart", name)
         elif links[name].master != bridge.index:
             netlink.execute(rtnetlink.link_master(name, bridge.index), rtnetlink.hairpin_on(name))
-            if isolated:
+            if isolated and not _filters_bridged():
                 netlink.execute(rtnetlink.port_isolated(name))
 
 
@@ -232,7 +242,7 @@ def join(spec: BridgeSpec, endpoint: Endpoint, sandbox: Path, default: Sequence[
                 rtnetlink.veth_add(name, link.index, endpoint.interface, endpoint.mac, fd, spec.mtu),
                 rtnetlink.no_link_local(name),
                 rtnetlink.hairpin_on(name),
-                *((rtnetlink.port_isolated(name),) if spec.isolated_ports else ()),
+                *((rtnetlink.port_isolated(name),) if spec.isolated_ports and not _filters_bridged() else ()),
                 rtnetlink.link_up(name),
             )
     finally:

@@ -38,12 +38,13 @@ def choose(
 
 
 def _completed(pool: Pool, options: BridgeOptions) -> Pool:
-    if pool.gateway or options.isolated:
-        return pool
     within = ip_network(pool.ip_range or pool.subnet)
     reserved = {ip_address(address) for address in pool.aux.values()}
-    gateway = AddressPool(ip_network(pool.subnet), reserved, within=within).lease()
-    return replace(pool, gateway=str(gateway))
+    addresses = AddressPool(ip_network(pool.subnet), reserved, within=within)
+    if pool.gateway:
+        addresses.take(ip_address(pool.gateway))
+        return pool
+    return pool if options.isolated else replace(pool, gateway=str(addresses.lease()))
 
 
 class Addresses:

@@ -1,4 +1,7 @@
-"""Local volumes: ``<volumes>/<name>/_data`` on the daemon's own disk, where Docker has them too."""
+"""Local volumes: ``<volumes>/<name>/_data`` on the daemon's own disk, where Docker has them too.
+
+With the options ``type``, ``device`` and ``o`` that is but a mount point, with something on it while it is in use.
+"""
 
 import logging
 import os
@@ -7,14 +10,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from havre.errors import InvalidParameter, Unsupported
+from havre.errors import SystemFault
+from havre.kernel import mounts
 from havre.store.files import sync_directory
+from havre.volume import mountoptions
+from havre.volume.drivers.localcopies import LocalCopies
 
 log = logging.getLogger(__name__)
 
 # No volume's name can begin with a dot.
 _HIDDEN = ".removed-"
-_MOUNT_OPTIONS = ("type", "device", "o", "size")
 
 
 class LocalDriver:
@@ -24,13 +29,20 @@ class LocalDriver:
 
     def __init__(self, volumes: Path) -> None:
         self._volumes = volumes
+        self.copies = LocalCopies(volumes)
 
     def check(self, options: Mapping[str, str]) -> None:
-        """None is taken so far: those that mount something (type, device, o, size) say so by name."""
-        for option in options:
-            if option in _MOUNT_OPTIONS:
-                raise Unsupported(f"havre does not implement the option {option!r} of local volumes yet")
-            raise InvalidParameter(f'invalid option: "{option}"')
+        """Those that mount something (type, device, o); size only as far as it asks for nothing."""
+        mountoptions.check(options)
+
+    def mounts(self, options: Mapping[str, str]) -> bool:
+        return mountoptions.mounted(options)
+
+    def mount(self, name: str, options: Mapping[str, str]) -> None:
+        mountoptions.mount(options, self.path(name))
+
+    def unmount(self, name: str) -> None:
+        mounts.unmount_all(self.path(name))
 
     def create(self, name: str) -> None:
         home = self._volumes / name
@@ -51,6 +63,8 @@ class LocalDriver:
         hidden = self._hidden(name)
         if hidden.exists():
             self.discard(name)
+        # What is mounted there is somebody else's: it must be gone before anything is deleted.
+        self.unmount(name)
         try:
             (self._volumes / name).rename(hidden)
         except FileNotFoundError:
@@ -58,16 +72,17 @@ class LocalDriver:
         sync_directory(self._volumes)
 
     def discard(self, name: str) -> None:
-        shutil.rmtree(self._hidden(name), ignore_errors=True)
+        _erase(self._hidden(name))
 
     def recover(self, names: frozenset[str]) -> None:
+        self.copies.recover(names)
         for hidden in self._volumes.glob(f"{_HIDDEN}*"):
             name = hidden.name.removeprefix(_HIDDEN)
             if name in names and not (self._volumes / name).exists():
                 hidden.rename(self._volumes / name)
                 log.info("volume %s: its removal was interrupted, it is back", name)
             else:
-                shutil.rmtree(hidden, ignore_errors=True)
+                _erase(hidden)
         for home in list(self._volumes.iterdir()):
             if home.name not in names:
                 # Made for a record that was never written, unless somebody put files there: those are not ours to lose.
@@ -89,6 +104,17 @@ class LocalDriver:
 
     def _hidden(self, name: str) -> Path:
         return self._volumes / f"{_HIDDEN}{name}"
+
+
+def _erase(hidden: Path) -> None:
+    """Delete a volume, but nothing that is mounted in it."""
+    place = os.path.realpath(hidden)
+    for entry in reversed(mounts.mountinfo()):
+        if entry.target.startswith(f"{place}/"):
+            mounts.unmount(entry.target, detach=True)
+    if any(entry.target.startswith(f"{place}/") for entry in mounts.mountinfo()):
+        raise SystemFault(f"{place} has something mounted in it: it is not deleted")
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _files(directory: Path) -> Iterator[os.stat_result]:

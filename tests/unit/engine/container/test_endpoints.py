@@ -55,6 +55,8 @@ def test_addresses_that_no_interface_can_have(mac: str) -> None:
         ("mine", {"ipam_config": EndpointIPAMConfig(ipv4_address="10.0.0.256")}, InvalidParameter),
         ("mine", {"ipam_config": EndpointIPAMConfig(ipv4_address="10.0.1.2")}, InvalidParameter),
         ("mine", {"ipam_config": EndpointIPAMConfig(ipv6_address="fd00::2")}, InvalidParameter),
+        ("mine", {"ipam_config": EndpointIPAMConfig(ipv6_address="fd00::2%x; flush ruleset")}, InvalidParameter),
+        ("mine", {"ipam_config": EndpointIPAMConfig(link_local_ips=["fe80::1%x"])}, InvalidParameter),
         ("host", {"links": ["a:b"]}, InvalidParameter),
     ],
 )

@@ -1,0 +1,205 @@
+"""``docker network`` and containers on several networks, through both clients. It passes against a dockerd, too."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.system.conftest import NewDaemon
+from tests.system.faults import each_point
+from tests.system.harness import Engine, Havred, wait_until
+from tests.system.programs import Program
+from tests.system.test_cli_network import free_port, says_hello
+from tests.system.test_crash import SLEEPER, Scene
+
+LAN, LAN2 = "10.213.7.0/24", "10.213.8.0/24"
+SERVER = ("busybox", "sh", "-c", "while :; do nc -l -p 80 -e /bin/echo hello; done")
+SLEEP = ("busybox", "sleep", "1000")
+
+
+def endpoints(engine: Engine, container: str) -> dict[str, Any]:
+    found: dict[str, Any] = engine.inspect(container)["NetworkSettings"]["Networks"]
+    return found
+
+
+def interfaces(cli: Program, container: str) -> list[str]:
+    lines = cli("exec", container, "ip", "-o", "-4", "addr").lines
+    return [f"{line.split()[1]} {line.split()[3]}" for line in lines if " lo " not in line]
+
+
+def test_make_look_and_remove(cli: Program) -> None:
+    made = cli("network", "create", "--subnet", LAN, "--label", "a=b", "-o", "x=y", "--attachable", "lan").out.strip()
+    assert len(made) == 64
+    assert {"lan", "bridge", "host", "none"} <= {row["NAME"] for row in cli("network", "ls").table()}
+    assert cli("network", "ls", "-q", "--filter", "label=a=b", "--filter", "name=la").out.strip() == made[:12]
+    (found,) = json.loads(cli("network", "inspect", made[:10]).out)
+    assert (found["Name"], found["Id"], found["Driver"], found["Attachable"]) == ("lan", made, "bridge", True)
+    assert found["IPAM"]["Config"] == [{"Subnet": LAN}] and found["Labels"] == {"a": "b"}
+    assert found["Options"]["x"] == "y"
+    taken = cli("network", "create", "lan", code=1)
+    assert "network with name lan already exists" in taken.err
+    overlap = cli("network", "create", "--subnet", "10.213.7.128/25", "other", code=1)
+    assert "Pool overlaps with other one on this address space" in overlap.err
+    assert cli("network", "rm", "lan").out == "lan\n"
+    assert "network lan not found" in cli("network", "inspect", "lan", code=1).err
+
+
+def test_a_container_on_its_network(cli: Program, engine: Engine) -> None:
+    cli("network", "create", "--subnet", LAN, "lan")
+    port = free_port()
+    flags = ("--network", "lan", "--ip", "10.213.7.9", "--network-alias", "www", "-p", f"{port}:80")
+    cli("run", "-d", "--name", "server", *flags, *SERVER)
+    place = endpoints(engine, "server")["lan"]
+    assert (place["IPAddress"], place["Gateway"], place["IPPrefixLen"]) == ("10.213.7.9", "10.213.7.1", 24)
+    assert place["Aliases"] == ["www"] and place["DNSNames"][:2] == ["server", "www"]
+    assert list(endpoints(engine, "server")) == ["lan"]
+    wait_until(lambda: says_hello("127.0.0.1", port), "the server to answer")
+    said = cli("run", "--rm", "--network", "lan", "busybox", "nc", "10.213.7.9", "80")
+    assert said.out == "hello\n"
+    refused = cli("network", "rm", "lan", code=1)
+    assert 'network lan has active endpoints (name:"server" id:"' in refused.err
+    cli("restart", "-t0", "server")
+    assert endpoints(engine, "server")["lan"]["IPAddress"] == "10.213.7.9"
+    wait_until(lambda: says_hello("127.0.0.1", port), "the server to answer again")
+
+
+def test_come_and_go(cli: Program, engine: Engine) -> None:
+    cli("network", "create", "--subnet", LAN, "one")
+    cli("network", "create", "--subnet", LAN2, "two")
+    cli("run", "-d", "--name", "box", "--network", "one", *SLEEP)
+    cli("network", "connect", "--ip", "10.213.8.77", "--alias", "other", "two", "box")
+    assert interfaces(cli, "box") == ["eth0 10.213.7.2/24", "eth1 10.213.8.77/24"]
+    hosts = cli("exec", "box", "cat", "/etc/hosts").out
+    assert "10.213.7.2\t" in hosts and "10.213.8.77\t" in hosts
+    assert "already exists in network two" in cli("network", "connect", "two", "box", code=1).err
+    cli("network", "disconnect", "one", "box")
+    assert interfaces(cli, "box") == ["eth1 10.213.8.77/24"]
+    assert cli("exec", "box", "ip", "route").out.startswith("default via 10.213.8.1 dev eth1")
+    assert "10.213.7.2" not in cli("exec", "box", "cat", "/etc/hosts").out
+    assert "is not connected to network one" in cli("network", "disconnect", "one", "box", code=1).err
+    # What is asked for stays across a stop, where it can be changed as well.
+    cli("stop", "-t0", "box")
+    cli("network", "connect", "one", "box")
+    assert endpoints(engine, "box")["two"]["IPAMConfig"]["IPv4Address"] == "10.213.8.77"
+    cli("start", "box")
+    # The network of its mode comes first.
+    assert [line.split()[0] for line in interfaces(cli, "box")] == ["eth0", "eth1"]
+    assert endpoints(engine, "box")["one"]["IPAddress"].startswith("10.213.7.")
+    assert endpoints(engine, "box")["two"]["IPAddress"] == "10.213.8.77"
+    for name in ("one", "two"):
+        cli("network", "disconnect", "-f", name, "box")
+    assert endpoints(engine, "box") == {} and interfaces(cli, "box") == []
+    cli("rm", "-f", "box")
+    assert cli("network", "rm", "one", "two").out == "one\ntwo\n"
+
+
+def test_several_at_once(cli: Program, engine: Engine) -> None:
+    for name, subnet in (("one", LAN), ("two", LAN2)):
+        cli("network", "create", "--subnet", subnet, name)
+    two = engine.api("GET", "/networks/two").json()["Id"]
+    flags = ("--network", f"name={two},gw-priority=1", "--network", "name=one,alias=a")
+    cli("run", "-d", "--name", "box", *flags, *SLEEP)
+    assert set(endpoints(engine, "box")) == {"one", "two"}
+    assert engine.inspect("box")["HostConfig"]["NetworkMode"] == two
+    if isinstance(engine, Havred):
+        # dockerd gets that right for names only.
+        assert [line.split()[0] for line in interfaces(cli, "box") if "10.213.8." in line] == ["eth0"], (
+            "the first named"
+        )
+    assert cli("exec", "box", "ip", "route").out.startswith("default via 10.213.8.1 ")
+    ids = [row["ID"] for row in cli("network", "ls", "--filter", "dangling=true").table()]
+    assert not {engine.api("GET", f"/networks/{name}").json()["Id"][:12] for name in ("one", "two")} & set(ids)
+    assert "box" in {row["NAMES"] for row in cli("ps", "--filter", "network=two").table()}
+
+
+def test_dual_stack(cli: Program, engine: Engine) -> None:
+    cli("network", "create", "--ipv6", "--subnet", LAN, "--subnet", "fd00:213:7::/64", "lan")
+    cli("run", "-d", "--name", "box", "--network", "lan", "--ip6", "fd00:213:7::99", *SLEEP)
+    place = endpoints(engine, "box")["lan"]
+    assert (place["GlobalIPv6Address"], place["IPv6Gateway"]) == ("fd00:213:7::99", "fd00:213:7::1")
+    cli("run", "--rm", "--network", "lan", "busybox", "ping", "-c1", "-W2", "fd00:213:7::99")
+    assert "fd00:213:7::99\t" in cli("exec", "box", "cat", "/etc/hosts").out
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--network", "nothing"), "network nothing not found"),
+        (("--network", "bridge", "--ip", "10.1.1.1"), "user specified IP address is supported on user defined"),
+    ],
+)
+def test_what_is_refused(cli: Program, words: tuple[str, ...], text: str) -> None:
+    assert text in cli("run", "--rm", *words, "busybox", "true", code=None).err
+
+
+def test_the_hosts_network_and_another(cli: Program, havred: Havred) -> None:
+    """dockerd fails at start, with what the kernel says."""
+    refused = cli("run", "--rm", "--network", "host", "--network", "bridge", "busybox", "true", code=125)
+    assert "cannot be connected to any other network" in refused.err
+
+
+def test_refused_connections(cli: Program) -> None:
+    cli("network", "create", "lan")
+    cli("create", "--name", "none", "--network", "none", *SLEEP)
+    assert "networks in private (none) mode" in cli("network", "connect", "lan", "none", code=1).err
+    cli("create", "--name", "host", "--network", "host", *SLEEP)
+    assert "cannot be connected to any other network" in cli("network", "connect", "lan", "host", code=1).err
+    assert "No such container: nobody" in cli("network", "connect", "lan", "nobody", code=1).err
+    cli("create", "--name", "box", *SLEEP)
+    refused = cli("network", "connect", "--ip", "172.30.0.9", "lan", "box", code=1)
+    assert "only when connecting to networks with user configured subnets" in refused.err
+
+
+def test_events(docker: Program, engine: Engine) -> None:
+    begin = f"{time.time():.6f}"
+    made = docker("network", "create", "lan").out.strip()
+    box = docker("run", "-d", *SLEEP).out.strip()
+    for verb in ("connect", "disconnect"):
+        docker("network", verb, "lan", box)
+    docker("network", "rm", "lan")
+    asked = {"type": ["network"], "network": [made]}
+    lines = engine.api("GET", "/events", since=begin, until=f"{time.time():.6f}", filters=asked).body.splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [(one["Action"], one["Actor"]["Attributes"]) for one in found] == [
+        ("create", {"name": "lan", "type": "bridge"}),
+        ("connect", {"container": box, "name": "lan", "type": "bridge"}),
+        ("disconnect", {"container": box, "name": "lan", "type": "bridge"}),
+        ("destroy", {"name": "lan", "type": "bridge"}),
+    ]
+
+
+def test_prune(docker: Program, havred: Havred) -> None:
+    for name in ("idle", "used"):
+        docker("network", "create", name)
+    docker("run", "-d", "--name", "box", "--network", "used", *SLEEP)
+    assert docker("network", "prune", "-f").out == "Deleted Networks:\nidle\n\n"
+
+
+def test_a_restarted_daemon(new_havred: NewDaemon) -> None:
+    """Killed at any effect of a connect or disconnect: container, network and kernel agree afterwards."""
+    scene = Scene(new_havred())
+    scene.ok(scene.daemon.api("POST", "/networks/create", {"Name": "lan", "IPAM": {"Config": [{"Subnet": LAN}]}}))
+    for verb in ("connect", "disconnect"):
+
+        def prepare(verb: str = verb) -> None:
+            scene.create("victim", SLEEPER)
+            scene.ok(scene.daemon.api("POST", "/containers/victim/start"))
+            if verb == "disconnect":
+                scene.ok(scene.daemon.api("POST", "/networks/lan/connect", {"Container": "victim"}))
+
+        def act(verb: str = verb) -> None:
+            scene.act("POST", f"/networks/lan/{verb}", {"Container": "victim"})
+
+        for point in each_point(scene.fragile, prepare, act, scene.remove_victim):
+            document = scene.daemon.inspect("victim")
+            there = "lan" in document["NetworkSettings"]["Networks"]
+            residents = scene.daemon.api("GET", "/networks/lan").json()["Containers"]
+            assert there == (document["Id"] in residents), point
+            if scene.acknowledged:
+                assert there == (verb == "connect"), point
+            if not there:
+                scene.ok(scene.daemon.api("POST", "/networks/lan/connect", {"Container": "victim"}))
+            scene.check({document["Id"]})
+    scene.remove_victim()
+    scene.ok(scene.daemon.api("DELETE", "/networks/lan"))

@@ -1,0 +1,55 @@
+"""The options of a bridge network: Docker's names and words."""
+
+import pytest
+
+from havre.errors import HavreError, InvalidParameter, SystemFault, Unsupported
+from havre.network.drivers.bridge_options import BridgeOptions, read
+from havre.network.settings import NetworkSettings
+
+SETTINGS = NetworkSettings(mtu=1450, host_ip="192.0.2.1")
+BRIDGE = "com.docker.network.bridge."
+
+
+def test_defaults_are_the_daemons() -> None:
+    assert read({"foo": "bar"}, SETTINGS, False) == BridgeOptions(1450, True, True, "192.0.2.1")
+
+
+def test_all_of_them() -> None:
+    given = {
+        f"{BRIDGE}name": "br-own",
+        f"{BRIDGE}enable_icc": "f",
+        f"{BRIDGE}enable_ip_masquerade": "False",
+        f"{BRIDGE}host_binding_ipv4": "127.0.0.1",
+        f"{BRIDGE}gateway_mode_ipv4": "isolated",
+        "com.docker.network.driver.mtu": "9000",
+        "com.docker.network.container_iface_prefix": "net",
+    }
+    assert read(given, SETTINGS, True) == BridgeOptions(9000, False, False, "127.0.0.1", "br-own", "net", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "text"),
+    [
+        (
+            f"{BRIDGE}enable_icc",
+            "maybe",
+            InvalidParameter,
+            'maybe (strconv.ParseBool: parsing "maybe": invalid syntax)',
+        ),
+        ("com.docker.network.driver.mtu", "x", InvalidParameter, 'x (strconv.Atoi: parsing "x": invalid syntax)'),
+        ("com.docker.network.driver.mtu", "-1", InvalidParameter, "invalid MTU number: -1"),
+        ("com.docker.network.driver.mtu", "67", InvalidParameter, "invalid MTU number: 67"),
+        (f"{BRIDGE}name", "much-too-long-for-a-name", InvalidParameter, "invalid bridge name"),
+        (f"{BRIDGE}host_binding_ipv4", "x", InvalidParameter, "value: x (nil ip)"),
+        (f"{BRIDGE}gateway_mode_ipv4", "x", InvalidParameter, "value: x (unknown gateway mode x)"),
+        (f"{BRIDGE}gateway_mode_ipv6", "isolated", SystemFault, "can only be used for an internal network"),
+        (f"{BRIDGE}gateway_mode_ipv6", "routed", Unsupported, f"{BRIDGE}gateway_mode_ipv6=routed"),
+        (f"{BRIDGE}gateway_mode_ipv4", "nat-unprotected", Unsupported, "nat-unprotected"),
+        ("com.docker.network.host_ipv4", "192.0.2.7", Unsupported, "com.docker.network.host_ipv4"),
+        ("com.docker.network.container_iface_prefix", "a/b", InvalidParameter, "invalid interface prefix"),
+    ],
+)
+def test_what_is_refused(name: str, value: str, error: type[HavreError], text: str) -> None:
+    with pytest.raises(error) as caught:
+        read({name: value}, SETTINGS, False)
+    assert text in caught.value.message
