@@ -178,6 +178,16 @@ def test_a_container_made_ready_before_its_start(docker: Program, tmp_path: Path
     assert docker("logs", "box").out == "configured" * 3
 
 
+def test_the_working_directory_is_there_before_the_start(docker: Program, engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "input").write_text("data")
+    docker("create", "--name", "ready", "-w", "/work/dir", "busybox", "cat", "input")
+    docker("cp", f"{tmp_path}/input", "ready:/work/dir/")
+    assert docker("diff", "ready").out.split() == ["A", "/work", "A", "/work/dir", "A", "/work/dir/input"]
+    assert docker("start", "-a", "ready").out == "data"
+    answer = engine.api("POST", "/containers/create", {"Image": "busybox", "WorkingDir": "/etc/passwd"})
+    assert (answer.status >= 400, answer.json()["message"]) == (True, "Cannot mkdir: /etc/passwd is not a directory")
+
+
 def test_events(docker: Program, box: str, engine: Engine, tmp_path: Path) -> None:
     container = engine.inspect("box")["Id"]
     docker("cp", "box:/etc/passwd", str(tmp_path / "f"))

@@ -69,7 +69,7 @@ def test_one_that_cannot_be_started(engine: Engine, box: str) -> None:
     begun = time.time()
     one = make(engine, "nothing")
     status, text = begin(engine, one)
-    assert status == 400 and 'exec: "nothing": executable file not found in $PATH' in text
+    assert status == 400 and text.endswith('exec: "nothing": executable file not found in $PATH')
     assert inspect(engine, one)["ExitCode"] == 127
     assert told(engine, begun, box) == ["exec_create: nothing ", "exec_start: nothing "]
 

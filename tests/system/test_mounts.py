@@ -73,6 +73,17 @@ def test_propagation(docker: Program, engine: Engine, shared: Path, tmp_path: Pa
         assert (status in (400, 500), said) == (True, wanted)
 
 
+def test_a_bind_of_the_host_does_not_hold_on_to_the_daemons_mounts(docker: Program, havred: Havred) -> None:
+    docker("run", "-d", "--name", "brief", *SLEEPER)
+    docker("run", "-d", "--name", "watch", "-v", f"{havred.data_root}:/host", *SLEEPER)
+    (mount,) = havred.inspect("watch")["Mounts"]
+    assert mount["Propagation"] == "rslave"
+    shown = ("exec", "watch", "grep", "-c", f"/host/containers/{havred.inspect('brief')['Id']}", "/proc/self/mountinfo")
+    assert docker(*shown).out == "1\n"
+    docker("rm", "-f", "brief")
+    assert docker(*shown, code=1).out == "0\n"
+
+
 def test_read_only_to_what_depth(docker: Program, engine: Engine, shared: Path) -> None:
     base = f"type=bind,src={shared},dst=/t,ro"
     for flags, below in (

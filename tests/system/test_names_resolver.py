@@ -14,6 +14,7 @@ import pytest
 
 from havre.kernel import namespaces
 from havre.network import sandbox
+from havre.network.dns import process
 from havre.network.dns.service import Names
 from havre.network.model import Endpoint, Network
 from havre.network.names import Upstream
@@ -43,8 +44,8 @@ class Home:
         self.endpoints.append(Endpoint("n1", "front", f"e{number}", name, "", *place, names=(name, "all"), links=links))
         return self.directory / name
 
-    def daemon(self) -> Names:
-        names = Names(self.directory)
+    def daemon(self, lead: bool = True) -> Names:
+        names = Names(self.directory, lead)
         names.look_at(self)
         self.services.append(names)
         return names
@@ -118,6 +119,13 @@ async def test_a_container_has_its_own_port_53(home: Home) -> None:
     assert await addresses(place, "db") == ["172.30.1.3"]
     for each in bound:
         each.close()
+
+
+async def test_without_nftables_the_port_itself_is_taken(home: Home) -> None:
+    names, place = home.daemon(lead=False), home.directory / "web"
+    await names.attach("web", place, Upstream())
+    assert await addresses(place, "db") == ["172.30.1.3"]
+    assert len(await asyncio.to_thread(stream, place, ask("db"))) == 1
 
 
 async def test_nonsense_is_survived(home: Home) -> None:
@@ -268,3 +276,30 @@ async def test_a_namespace_that_was_made_anew_is_served_anew(home: Home) -> None
         sandbox.create(place)
         await names.attach("web", place, Upstream())
         assert await addresses(place, "db") == ["172.30.1.3"]
+
+
+@pytest.mark.parametrize("trouble", ["another version", "stopped"])
+async def test_a_resolver_that_is_of_no_use_is_replaced(
+    home: Home, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await served(home)
+    await addresses(place, "db")
+    await home.services.pop().close()
+    old = home.pid
+    if trouble == "stopped":
+        os.kill(old, signal.SIGSTOP)
+        monkeypatch.setattr(process, "_PATIENCE", 1.0)
+    else:
+        monkeypatch.setattr(process, "VERSION", [process.VERSION[0], "0.0.1"])
+        monkeypatch.setattr("havre.__version__", "0.0.1")
+    again = home.daemon()
+    await again.adopt("web", place, Upstream())
+
+    async def replaced() -> bool:
+        try:
+            return home.pid != old and await addresses(place, "db") == ["172.30.1.3"]
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+
+    await until(replaced)
+    await until_ended(old)

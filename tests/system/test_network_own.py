@@ -147,6 +147,17 @@ async def test_options(lab: Lab) -> None:
         await daemon.remove(one, two)
 
 
+async def test_the_address_that_goes_out(lab: Lab) -> None:
+    run("ip", "addr", "add", "198.51.100.7/24", "dev", "wan0")
+    options = {"com.docker.network.host_ipv4": "198.51.100.7"}
+    async with netlab.daemon(lab.layout()) as daemon:
+        await daemon.networks.create(network("a", options=options))
+        one = await box(daemon, "a")
+        with lab.from_outside(lambda: socket.create_server((OUTSIDE, 9000))) as outside:
+            assert arrives(outside, one.connect(OUTSIDE, 9000)) == "198.51.100.7"
+        await daemon.remove(one)
+
+
 async def test_a_bridge_without_an_address(lab: Lab) -> None:
     options = {f"{BRIDGE}gateway_mode_ipv4": "isolated"}
     async with netlab.daemon(lab.layout()) as daemon:

@@ -1,14 +1,16 @@
 """``docker network`` and containers on several networks, through both clients. It passes against a dockerd, too."""
 
 import json
+import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.system.conftest import NewDaemon
 from tests.system.faults import each_point
-from tests.system.harness import Engine, Havred, wait_until
+from tests.system.harness import Answer, Engine, Havred, wait_until
 from tests.system.programs import Program
 from tests.system.test_cli_network import free_port, says_hello
 from tests.system.test_crash import SLEEPER, Scene
@@ -203,3 +205,64 @@ def test_a_restarted_daemon(new_havred: NewDaemon) -> None:
             scene.check({document["Id"]})
     scene.remove_victim()
     scene.ok(scene.daemon.api("DELETE", "/networks/lan"))
+
+
+def test_everything_at_once(fresh_havred: Havred) -> None:
+    """Six clients do as they like: the records agree, alive and after kill -9, and nothing fails for want of words."""
+    engine, failures = fresh_havred, []
+    one = {"Image": "busybox", "Cmd": ["sleep", "1000"], "StopSignal": "KILL", "ExposedPorts": {"80/tcp": {}}}
+
+    def act(dice: random.Random) -> Answer:
+        lan, box = f"n{dice.randrange(3)}", f"c{dice.randrange(3)}"
+        match dice.choice(("create", "rm", "connect", "disconnect", "run", "rm box", "restart", "prune")):
+            case "create":
+                body = {"Name": lan, "EnableIPv6": dice.random() < 0.5, "Internal": dice.random() < 0.3}
+                return engine.api("POST", "/networks/create", body)
+            case "rm":
+                return engine.api("DELETE", f"/networks/{lan}")
+            case "connect":
+                asked = {"Container": box, "EndpointConfig": {"GwPriority": dice.randrange(3)}}
+                return engine.api("POST", f"/networks/{lan}/connect", asked)
+            case "disconnect":
+                return engine.api("POST", f"/networks/{lan}/disconnect", {"Container": box})
+            case "run":
+                host = {"PublishAllPorts": True, "NetworkMode": dice.choice((lan, "bridge"))}
+                engine.api("POST", "/containers/create", {**one, "HostConfig": host}, name=box)
+                return engine.api("POST", f"/containers/{box}/start")
+            case "rm box":
+                return engine.api("DELETE", f"/containers/{box}?force=1")
+            case "restart":
+                return engine.api("POST", f"/containers/{box}/restart?t=0")
+            case _:
+                return engine.api("POST", "/networks/prune")
+
+    def client(number: int) -> None:
+        dice = random.Random(number)
+        for _ in range(30):
+            answer = act(dice)
+            # dockerd says 500 for that, too.
+            if answer.status >= 500 and b"is not connected to" not in answer.body:
+                failures.append(answer)
+
+    with ThreadPoolExecutor(6) as clients:
+        list(clients.map(client, range(6)))
+    assert failures == []
+    assert_agreed(engine)
+    engine.kill()
+    engine.start()
+    assert_agreed(engine)
+    engine.clean()
+
+
+def assert_agreed(engine: Engine) -> None:
+    """Who runs is on its networks, and nobody else is."""
+    places = set()
+    for container in engine.containers():
+        document = engine.inspect(container["Id"])
+        if document["State"]["Running"]:
+            places |= {(container["Id"], name) for name in document["NetworkSettings"]["Networks"]}
+    residents = set()
+    for network in engine.api("GET", "/networks").json():
+        found = engine.api("GET", f"/networks/{network['Id']}").json()
+        residents |= {(container, network["Name"]) for container in found["Containers"]}
+    assert places == residents

@@ -17,6 +17,7 @@ from havre.api.handlers import (
     stats,
     streams,
     system,
+    volumecopies,
     volumes,
 )
 from havre.api.router import CLIENT_ONLY, Route, delete, get, head, options, post, put
@@ -116,6 +117,16 @@ VOLUMES: tuple[Route, ...] = (
     delete("/volumes/{name}", volumes.remove),
 )
 
+HAVRE: tuple[Route, ...] = (
+    get("/havre/volumes/{name}/export", volumecopies.export, CLIENT_ONLY),
+    post("/havre/volumes/{name}/import", volumecopies.import_),
+    post("/havre/volumes/{name}/clone", volumecopies.clone),
+    get("/havre/volumes/{name}/snapshots", volumecopies.snapshots),
+    post("/havre/volumes/{name}/snapshots", volumecopies.snapshot),
+    post("/havre/volumes/{name}/snapshots/{snapshot}/restore", volumecopies.restore),
+    delete("/havre/volumes/{name}/snapshots/{snapshot}", volumecopies.drop_snapshot),
+)
+
 PLUGINS: tuple[Route, ...] = (
     get("/plugins", absent.list_plugins),
     get("/plugins/privileges", NOT_YET("plugins")),
@@ -170,6 +181,7 @@ ALL: tuple[Route, ...] = (
     *IMAGES,
     *NETWORKS,
     *VOLUMES,
+    *HAVRE,
     *PLUGINS,
     *SWARM,
 )

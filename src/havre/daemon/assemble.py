@@ -37,6 +37,7 @@ from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.system import System, identity
 from havre.engine.volumebackings import Backings
+from havre.engine.volumecopies import VolumeCopies
 from havre.engine.volumemounts import VolumeMounts
 from havre.engine.volumes import Volumes
 from havre.image.committer import Committer
@@ -58,6 +59,7 @@ from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
 from havre.runtime.runtimes.probe import probe
 from havre.volume.drivers import all_drivers
+from havre.volume.drivers.local import LocalDriver
 from havre.volume.plugins.drivers import PluginDrivers
 from havre.volume.store import VolumeStore
 
@@ -95,6 +97,7 @@ class Daemon:
         await self.containers.execs.close()
         await self.containers.hubs.close()
         await self.networks.stop()
+        await self.engine.volume_copies.close()
         await self.engine.volumes.close()
         await self.storage.layers.close()
         await self.storage.snapshotter.close()
@@ -129,10 +132,8 @@ async def assemble(config: Config) -> Daemon:
     await volumes.start()
     await networks.start()
     layout = storage.layout
-    state = layout.exec_root / "runtime"
-    runtimes = probe(
-        cgroups, state, config.runtimes, config.default_runtime or None, layout.tmp, _runtime_arguments(config)
-    )
+    state, runtime = layout.exec_root / "runtime", config.default_runtime or None
+    runtimes = probe(cgroups, state, config.runtimes, runtime, layout.tmp, _runtime_arguments(config))
     containers = assemble_containers.containers(config, storage, cgroups, events, networks, registry, volumes, runtimes)
     # Before the recovery: the log of a container that has ended meanwhile is written to its end first.
     containers.logs.start()
@@ -164,6 +165,7 @@ async def assemble(config: Config) -> Daemon:
         images=images,
         networks=NetworkVerbs(networks, usage.container_name, containers.connector, events),
         volumes=volumes,
+        volume_copies=VolumeCopies(volumes, LocalDriver(layout.volumes), volumes.mounts, usage, freezer),
         events=events,
         system=System(
             facts, events, usage.states, listing, images, volumes, login.check_auth, config.labels, config.debug

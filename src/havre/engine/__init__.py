@@ -23,6 +23,7 @@ from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.system import System
+from havre.engine.volumecopies import VolumeCopies
 from havre.engine.volumes import Volumes
 
 
@@ -47,5 +48,6 @@ class Engine:
     images: Images
     networks: NetworkVerbs
     volumes: Volumes
+    volume_copies: VolumeCopies
     events: Events
     system: System

@@ -6,25 +6,22 @@ unmounted in the background, so that neither a server that is gone nor a plugin 
 
 import asyncio
 import logging
-import threading
 from collections import defaultdict
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from havre.errors import HavreError, NotFound, SystemFault, Unavailable
 from havre.kernel import mounts
 from havre.lib import ids
+from havre.lib.relay import apart
 from havre.lib.tasks import TaskOwner
 from havre.store.layout import Layout
 from havre.volume import VolumeDriver
 from havre.volume.plugins.drivers import PluginDrivers
 from havre.volume.store import VolumeRecord, VolumeStore
 from havre.volume.uses import Use, Uses
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +133,7 @@ class VolumeMounts:
                     driver.mount(name, record.options or {})
 
             try:
-                await _in_thread(work, f"volume {name}")
+                await apart(work, f"volume {name}")
             except HavreError as error:
                 return error
             if self._uses.get(use.container, use.index) == use:
@@ -152,7 +149,7 @@ class VolumeMounts:
                 # It has not mounted it; of all other errors this cannot be said.
                 self._uses.forget(use)
                 raise
-            if not await _in_thread(path.is_dir, f"volume {use.volume}"):
+            if not await apart(path.is_dir, f"volume {use.volume}"):
                 raise SystemFault(f"plugin {use.driver} has mounted it at {path}, where no directory is")
         except HavreError as error:
             raise type(error)(f"error while mounting volume '{shown or use.volume}': {error.message}") from None
@@ -176,7 +173,7 @@ class VolumeMounts:
             if (driver := self._drivers.get(use.driver)) is not None:
                 async with self._locks[use.volume]:
                     if not self._uses.of_volume(use.volume):
-                        await _in_thread(lambda: driver.unmount(use.volume), f"volume {use.volume}")
+                        await apart(lambda: driver.unmount(use.volume), f"volume {use.volume}")
             else:
                 plugin = await self._plugins.get(use.driver, wait=False)
                 await plugin.unmount(use.volume, use.id)
@@ -188,28 +185,3 @@ class VolumeMounts:
         except (HavreError, OSError) as error:
             log.error("volume %s could not be unmounted: %s", use.volume, error)
         self._uses.forget(use)
-
-
-async def _in_thread(work: Callable[[], T], name: str) -> T:
-    """Run ``work`` in a thread of its own, which no end of the daemon waits for: it may hang in the kernel."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
-
-    def settle(how: Callable[..., None], value: object) -> None:
-        if not result.done():
-            how(value)
-
-    def run() -> None:
-        try:
-            made = work()
-        except BaseException as error:
-            told: tuple[Callable[..., None], object] = result.set_exception, error
-        else:
-            told = result.set_result, made
-        try:
-            loop.call_soon_threadsafe(settle, *told)
-        except RuntimeError:  # the loop is closed: the daemon ends
-            return
-
-    threading.Thread(target=run, name=name, daemon=True).start()
-    return await result

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -208,6 +208,31 @@ class Volumes:
             reclaimed += size
         self._events.publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
         return {"VolumesDeleted": deleted, "SpaceReclaimed": reclaimed}
+
+    def record(self, name: str) -> VolumeRecord:
+        """What is kept of a volume; ``NotFound`` also for one that only a plugin knows."""
+        if (record := self._store.get(name)) is None:
+            raise NotFound(f"get {name}: no such volume")
+        return record
+
+    async def adopt(self, record: VolumeRecord, settle: Callable[[], None]) -> None:
+        """Take in a volume whose files were made aside; ``settle`` puts them in place once the record is written."""
+        async with self._locks[record.name]:
+            if self._store.get(record.name) is not None:
+                raise Conflict(f"create {record.name}: a volume of that name was made meanwhile")
+            await self._store.save(record)
+            await asyncio.to_thread(settle)
+        self._events.publish("volume", "create", record.name, {"driver": record.driver})
+
+    @asynccontextmanager
+    async def unchanged(self, record: VolumeRecord) -> AsyncIterator[None]:
+        """Nobody makes, removes or begins to use the volume inside of this; ``Conflict`` if one has meanwhile."""
+        async with self._locks[record.name]:
+            if self._store.get(record.name) != record:
+                raise Conflict("the volume was removed meanwhile")
+            if users := self._claims.get(record.name):
+                raise Conflict(f"volume is in use - [{', '.join(sorted(users))}]")
+            yield
 
     async def disk_usage(self) -> Rows:
         """The volumes on this disk with their size in bytes and the number of containers that have them."""

@@ -64,6 +64,25 @@ def opener(head: bytes) -> Opener | None:
     return None
 
 
+def zstd_compressed(write: Callable[[bytes], None]) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+    """What takes data to be compressed on its way to ``write``, and what ends it."""
+    try:
+        from compression import zstd  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        from backports import zstd
+    compressor = zstd.ZstdCompressor()
+
+    def take(data: bytes) -> None:
+        if made := compressor.compress(data):
+            write(made)
+
+    def end() -> None:
+        if made := compressor.flush():
+            write(made)
+
+    return take, end
+
+
 def decompressed(source: Iterator[bytes]) -> Iterator[bytes]:
     """The data of ``source`` (pieces of any size), decompressed if it is compressed; pieces of at most 1 MB then.
 

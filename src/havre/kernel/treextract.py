@@ -37,12 +37,15 @@ _IMPLIED_MODE = 0o755
 @dataclass(frozen=True, slots=True)
 class Rules:
     """``owner`` (uid, gid) owns everything instead of whom the archive names. ``keep_kinds``: nothing else replaces a
-    directory, nor a directory anything else. ``shown`` is the target's path in error messages.
+    directory, nor a directory anything else. ``shown`` is the target's path in error messages. ``volume``: the archive
+    is of a whole volume, whose own entry dresses the target, and ``devices`` whether it may have any.
     """
 
     owner: tuple[int, int] | None
     keep_kinds: bool
     shown: str
+    volume: bool = False
+    devices: bool = True
 
 
 def extract(source: Iterator[bytes], target: int, rules: Rules) -> None:
@@ -141,9 +144,13 @@ class _Tree:
     def add(self, entry: Entry, data: _Input) -> None:
         """Make what ``entry`` says, taking its content from ``data``."""
         path = _local(entry.name, "entry name")
-        if not path:  # the target itself, which stays as it is
+        if not path:  # the target itself
             data.skip(entry.size + padding(entry.size))
+            if self._rules.volume and entry.type == DIRECTORY:
+                self._dress(self._target, entry)
             return
+        if not self._rules.devices and entry.type in (CHAR_DEVICE, BLOCK_DEVICE):
+            raise InvalidParameter(f"{_shown(path)} is a device, which was not asked for")
         if not (0 <= entry.uid <= LARGEST_ID and 0 <= entry.gid <= LARGEST_ID):
             raise TarError(f"{_shown(path)} has an owner no system knows")
         if self._rules.owner is not None:

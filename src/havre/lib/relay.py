@@ -100,6 +100,34 @@ async def settled(work: Callable[[], T], discard: Callable[[T], object]) -> T:
         raise
 
 
+async def apart(work: Callable[[], T], name: str) -> T:
+    """Run ``work`` in a thread of its own, for which a daemon that ends does not wait: it may hang in the kernel.
+
+    If this call is cancelled, the work goes on.
+    """
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def settle(how: Callable[..., None], value: object) -> None:
+        if not result.done():
+            how(value)
+
+    def run() -> None:
+        try:
+            made = work()
+        except BaseException as error:
+            told: tuple[Callable[..., None], object] = result.set_exception, error
+        else:
+            told = result.set_result, made
+        try:
+            loop.call_soon_threadsafe(settle, *told)
+        except RuntimeError:  # the loop is closed: the daemon ends
+            return
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await result
+
+
 async def inflow(chunks: AsyncIterator[bytes], work: Callable[[Iterator[bytes]], T], name: str) -> T:
     """Run ``work`` in a thread over ``chunks`` as they come, and return what it does, or raise its error.
 

@@ -19,7 +19,9 @@ ANY6 = "::"
 
 @dataclass(frozen=True, slots=True)
 class BridgeRules:
-    """What a bridge's rules depend on. ``internal``: nothing leaves it, and nothing comes in."""
+    """What a bridge's rules depend on. ``internal``: nothing leaves it, and nothing comes in. ``source`` is the address
+    of the host that what leaves carries; "" is for the kernel to choose.
+    """
 
     bridge: str
     subnet: IPv4Network | None
@@ -27,6 +29,8 @@ class BridgeRules:
     internal: bool = False
     masquerade: bool = True
     subnet6: IPv6Network | None = None
+    source: str = ""
+    source6: str = ""
 
     @property
     def table(self) -> str:
@@ -57,7 +61,9 @@ def ruleset(rules: BridgeRules, endpoints: Iterable[Endpoint]) -> str:
 
 def _table(rules: BridgeRules, family: str, kind: str, loopback: str, subnet: str) -> str:
     bridge = f'"{rules.bridge}"'
-    out = f"\n        oifname != {bridge} {family} saddr {subnet} masquerade" if rules.masquerade else ""
+    source = rules.source if family == "ip" else rules.source6
+    translated = f"snat to {source}" if source else "masquerade"
+    out = f"\n        oifname != {bridge} {family} saddr {subnet} {translated}" if rules.masquerade else ""
     return f"""\
 table {family} {rules.table} {{
     # Ports published on every address, and those published on one: where the container listens.

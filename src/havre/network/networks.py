@@ -10,7 +10,16 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 
-from havre.errors import Conflict, Forbidden, HavreError, InvalidParameter, NotFound, SystemFault, Unavailable
+from havre.errors import (
+    Conflict,
+    Forbidden,
+    HavreError,
+    InvalidParameter,
+    NotFound,
+    SystemFault,
+    Unavailable,
+    Unsupported,
+)
 from havre.lib.ids import is_id_prefix, new_id
 from havre.lib.tasks import TaskOwner
 from havre.network import gateways, records, sandbox
@@ -26,6 +35,8 @@ from havre.store.layout import Layout
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+# Kinds of networks that Docker has and we have not.
+_NOT_YET = ("macvlan", "ipvlan")
 DriverList = Callable[[NetworkSettings, Executor, TaskOwner], Iterable[Driver]]
 
 
@@ -52,6 +63,8 @@ class Networks:
         self._locks: dict[str, asyncio.Lock] = {}
         # One network at a time is made, lest two choose the same.
         self._creating = asyncio.Lock()
+        # Networks that are being removed: their names, subnets and interfaces are free only then.
+        self._leaving: dict[str, asyncio.Task[Exception | None]] = {}
         # Networks that could not be set up at the start, and why.
         self._broken: dict[str, str] = {}
 
@@ -100,10 +113,14 @@ class Networks:
         ``Conflict`` (the name is taken), ``Forbidden`` (its subnet is), ``NotFound`` (no such driver), and what the
         driver has against it.
         """
+        if network.driver in _NOT_YET and network.driver not in self._drivers:
+            raise Unsupported(f"havre does not implement the network driver {network.driver} yet")
         if network.driver not in self._drivers:
             raise NotFound(f'plugin "{network.driver}" not found')
         driver = self._drivers[network.driver]
         async with self._creating:
+            while self._leaving:
+                await asyncio.wait(list(self._leaving.values()))
             if any(network.name == other.name for other in self._networks.values()):
                 raise Conflict(f"network with name {network.name} already exists")
             driver.check(network)
@@ -135,15 +152,27 @@ class Networks:
         if self.endpoints_on(network.id):
             self._networks[network.id] = network
             raise Forbidden(f"network {network.name} has active endpoints")
+        # A client that does not wait for it has asked for it all the same.
+        self._leaving[network.id] = self._tasks.start(self._remove(network), f"removal of network {network.name}")
+        error = await asyncio.shield(self._leaving[network.id])
+        if error is not None:
+            raise error
+
+    async def _remove(self, network: Network) -> Exception | None:
         try:
-            await self._drivers[network.driver].close(network)
+            # There is none for a network that could not be set up for that reason.
+            if (driver := self._drivers.get(network.driver)) is not None:
+                await driver.close(network)
             await self._db.write(lambda connection: records.delete_network(connection, network.id), frees_room=True)
-        except BaseException as error:
+        except Exception as error:
             # Half of it may be gone: the next start makes it whole.
             self._networks[network.id] = network
             self._broken[network.id] = f"its removal failed: {error}"
-            raise
+            return error
+        finally:
+            self._leaving.pop(network.id, None)
         self._broken.pop(network.id, None)
+        return None
 
     async def live(self, container_ids: set[str]) -> None:
         """Drop every endpoint and namespace of containers that are not among ``container_ids``, those that run."""
@@ -157,6 +186,8 @@ class Networks:
     async def stop(self) -> None:
         """End this daemon's part: with no container connected the kernel state goes too, else all of it stays."""
         await self.names.close()
+        if self._leaving:
+            await asyncio.wait(list(self._leaving.values()))
         # Side by side: what they change in nftables is done in a few transactions then.
         ends = [self._end(network) for network in self._networks.values() if network.id not in self._broken]
         outcomes = await asyncio.gather(*ends, return_exceptions=True)
@@ -295,6 +326,11 @@ class Networks:
             return self.get(reference)
         except NotFound:
             return None
+
+    def usable(self, reference: str) -> bool:
+        """Whether there is such a network, and it could be set up."""
+        found = self.find(reference)
+        return found is not None and found.id not in self._broken
 
     def all(self) -> list[Network]:
         """Every network, in the order they were made."""

@@ -29,7 +29,8 @@ def put_network(connection: Connection, network: Network) -> None:
 
 
 def delete_network(connection: Connection, network_id: str) -> None:
-    """Delete the network, which has no endpoints any more."""
+    """Delete the network, and what endpoints of it nobody knows any more."""
+    connection.execute("DELETE FROM endpoints WHERE network_id = ?", (network_id,))
     connection.execute("DELETE FROM networks WHERE id = ?", (network_id,))
 
 

@@ -13,6 +13,8 @@ from havre.cli.help import default_shown, usage_lines
 from havre.cli.main import global_parser, load
 from havre.cli.parser import Flag, Parser
 
+# Commands of ours that Docker does not have.
+OWN = {"volume clone", "volume export", "volume import", "volume snapshot"}
 # Flags of ours that Docker does not have.
 OURS = {"run": {"trace"}}
 # What belongs to parts of Docker that havre has not yet: whole groups, and commands of groups that are there.
@@ -62,10 +64,10 @@ def test_no_command_is_missing(docker: dict[str, Any]) -> None:
 
 def test_no_command_is_made_up(docker: dict[str, Any]) -> None:
     for command in COMMANDS:
-        assert entry(docker, command), command
+        assert command in OWN or entry(docker, command), command
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - OWN))
 def test_flags(docker: dict[str, Any], command: str) -> None:
     parser = parser_of(command)
     wanted = {flag["long"]: flag for flag in entry(docker, command)["flags"] if flag["long"] != "help"}

@@ -45,7 +45,9 @@ def test_all_of_them() -> None:
         (f"{BRIDGE}gateway_mode_ipv6", "isolated", SystemFault, "can only be used for an internal network"),
         (f"{BRIDGE}gateway_mode_ipv6", "routed", Unsupported, f"{BRIDGE}gateway_mode_ipv6=routed"),
         (f"{BRIDGE}gateway_mode_ipv4", "nat-unprotected", Unsupported, "nat-unprotected"),
-        ("com.docker.network.host_ipv4", "192.0.2.7", Unsupported, "com.docker.network.host_ipv4"),
+        ("com.docker.network.host_ipv4", "fd00::1", InvalidParameter, "host_ipv4 value: fd00::1 (nil ip)"),
+        ("com.docker.network.host_ipv6", "fe80::1%x", InvalidParameter, "host_ipv6 value: fe80::1%x (nil ip)"),
+        (f"{BRIDGE}trusted_host_interfaces", "eth0", Unsupported, f"{BRIDGE}trusted_host_interfaces"),
         ("com.docker.network.container_iface_prefix", "a/b", InvalidParameter, "invalid interface prefix"),
     ],
 )

@@ -1,5 +1,6 @@
 """The service over fake drivers: records before kernel state, everything undone on failure, names and ids."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -197,16 +198,31 @@ async def test_networks_of_the_users_come_again(database: Database, layout: Layo
     assert [each.name for each, _ in await database.read(records.networks)] == ["bridge", "host", "none"]
 
 
+async def test_a_name_is_free_when_its_network_is_gone(networks: Networks, database: Database) -> None:
+    for _ in range(3):
+        made = await networks.create(lan())
+        removal = asyncio.ensure_future(networks.remove(made))
+        await asyncio.sleep(0)
+        again = await networks.create(lan())
+        await removal
+        assert networks.get("lan") is again and len(await database.read(records.networks)) == 4
+        await networks.remove(again)
+
+
 async def test_one_that_cannot_be_set_up_does_not_stop_the_daemon(database: Database, layout: Layout) -> None:
     networks, _ = make(database, layout)
     await networks.start()
     await networks.create(lan())
+    await networks.connect("c1", "lan", BOX)
     await database.write(lambda connection: records.put_network(connection, replace(networks.get("lan"), driver="odd")))
     await networks.stop()
     again, _ = make(database, layout)
     await again.start()
     with pytest.raises(Unavailable, match='network lan could not be set up: plugin "odd" not found'):
         await again.connect("c1", "lan", BOX)
+    assert again.usable("bridge") and not again.usable("lan") and not again.usable("nothing")
+    await again.remove(again.get("lan"))
+    assert await database.read(records.endpoints) == []
     await again.stop()
 
 

@@ -3,10 +3,11 @@
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from havre.volume import copyup
+from havre.volume import treecopy
 from havre.volume.copyup import copy_up
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="owners and devices need root")
@@ -127,17 +128,17 @@ def test_a_copy_cut_short_is_made_again(rootfs: Path, volume: Path, monkeypatch:
     for number in range(5):
         (rootfs / "data" / f"file{number}").write_text(str(number))
     (rootfs / "data" / "below").mkdir()
-    copied = copyup._copy_file
+    copied = treecopy._Copy._file
     count = 0
 
-    def fail_at_third(*arguments: object) -> None:
+    def fail_at_third(*arguments: Any) -> None:
         nonlocal count
         count += 1
         if count == 3:
             raise OSError(28, "no space left on device")
-        copied(*arguments)  # type: ignore[arg-type]
+        copied(*arguments)
 
-    monkeypatch.setattr(copyup, "_copy_file", fail_at_third)
+    monkeypatch.setattr(treecopy._Copy, "_file", fail_at_third)
     with pytest.raises(OSError, match="no space left"):
         copy_up(rootfs, "/data", volume)
     monkeypatch.undo()

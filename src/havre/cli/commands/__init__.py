@@ -86,13 +86,23 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "system prune": ("system_prune", "Remove unused data"),
     "tag": ("image_tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
     "version": ("version", "Show the version information"),
+    "volume clone": ("volume_clone", "Copy a volume to a new one"),
     "volume create": ("volume_create", "Create a volume"),
+    "volume export": (
+        "volume_export",
+        "Export a volume's files as a tar archive (streamed to STDOUT by default)",
+    ),
+    "volume import": ("volume_import", "Create a volume from a tar archive, or fill one"),
     "volume inspect": ("volume_inspect", "Display detailed information on one or more volumes"),
     "volume list": ("volume_ls", "List volumes"),
     "volume ls": ("volume_ls", "List volumes"),
     "volume prune": ("volume_prune", "Remove unused local volumes"),
     "volume remove": ("volume_rm", "Remove one or more volumes"),
     "volume rm": ("volume_rm", "Remove one or more volumes"),
+    "volume snapshot": (
+        "volume_snapshot",
+        "Take a snapshot of a volume, list its snapshots (--list), restore (--restore) or remove (--rm) one",
+    ),
     "volume update": ("volume_update", "Update a volume (cluster volumes only)"),
 }
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from havre.engine.container import endpoints, links, merge, modes, mounts, validate
+from havre.engine.container import endpoints, links, merge, modes, mounts, validate, workdir
 from havre.engine.container.hostmounts import HostMounts, snapshot_key
 from havre.engine.container.record import Container
 from havre.engine.container.registry import Registry
@@ -20,6 +20,7 @@ from havre.image.manifest import Platform, parse_platform
 from havre.image.snapshots import Snapshotter
 from havre.image.store import Image
 from havre.lib import ids, names
+from havre.lib.relay import settled
 from havre.logs.drivers import ALL as LOG_DRIVERS
 from havre.runtime.runtimes.probe import Runtimes
 from havre.runtime.spec import MASKED_PATHS, READONLY_PATHS
@@ -148,10 +149,20 @@ class Creator:
             directory = self._layout.container(container.id)
             (directory / "rootfs").mkdir(parents=True, mode=0o711)
             undo.callback(shutil.rmtree, directory, ignore_errors=True)
+            if container.config.working_dir not in ("", "/"):
+                await self._make_workdir(container)
             container = await self._registry.save(container.replace(mounts=planned))
             undo.pop_all()
         self._volumes.settle(container.id)
         return container
+
+    async def _make_workdir(self, container: Container) -> None:
+        rootfs = self._layout.rootfs(container.id)
+        await self._snapshotter.mount(container.id, rootfs, under=self._layout.init_layer)
+        try:
+            await settled(lambda: workdir.make(rootfs, container.config.working_dir), lambda _: None)
+        finally:
+            await self._snapshotter.unmount(rootfs)
 
     def _complete_host(self, config: ContainerConfig, host: HostConfig) -> HostConfig:
         """Docker's defaults, as inspect shows them."""
@@ -213,6 +224,10 @@ class _Around:
     registry: Registry
     images: ImageSource
     host_mounts: HostMounts
+
+    @property
+    def daemon_root(self) -> Path:
+        return self.host_mounts.layout.data_root
 
     def container(self, reference: str) -> Container:
         return self.registry.find(reference)

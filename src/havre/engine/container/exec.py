@@ -327,7 +327,7 @@ class ExecSession:
 
 def explain(error: StartFailed) -> StartFailed:
     """The runtime's refusal in Docker's words."""
-    return StartFailed(f"OCI runtime exec failed: {error.message}: unknown", exit_code_of(error))
+    return StartFailed(f"OCI runtime exec failed: {error.message}", exit_code_of(error))
 
 
 async def _hurry(pid: int, hub: Hub) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from havre.engine.container.mountwords import related
 from havre.engine.container.record import Container, MountRecord
 from havre.errors import InvalidParameter, NotFound, SystemFault
 from havre.image.snapshots import Snapshotter
@@ -99,7 +100,7 @@ class HostMounts:
             if mount.subpath:
                 base = sources.get(index, Path(mount.point.source))
                 sources[index] = self._show_part(container.id, index, base, mount.subpath)
-        _check_propagation(container.mounts)
+        _check_propagation(container.mounts, self.layout.data_root)
         return sources
 
     def sources(self, container: Container) -> dict[int, Path]:
@@ -243,12 +244,13 @@ def _unmount(path: Path) -> None:
             raise
 
 
-def _check_propagation(records: Iterable[MountRecord]) -> None:
+def _check_propagation(records: Iterable[MountRecord], daemon_root: Path) -> None:
     """Whether what is to pass mounts on, or get them passed on, is on a mount that does."""
     for mount in records:
         point = mount.point
         shared, slave = point.propagation in ("shared", "rshared"), point.propagation in ("slave", "rslave")
-        if not shared and not slave:
+        # A slave that nobody asked for may be a private one.
+        if not shared and not (slave and not related(point.source, daemon_root)):
             continue
         found = mounts.holding(os.path.realpath(point.source))
         fields = {field.partition(":")[0] for field in found.propagation}

@@ -120,36 +120,40 @@ class Lifecycle:
         not run. With ``keep`` one made with ``--rm`` stays.
         """
         container = self.registry.find(reference)
+        with _prefixed(f"cannot stop container: {reference}"):
+            await self._stop(container, signal, timeout, keep)
+
+    async def _stop(self, container: Container, signal: str | None, timeout: int | None, keep: bool) -> None:
         if timeout is None:
             timeout = container.config.stop_timeout if container.config.stop_timeout is not None else _STOP_TIMEOUT
         if not await self._stop_restarting(container):
             container = self.registry.current(container.id)
             if not container.state.running:
                 raise NotModified(f"container {container.short_id} is not running")
-            with _prefixed(f"cannot stop container: {reference}"):
-                number = validate.signal_number(signal) if signal else _stop_signal(container)
+            number = validate.signal_number(signal) if signal else _stop_signal(container)
             await self._end(container, number, timeout, keep=keep)
         self.events.publish("container", "stop", container.id, container.event_attributes())
 
     async def restart(self, reference: str, signal: str | None = None, timeout: int | None = None) -> None:
         """Stop it if it runs, and start it."""
         container = self.registry.find(reference)
-        _refuse_removing(container)
-        try:
-            await self.stop(container.id, signal, timeout, keep=True)
-        except NotModified:
-            pass
-        async with self.registry.lock(container.id):
-            container = self.registry.current(container.id)
-            if not container.state.running:
-                await self._start_anew(container, Trace())
+        with _prefixed(f"Cannot restart container {reference}"):
+            _refuse_removing(container)
+            try:
+                await self._stop(container, signal, timeout, keep=True)
+            except NotModified:
+                pass
+            async with self.registry.lock(container.id):
+                container = self.registry.current(container.id)
+                if not container.state.running:
+                    await self._start_anew(container, Trace())
         self.events.publish("container", "restart", container.id, container.event_attributes())
 
     async def kill(self, reference: str, signal: str | None = None) -> None:
         """Send a signal (SIGKILL by default); with SIGKILL, return once it has ended."""
         with _prefixed(f"cannot kill container: {reference}"):
             container = self.registry.find(reference)
-            number = validate.signal_number(signal or "SIGKILL")
+            number = validate.signal_to_send(signal or "SIGKILL")
         if await self._stop_restarting(container):
             return
         container = self.registry.current(container.id)
@@ -357,8 +361,10 @@ def _prefixed(what: str) -> Iterator[None]:
     """Say what was not possible before why, as dockerd does."""
     try:
         yield
-    except (Conflict, InvalidParameter, NotFound) as error:
-        raise type(error)(f"{what}: {error.message}") from None
+    except HavreError as error:
+        error.message = f"{what}: {error.message}"
+        error.args = (error.message,)
+        raise
 
 
 async def _outcome(work: Coroutine[Any, Any, Container]) -> Container | Exception:

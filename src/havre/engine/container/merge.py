@@ -56,15 +56,20 @@ def environment(config: ContainerConfig, links: Sequence[str] = ()) -> list[str]
     """The environment of the first process: the configured one with PATH, HOSTNAME and TERM as Docker adds them, and
     what ``links`` tell.
     """
-    given = {entry.partition("=")[0] for entry in config.env or ()}
-    base = [] if "PATH" in given else [DEFAULT_PATH]
-    if "HOSTNAME" not in given:
-        base.append(f"HOSTNAME={config.hostname}")
-    if config.tty and "TERM" not in given:
-        base.append("TERM=xterm")
-    base += [entry for entry in links if entry.partition("=")[0] not in given]
-    # An entry without "=" takes a variable away.
-    return base + [entry for entry in config.env or () if "=" in entry]
+    added = [DEFAULT_PATH, f"HOSTNAME={config.hostname}", *(("TERM=xterm",) if config.tty else ()), *links]
+    return replaced(added, config.env or ())
+
+
+def replaced(entries: Iterable[str], later: Iterable[str]) -> list[str]:
+    """``entries`` with those of ``later``, each in the place of the one of its name; one without "=" takes it away."""
+    merged = {entry.partition("=")[0]: entry for entry in entries}
+    for entry in later:
+        name, is_pair, _ = entry.partition("=")
+        if is_pair:
+            merged[name] = entry
+        else:
+            merged.pop(name, None)
+    return list(merged.values())
 
 
 def _environment(asked: Iterable[str], image: Iterable[str]) -> list[str]:

@@ -50,6 +50,10 @@ class VolumeSource(Protocol):
 class Surroundings(Protocol):
     """What else a mount may come from."""
 
+    @property
+    def daemon_root(self) -> Path:
+        """Where the daemon has its files, and mounts."""
+
     def container(self, reference: str) -> Container:
         """A container by name or id; ``NotFound``."""
 
@@ -170,8 +174,9 @@ async def _decide(
         )
         return MountRecord(point, (*one.options, one.propagation), image=image, subpath=one.subpath)
     if one.kind == "bind":
-        point = msgspec.structs.replace(point, source=one.source, propagation=one.propagation)
-        return MountRecord(point, (*one.options, one.propagation), make_source=one.make_source)
+        propagation = mountwords.bind_propagation(one, around.daemon_root)
+        point = msgspec.structs.replace(point, source=one.source, propagation=propagation)
+        return MountRecord(point, (*one.options, propagation), make_source=one.make_source)
     wanted = WantedVolume(one.source or None, one.driver, one.labels, container_id, one.driver_options)
     name, driver, path = await volumes.for_container(wanted)
     mode = one.mode if driver == "local" or one.mode != "z" else ""

@@ -5,7 +5,7 @@
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from havre.errors import InvalidParameter
 from havre.kernel.mounts import recursive_readonly
@@ -51,6 +51,28 @@ class Wanted:
     hidden: bool = False
 
 
+def bind_propagation(wanted: Wanted, daemon_root: Path) -> str:
+    """How mounts go in and out of a bind.
+
+    With one that shows the daemon's own mounts, those the daemon takes away must go from the container too, or they
+    would stay busy as long as that runs.
+    """
+    if not related(wanted.source, daemon_root):
+        return wanted.propagation or "rprivate"
+    if wanted.propagation not in ("", "rslave", "rshared"):
+        raise InvalidParameter(
+            'invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within '
+            f'the daemon root, daemon root: "{daemon_root}", bind mount source: "{wanted.source}", '
+            f'propagation: "{wanted.propagation}"'
+        )
+    return wanted.propagation or "rslave"
+
+
+def related(source: str, daemon_root: Path) -> bool:
+    """Whether one of them is in the other."""
+    return Path(source).is_relative_to(daemon_root) or daemon_root.is_relative_to(source)
+
+
 def clean_target(target: str) -> str:
     """A mount target as an absolute, normal path that is not the root."""
     if not target.startswith("/"):
@@ -86,7 +108,7 @@ def from_bind(text: str, driver: str = "") -> Wanted:
                 'invalid mount config for type "bind": field VolumeOptions must not be specified'
             )
         source = os.path.normpath(source)
-        return Wanted("bind", target, source, readonly, mode, access, propagation or "rprivate", make_source=True)
+        return Wanted("bind", target, source, readonly, mode, access, propagation, make_source=True)
     if propagation:
         raise InvalidParameter(
             f"invalid volume specification: '{text}': "
@@ -148,8 +170,8 @@ def _bind_mount(mount: Mount, target: str) -> Wanted:
         raise _invalid(mount, f"invalid mount path: '{source}' mount path must be absolute")
     if mount.image_options is not None:
         raise _invalid(mount, "field ImageOptions must not be specified")
-    propagation = options.propagation or "rprivate"
-    if propagation not in _PROPAGATIONS:
+    propagation = options.propagation
+    if propagation and propagation not in _PROPAGATIONS:
         raise _invalid(mount, f"invalid propagation mode: {propagation}")
     if not options.create_mountpoint and not os.path.exists(source):
         raise _invalid(mount, f"bind source path does not exist: {source}")

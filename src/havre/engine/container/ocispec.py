@@ -105,10 +105,9 @@ class SpecWriter:
         """``process.json`` of an exec: the container's surroundings with the exec's own words."""
         host = container.host
         base = self._environment(msgspec.structs.replace(container.config, tty=tty), container)
-        overridden = {entry.partition("=")[0] for entry in env}
         process = Process(
             args=arguments,
-            env=[entry for entry in base if entry.partition("=")[0] not in overridden] + [e for e in env if "=" in e],
+            env=merge.replaced(base, env),
             cwd=workdir.check(cwd or container.config.working_dir or "/", rootfs),
             user=users.resolve(rootfs, user or container.config.user, host.group_add or ()),
             capabilities=self._confinement.capabilities(host, privileged),

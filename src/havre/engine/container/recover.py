@@ -88,7 +88,12 @@ class Recovery:
                 path = self.networks.sandbox_path(container.id)
                 await self.networks.names.adopt(container.id, path, self.etc.upstream(container))
             names = {endpoint.network_name for endpoint in connected}
-            there = {name: given for name, given in container.endpoints.items() if name in names}
+            # One that could not be set up this time may be there the next.
+            there = {
+                name: given
+                for name, given in container.endpoints.items()
+                if name in names or not self.networks.usable(name)
+            }
             followed = network.connected(container.replace(endpoints=there), connected)
             if followed != container:
                 await self.registry.save(followed)

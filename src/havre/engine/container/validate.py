@@ -16,6 +16,7 @@ from havre.wire.containers import ContainerConfig, HostConfig, LogConfig, Restar
 
 _NAME = re.compile(r"^/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$")
 _BEYOND = 1 << 63
+_LAST_SIGNAL = 64
 
 
 def name(text: str) -> str:
@@ -102,11 +103,18 @@ def _log(log: LogConfig) -> None:
     find_log_driver(log.type).check(log.config or {})
 
 
+def signal_to_send(text: str) -> int:
+    """As ``signal_number``; a number that is no signal is refused in other words."""
+    if re.fullmatch("-?[0-9]{1,18}", text) and not 0 <= int(text) <= _LAST_SIGNAL:
+        raise InvalidParameter(f"the linux daemon does not support signal {text}")
+    return signal_number(text)
+
+
 def signal_number(text: str) -> int:
     """A signal by number or name (``KILL``, ``SIGKILL``, ``RTMIN+3``); ``InvalidParameter`` otherwise."""
     if re.fullmatch("[0-9]+", text):
         number = int(text[:10])
-        if number == 0 or number > 64:
+        if number == 0 or number > _LAST_SIGNAL:
             raise InvalidParameter(f"invalid signal: {text}")
         return number
     word = text.upper().removeprefix("SIG")

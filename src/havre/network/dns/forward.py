@@ -20,8 +20,8 @@ SERVERS = 3
 _PATIENCE, _LAST_PATIENCE = 1.5, 4.0
 # How long one that was silent is asked last.
 _GRUDGE = 30.0
-# Questions under way: each holds a descriptor. Of one container, and of all.
-_OWN, _ALL = 256, 4096
+# Questions of one container under way.
+_OWN = 256
 _DATAGRAM = 65535
 
 
@@ -39,11 +39,12 @@ class Server:
 
 
 class Limits:
-    """How many questions are under way in all."""
+    """How many questions are under way in all, and at ``most``: each holds a descriptor."""
 
-    __slots__ = ("under_way",)
+    __slots__ = ("most", "under_way")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.under_way = 0
 
 
@@ -62,7 +63,7 @@ class Forwarder:
         key = (asker, data)
         if key in self._under_way:
             return
-        if len(self._under_way) >= _OWN or self.limits.under_way >= _ALL:
+        if len(self._under_way) >= _OWN or self.limits.under_way >= self.limits.most:
             reply(codec.failure(query, REFUSED))
             return
         now = time.monotonic()

@@ -25,6 +25,8 @@ _IDLE = 3.0
 # How often a resolver without a daemon looks whether its containers' namespaces are still there.
 _LOOK = 2.0
 _CHUNK = 1 << 18
+# Questions to others, of all containers.
+_UNDER_WAY = 4096
 
 
 def main(arguments: list[str]) -> None:
@@ -35,17 +37,17 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    Resolver(socket.socket(fileno=int(arguments[0])), arguments[1]).run()
+    Resolver(socket.socket(fileno=int(arguments[0])), arguments[1], Limits(min(_UNDER_WAY, most // 2))).run()
 
 
 class Resolver:
     """All containers that are served."""
 
-    def __init__(self, listener: socket.socket, version: str) -> None:
+    def __init__(self, listener: socket.socket, version: str, limits: Limits) -> None:
         self._version = version
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._loop = Loop(self._failed)
-        self._limits = Limits()
+        self._limits = limits
         self._listener = listener
         self._daemon: socket.socket | None = None
         self._decoder = control.Decoder()
@@ -56,8 +58,8 @@ class Resolver:
         self._idle: Timer | None = None
         listener.setblocking(False)
         self._loop.watch(listener.fileno(), self._accept)
-        self._loop.after(_LOOK, self._look)
-        self._rest()
+        self._looking = False
+        self._alone()
 
     def run(self) -> None:
         self._loop.run()
@@ -101,7 +103,7 @@ class Resolver:
             self._do(message)
         if not data:
             self._leave()
-            self._rest()
+            self._alone()
 
     def _do(self, message: dict[str, Any]) -> None:
         what, name = message["do"], message.get("id", "")
@@ -170,11 +172,19 @@ class Resolver:
             os.close(server.namespace)
             self._rest()
 
+    def _alone(self) -> None:
+        """There is no daemon."""
+        if not self._looking:
+            self._looking = True
+            self._loop.after(_LOOK, self._look)
+        self._rest()
+
     def _look(self) -> None:
         """Nobody tells a resolver without a daemon that a container's namespace was given up."""
-        self._loop.after(_LOOK, self._look)
         if self._daemon is not None:
+            self._looking = False
             return
+        self._loop.after(_LOOK, self._look)
         for name, server in list(self._servers.items()):
             try:
                 there = os.stat(server.path).st_ino == server.inode

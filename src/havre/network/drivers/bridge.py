@@ -84,6 +84,8 @@ class BridgeDriver:
         self._tasks = tasks
         self._states: dict[str, _State] = {}
         self._claims = bridge_links.Claims()
+        # The network between its choice and its opening, "" if there is none.
+        self._choosing = ""
 
     def check(self, network: Network) -> None:
         options = bridge_options.read(network.options, self._settings, network.internal)
@@ -106,6 +108,7 @@ class BridgeDriver:
         try:
             owned = not await self._in_thread(bridge_links.existing, name)
             await self._in_thread(self._claims.begin_choice)
+            self._choosing = network.id
             busy = await self._in_thread(bridge_links.busy)
             options = bridge_options.read(network.options, self._settings, network.internal)
             pools = bridge_pools.choose(network, self._settings, options, busy, taken)
@@ -140,7 +143,7 @@ class BridgeDriver:
         except BaseException:
             self._give_up(network.interface)
             raise
-        self._claims.end_choice()
+        self._end_choice()
 
     async def _open(self, network: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
         options = self._options(network)
@@ -268,6 +271,8 @@ class BridgeDriver:
             self._claims.claim(network.interface)
         except Conflict:
             return  # the name was given up earlier and is another daemon's now
+        if self._choosing == network.id:
+            self._end_choice()
         if network.id in self._states:
             await self._reap(self._states.pop(network.id))
         owned = network.state.get(_OWNED) == "true"
@@ -295,8 +300,12 @@ class BridgeDriver:
         rules = _rules(network, options)
         return rules if self._settings.firewall6 else replace(rules, subnet6=None)
 
-    def _give_up(self, bridge: str) -> None:
+    def _end_choice(self) -> None:
+        self._choosing = ""
         self._claims.end_choice()
+
+    def _give_up(self, bridge: str) -> None:
+        self._end_choice()
         self._claims.give_up(bridge)
 
     async def _publish(self, endpoint: Endpoint, bridge: str) -> None:
@@ -361,4 +370,6 @@ def _rules(network: Network, options: BridgeOptions) -> BridgeRules:
         internal=network.internal,
         masquerade=options.masquerade,
         subnet6=IPv6Network(six[0].subnet) if six else None,
+        source=options.source,
+        source6=options.source6,
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from havre.errors import InvalidParameter, SystemFault, Unsupported
 from havre.network.settings import NetworkSettings
@@ -20,11 +20,8 @@ _HOST_IP = "com.docker.network.bridge.host_binding_ipv4"
 _INHIBIT = "com.docker.network.bridge.inhibit_ipv4"
 _PREFIX = "com.docker.network.container_iface_prefix"
 _MODES = {4: "com.docker.network.bridge.gateway_mode_ipv4", 6: "com.docker.network.bridge.gateway_mode_ipv6"}
-_NOT_YET = (
-    "com.docker.network.host_ipv4",
-    "com.docker.network.host_ipv6",
-    "com.docker.network.bridge.trusted_host_interfaces",
-)
+_SOURCES = {4: "com.docker.network.host_ipv4", 6: "com.docker.network.host_ipv6"}
+_NOT_YET = ("com.docker.network.bridge.trusted_host_interfaces",)
 _NAT, _ISOLATED = "nat", "isolated"
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
@@ -33,7 +30,10 @@ _INTERFACE_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,11}")
 
 @dataclass(frozen=True, slots=True)
 class BridgeOptions:
-    """The options in force. ``name`` "" is for the driver to choose; ``isolated``: the bridge has no address."""
+    """The options in force. ``name`` "" is for the driver to choose; ``isolated``: the bridge has no address.
+
+    ``source`` and ``source6`` are addresses of the host that what leaves carries; "" is for the kernel to choose.
+    """
 
     mtu: int
     icc: bool
@@ -42,6 +42,8 @@ class BridgeOptions:
     name: str = ""
     prefix: str = "eth"
     isolated: bool = False
+    source: str = ""
+    source6: str = ""
 
 
 def read(options: Mapping[str, str], settings: NetworkSettings, internal: bool) -> BridgeOptions:
@@ -60,10 +62,12 @@ def read(options: Mapping[str, str], settings: NetworkSettings, internal: bool) 
         mtu=_mtu(options.get(_MTU, "")) or settings.mtu,
         icc=_flag(_ICC, options, True),
         masquerade=_flag(_MASQUERADE, options, True),
-        host_ip=_host_ip(options.get(_HOST_IP, "")) or settings.host_ip,
+        host_ip=_address(_HOST_IP, options, 4) or settings.host_ip,
         name=bridge,
         prefix=prefix,
         isolated=_ISOLATED in modes or _flag(_INHIBIT, options, False),
+        source=_address(_SOURCES[4], options, 4),
+        source6=_address(_SOURCES[6], options, 6),
     )
 
 
@@ -102,9 +106,10 @@ def _mtu(text: str) -> int:
     return number
 
 
-def _host_ip(text: str) -> str:
+def _address(name: str, options: Mapping[str, str], version: int) -> str:
+    text = options.get(name, "")
     if text:
         with suppress(ValueError):
-            return str(IPv4Address(text))
-        raise InvalidParameter(f"failed to parse {_HOST_IP} value: {text} (nil ip)")
+            return str(IPv4Address(text) if version == 4 else IPv6Address(text.replace("%", " ")))
+        raise InvalidParameter(f"failed to parse {name} value: {text} (nil ip)")
     return ""

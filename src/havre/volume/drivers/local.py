@@ -14,6 +14,7 @@ from havre.errors import SystemFault
 from havre.kernel import mounts
 from havre.store.files import sync_directory
 from havre.volume import mountoptions
+from havre.volume.drivers.localcopies import LocalCopies
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class LocalDriver:
 
     def __init__(self, volumes: Path) -> None:
         self._volumes = volumes
+        self.copies = LocalCopies(volumes)
 
     def check(self, options: Mapping[str, str]) -> None:
         """Those that mount something (type, device, o); size only as far as it asks for nothing."""
@@ -73,6 +75,7 @@ class LocalDriver:
         _erase(self._hidden(name))
 
     def recover(self, names: frozenset[str]) -> None:
+        self.copies.recover(names)
         for hidden in self._volumes.glob(f"{_HIDDEN}*"):
             name = hidden.name.removeprefix(_HIDDEN)
             if name in names and not (self._volumes / name).exists():

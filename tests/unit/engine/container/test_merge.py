@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from havre.engine.container.merge import command_line, environment, merge
+from havre.engine.container.merge import command_line, environment, merge, replaced
 from havre.errors import InvalidParameter
 from havre.image import config as configs
 from havre.image.config import ImageConfig
@@ -45,10 +45,15 @@ def test_the_users_environment_wins() -> None:
 def test_the_process_gets_path_hostname_and_term() -> None:
     config = merge(ContainerConfig(hostname="box", tty=True, env=["GONE"]), image())
     assert environment(config) == [
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOSTNAME=box",
         "TERM=xterm",
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     ]
+
+
+def test_a_later_variable_takes_the_place_of_its_name() -> None:
+    assert replaced(["A=1", "B=2", "C=3"], ["B=4", "D=5", "A", "X"]) == ["B=4", "C=3", "D=5"]
+    assert environment(ContainerConfig(env=["PATH=/x", "HOSTNAME"], hostname="box"), ["L=1"]) == ["PATH=/x", "L=1"]
 
 
 def test_labels_ports_and_volumes_are_joined() -> None:

@@ -43,6 +43,7 @@ class Around:
 
     def __init__(self, **containers: Container) -> None:
         self.containers = containers
+        self.daemon_root = Path("/var/lib/havre")
 
     def container(self, reference: str) -> Container:
         if reference not in self.containers:
@@ -72,6 +73,25 @@ async def test_a_bind(tmp_path: Path) -> None:
     )
     assert mount.make_source and not (tmp_path / "new").exists(), "it is made at start, as with Docker"
     assert to_oci([mount], {})[0]["options"] == ["rbind", "rro", "rprivate"]
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [("/", "rslave"), ("/var/lib", "rslave"), ("/var/lib/havre/volumes", "rslave"), ("/var/lib/havre2", "rprivate")],
+)
+async def test_a_bind_of_the_daemons_own_mounts(source: str, wanted: str) -> None:
+    """They are not held on to."""
+    for host in (
+        {"binds": [f"{source}:/a"]},
+        {"mounts": [Mount(type="bind", source=source, target="/a", bind_options=BindOptions(create_mountpoint=True))]},
+    ):
+        (mount,) = await planned(**host)
+        assert (mount.point.propagation, mount.options[-1]) == (wanted, wanted)
+    (mount,) = await planned(binds=[f"{source}:/a:rshared"])
+    assert mount.point.propagation == "rshared"
+    if wanted == "rslave":
+        with pytest.raises(InvalidParameter, match='must use either propagation mode "rslave" or "rshared"'):
+            await planned(binds=[f"{source}:/a:private"])
 
 
 async def test_a_named_volume_copies_up_unless_told_not_to() -> None:
@@ -160,13 +180,13 @@ def mount(type: str, **words: Any) -> dict[str, Any]:
         (mount("image", source=""), "field Source must not be empty"),
         (mount("image", image_options=ImageOptions(subpath="../x")), "subpath must be a relative path"),
         (mount("bind", source="x"), "invalid mount path: 'x' mount path must be absolute"),
-        (mount("bind", source="/", bind_options=BindOptions(propagation="odd")), "invalid propagation mode: odd"),
+        (mount("bind", source="/usr", bind_options=BindOptions(propagation="odd")), "invalid propagation mode: odd"),
         (
-            mount("bind", source="/", bind_options=BindOptions(read_only_force_recursive=True)),
+            mount("bind", source="/usr", bind_options=BindOptions(read_only_force_recursive=True)),
             "mount options conflict: !ReadOnly && BindOptions.ReadOnlyForceRecursive",
         ),
         (
-            mount("bind", source="/", bind_options=BindOptions(read_only_non_recursive=True)),
+            mount("bind", source="/usr", bind_options=BindOptions(read_only_non_recursive=True)),
             "mount options conflict: !ReadOnly && BindOptions.ReadOnlyNonRecursive",
         ),
         (
@@ -197,17 +217,17 @@ async def test_malformed_options(host: dict[str, Any], words: str) -> None:
     ],
 )
 async def test_how_deep_read_only_goes(options: BindOptions, words: list[str]) -> None:
-    (found,) = await planned(**mount("bind", source="/", read_only=True, bind_options=options))
+    (found,) = await planned(**mount("bind", source="/usr", read_only=True, bind_options=options))
     assert to_oci([found], {})[0]["options"] == words
 
 
 async def test_a_kernel_that_cannot_make_mounts_below_read_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mountwords, "recursive_readonly", lambda: False)
-    (found,) = await planned(binds=["/:/x:ro"])
+    (found,) = await planned(binds=["/usr:/x:ro"])
     assert to_oci([found], {})[0]["options"] == ["rbind", "ro", "rprivate"]
     force = BindOptions(read_only_force_recursive=True)
     with pytest.raises(InvalidParameter, match=r"5\.12"):
-        await planned(**mount("bind", source="/", read_only=True, bind_options=force))
+        await planned(**mount("bind", source="/usr", read_only=True, bind_options=force))
 
 
 async def test_an_image_is_read_only_and_shown_at_its_place() -> None:
@@ -254,7 +274,7 @@ async def test_mounts_of_another_container() -> None:
     source = container(
         *await planned(
             ContainerConfig(volumes={"/anonymous": {}}),
-            binds=["/:/bind", "named:/named"],
+            binds=["/usr:/bind", "named:/named"],
             tmpfs={"/hidden": ""},
             mounts=[Mount(type="tmpfs", target="/own"), Mount(type="image", source="busybox", target="/image")],
         )

@@ -41,3 +41,25 @@ def test_links_of_the_image(tmp_path: Path) -> None:
             workdir.check(path, tmp_path)
     for path in ("/fine", "/loop/x", "/missing/abs"):
         assert workdir.check(path, tmp_path) == path
+
+
+def test_what_is_missing_is_made_inside(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "there").mkdir(mode=0o700)
+    (root / "link").symlink_to("/later/on")
+    (root / "out").symlink_to("../../../away")
+    (root / "file").touch()
+    (root / "loop").symlink_to("loop")
+    for path in ("/there", "/there/a/b", "/link/c", "/out", "/"):
+        workdir.make(root, path)
+    assert {str(path.relative_to(root)) for path in root.rglob("*") if path.is_dir() and not path.is_symlink()} == {
+        *("there", "there/a", "there/a/b", "later", "later/on", "later/on/c", "away")
+    }
+    assert [oct(path.stat().st_mode & 0o777) for path in (root / "there", root / "there/a")] == ["0o700", "0o755"]
+    assert [path.name for path in tmp_path.iterdir()] == ["root"]
+    for path in ("/file", "/file/x", "/loop"):
+        with pytest.raises(InvalidParameter, match=f"Cannot mkdir: {path} is not a directory"):
+            workdir.make(root, path)
+    with pytest.raises(InvalidParameter, match="file name too long"):
+        workdir.make(root, "/there/" + 300 * "x")
