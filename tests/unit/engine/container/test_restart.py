@@ -67,12 +67,15 @@ async def test_an_end_is_seen_when_there_was_no_descriptor_to_watch_with(monkeyp
     opened = pidfd.open_checked
     monkeypatch.setattr(pidfd, "open_checked", open_checked)
     monkeypatch.setattr(supervise, "_RETRY_DELAY", 0)
-    registry = Mock()
-    registry.current.side_effect = NotFound("removed")
+    seen = asyncio.Event()
+
+    def current(_: str) -> None:
+        seen.set()
+        raise NotFound("removed")
+
+    registry = Mock(current=current)
     supervisor = Supervisor(registry, *(Mock() for _ in range(9)))
     supervisor.watch(container("a", "x").with_state(status=RUNNING, conmon_pid=monitor.pid, conmon_start=started))
-    while failures or monitor.poll() is None:
-        await asyncio.sleep(0.01)
-    while not registry.current.called:
-        await asyncio.sleep(0.01)
+    await seen.wait()
+    assert not failures and monitor.wait() == 0
     await supervisor.close()
