@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import subprocess
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import pytest
 
@@ -73,7 +73,7 @@ async def test_an_end_is_seen_when_there_was_no_descriptor_to_watch_with(monkeyp
         seen.set()
         raise NotFound("removed")
 
-    registry = Mock(current=current)
+    registry = MagicMock(current=current)
     supervisor = Supervisor(registry, *(Mock() for _ in range(9)))
     supervisor.watch(container("a", "x").with_state(status=RUNNING, conmon_pid=monitor.pid, conmon_start=started))
     await seen.wait()
