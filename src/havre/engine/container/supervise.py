@@ -12,8 +12,8 @@ import os
 import select
 import signal
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from havre.engine.container import network, ooms, volumeevents
@@ -81,6 +81,8 @@ class Supervisor:
         self.restart: Callable[[str], Awaitable[None]] | None = None
         self.remove: Callable[[str], Awaitable[None]] | None = None
         self._stopping = False
+        self._may_restart = asyncio.Event()
+        self._may_restart.set()
 
     def watch(self, container: Container) -> None:
         """Watch a container that runs, and its health."""
@@ -98,6 +100,15 @@ class Supervisor:
             self.watch(container)
         else:
             await self._watch(container)
+
+    @contextmanager
+    def restarts_held(self) -> Iterator[None]:
+        """Restart nothing inside: who clears away would take what a start has just made for a rest of the dead."""
+        self._may_restart.clear()
+        try:
+            yield
+        finally:
+            self._may_restart.set()
 
     def expect_end(self, container_id: str, by_user: bool, keep: bool = False) -> None:
         """The end that comes now is wanted: no restart, and with ``keep`` no removal of one made with ``--rm``."""
@@ -271,6 +282,7 @@ class Supervisor:
 
     async def _restart(self, container_id: str, delay: float) -> None:
         await asyncio.sleep(delay)
+        await self._may_restart.wait()
         self._restarts.pop(container_id, None)
         if self.restart is None:
             return

@@ -79,3 +79,18 @@ async def test_an_end_is_seen_when_there_was_no_descriptor_to_watch_with(monkeyp
     await seen.wait()
     assert not failures and monitor.wait() == 0
     await supervisor.close()
+
+
+async def test_no_restart_while_the_rests_of_the_last_daemon_are_cleared_away() -> None:
+    supervisor, restarted = Supervisor(*(MagicMock() for _ in range(10))), asyncio.Event()
+
+    async def restart(_: str) -> None:
+        restarted.set()
+
+    supervisor.restart = restart
+    with supervisor.restarts_held():
+        waiting = asyncio.ensure_future(supervisor._restart("a", 0))
+        await asyncio.sleep(0.05)
+        assert not restarted.is_set()
+    await waiting
+    assert restarted.is_set()
