@@ -91,12 +91,13 @@ def main() -> int:
         fuse.left = int(at_start)
     signal.signal(ARM, fuse.arm)
     # Before anything else imports them: names imported from these modules are then the wrapped ones.
-    from havre.kernel import mounts, namespaces
+    from havre.kernel import exchange, mounts, namespaces
     from havre.kernel.netlink import NetlinkSocket
     from havre.kernel.nftables import Nftables
     from havre.store.db import Database
 
     fuse.wrap(mounts, "mount", "bind", "unmount")
+    fuse.wrap(exchange, "exchange")
     fuse.wrap(namespaces, "create", "remove")
     fuse.wrap(NetlinkSocket, "execute")
     fuse.wrap(Nftables, "run")

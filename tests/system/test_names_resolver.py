@@ -44,8 +44,8 @@ class Home:
         self.endpoints.append(Endpoint("n1", "front", f"e{number}", name, "", *place, names=(name, "all"), links=links))
         return self.directory / name
 
-    def daemon(self) -> Names:
-        names = Names(self.directory)
+    def daemon(self, lead: bool = True) -> Names:
+        names = Names(self.directory, lead)
         names.look_at(self)
         self.services.append(names)
         return names
@@ -119,6 +119,13 @@ async def test_a_container_has_its_own_port_53(home: Home) -> None:
     assert await addresses(place, "db") == ["172.30.1.3"]
     for each in bound:
         each.close()
+
+
+async def test_without_nftables_the_port_itself_is_taken(home: Home) -> None:
+    names, place = home.daemon(lead=False), home.directory / "web"
+    await names.attach("web", place, Upstream())
+    assert await addresses(place, "db") == ["172.30.1.3"]
+    assert len(await asyncio.to_thread(stream, place, ask("db"))) == 1
 
 
 async def test_nonsense_is_survived(home: Home) -> None:

@@ -1,6 +1,8 @@
 """``havre volume export|import|clone|snapshot``: what they keep, what they refuse, what a killed daemon leaves."""
 
 import io
+import os
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -8,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import docker_for, havre_for
+from tests.system import images
+from tests.system.conftest import NewDaemon, docker_for, havre_for
 from tests.system.harness import Engine, Havred, wait_until
 from tests.system.programs import Program
 
@@ -193,6 +196,41 @@ def test_the_daemon_is_killed(fresh_havred: Havred, tmp_path: Path) -> None:
         assert not left_aside(fresh_havred)
     assert docker("volume", "ls", "-q").lines == ["there"]
     assert docker("run", "--rm", "-v", "there:/v", "busybox", "ls", "/v").out == ""
+
+
+@pytest.fixture
+def xfs(tmp_path: Path) -> Iterator[Path]:
+    """The data root of the test's first daemon, on an xfs of its own."""
+    program = shutil.which("mkfs.xfs")
+    if program is None:
+        pytest.skip("needs mkfs.xfs")
+    image, place = tmp_path / "xfs.img", tmp_path / "havred0" / "data"
+    with image.open("wb") as file:
+        file.truncate(400 << 20)
+    subprocess.run([program, "-q", str(image)], check=True)
+    place.mkdir(parents=True)
+    done = subprocess.run(["mount", "-o", "loop", str(image), str(place)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no loop device: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_clones_share_blocks(xfs: Path, new_havred: NewDaemon, tmp_path: Path) -> None:
+    daemon = new_havred()
+    daemon.start()
+    daemon.load(images.busybox().archive("busybox:latest"))
+    docker, havre = docker_for(daemon, tmp_path), havre_for(daemon, tmp_path)
+    fill(docker, "data", "dd if=/dev/urandom of=/v/x bs=1M count=100 2>/dev/null")
+    before = os.statvfs(xfs)
+    for number in range(3):
+        havre("volume", "clone", "data", f"copy{number}")
+    taken = daemon.api("POST", "/havre/volumes/data/snapshots?name=s").json()["Copied"]
+    assert taken == {"Entries": 1, "Size": 100 << 20, "Shared": 100 << 20}
+    used = (before.f_bfree - os.statvfs(xfs).f_bfree) * before.f_frsize
+    assert used < 10 << 20
+    docker("run", "--rm", "-v", "copy0:/v", "busybox", "sh", "-c", "echo changed > /v/x")
+    assert docker("run", "--rm", "-v", "data:/v", "busybox", "stat", "-c", "%s", "/v/x").out == f"{100 << 20}\n"
 
 
 @pytest.fixture

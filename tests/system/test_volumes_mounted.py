@@ -50,7 +50,7 @@ def test_refusals(docker: Program) -> None:
         assert docker("volume", "create", "bad", *flags, code=1).err.strip() == (
             f"Error response from daemon: create bad: {text}"
         )
-    assert docker("volume", "ls", "-q").out == ""
+    assert "bad" not in docker("volume", "ls", "-q").lines
     asked = "type=volume,dst=/v,volume-opt=foo=bar"
     assert 'invalid option: "foo"' in docker("run", "--rm", "--mount", asked, "busybox", code=125).err
 
@@ -74,7 +74,7 @@ def test_mounts_that_fail(docker: Program, engine: Engine) -> None:
 
 
 def test_shared_by_its_users(docker: Program, engine: Engine) -> None:
-    docker("volume", "create", "data", *TMPFS)
+    docker("volume", "create", "data", "--label", "mine", *TMPFS)
     docker("volume", "create", "data", "--opt", "type=tmpfs", "--opt", "device=other")
     options = docker("volume", "inspect", "data", "--format", "{{json .Options}}").out.strip()
     assert options == '{"device":"tmpfs","o":"size=1m,uid=7","type":"tmpfs"}'
@@ -88,11 +88,11 @@ def test_shared_by_its_users(docker: Program, engine: Engine) -> None:
     docker("rm", "-f", "one")
     assert docker("exec", "two", "cat", "/v/file").out == "shared\n"
     assert "volume is in use - [" in docker("volume", "rm", "data", code=1).err
-    assert docker("system", "df", "-v", "--format", "{{json .Volumes}}").out.strip() == "[]"
+    assert '"Name":"data"' not in docker("system", "df", "-v", "--format", "{{json .Volumes}}").out
     docker("restart", "-t", "0", "two")
     assert docker("exec", "two", "ls", "/v").out == ""
     docker("rm", "-f", "two", "idle")
-    assert docker("volume", "prune", "-af").out == "Total reclaimed space: 0B\n"
+    assert docker("volume", "prune", "-af", "--filter", "label=mine").out == "Total reclaimed space: 0B\n"
     docker("volume", "rm", "data")
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+# A file on its way: nothing was mounted for it yet, or nothing has changed.
+_PART = ".part"
+
 
 class Use(msgspec.Struct, frozen=True):
     """Mount ``index`` of a container. ``path`` is where the volume's files are, "" while that is being found out."""
@@ -30,11 +33,13 @@ class Uses:
 
     def load(self) -> None:
         """Read what the last daemon left."""
+        for path in self._directory.glob(f"*{_PART}"):
+            path.unlink()
         for path in sorted(self._directory.iterdir(), key=lambda path: path.stat().st_mtime_ns):
             try:
                 self._remember(msgspec.json.decode(path.read_bytes(), type=Use))
             except (msgspec.MsgspecError, OSError):
-                # Cut short before anything was mounted.
+                # None of ours.
                 path.unlink(missing_ok=True)
 
     def get(self, container: str, index: int) -> Use | None:
@@ -52,7 +57,7 @@ class Uses:
     def save(self, use: Use) -> None:
         """Note a use, or where it was mounted."""
         path = self._directory / use.id
-        part = path.with_name(f"{use.id}.part")
+        part = path.with_name(f"{use.id}{_PART}")
         part.write_bytes(msgspec.json.encode(use))
         part.replace(path)
         self._remember(use)
