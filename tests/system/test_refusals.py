@@ -44,3 +44,19 @@ def test_names(engine: Engine, name: str) -> None:
     make(engine, "box", "true")
     rule = f"Invalid container name (/{name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
     assert refused(engine, "box/rename", name=name) == f"Error when allocating new name: {rule}"
+
+
+@pytest.mark.parametrize("what", ["containers", "images", "networks"])
+def test_prunes(engine: Engine, what: str) -> None:
+    for until, words in (
+        (["x"], 'failed to parse value as time or duration: "x"'),
+        (["1m", "2m"], "more than one until filter specified"),
+    ):
+        answer = engine.api("POST", f"/{what}/prune", filters={"until": until})
+        assert (answer.status >= 400, answer.json()["message"]) == (True, words)
+
+
+@pytest.mark.parametrize("body", [{}, {"HostConfig": {}}, {"Nonsense": 1}])
+def test_nothing_to_be_made(engine: Engine, body: dict[str, object]) -> None:
+    answer = engine.api("POST", "/containers/create", body)
+    assert (answer.status, answer.json()["message"]) == (400, "config cannot be empty in order to create a container")

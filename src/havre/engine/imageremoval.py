@@ -3,16 +3,15 @@
 ``Images`` comes in here. The rules, their order and their words are those of dockerd (daemon/images/image_delete.go).
 """
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from havre.engine.container.select import prune_until
 from havre.engine.imagelisting import ImageUsers, created_ns
-from havre.errors import Conflict, HavreError, InvalidParameter
+from havre.errors import Conflict, HavreError
 from havre.image.store import Image, ImageStore
 from havre.lib import references
 from havre.lib.references import Reference
-from havre.lib.times import parse_timestamp
 from havre.wire.filters import Filters
 
 Json = dict[str, Any]
@@ -56,7 +55,7 @@ class ImageRemoval:
         """``POST /images/prune``: nameless images, or with ``dangling=false`` all that no container uses."""
         filters.validate(_PRUNE_FILTERS)
         dangling = filters.flag("dangling", default=True)
-        until = _until(filters)
+        until = prune_until(filters)
         sizes = {
             chain_id: size
             for image in self._images.all()
@@ -178,13 +177,3 @@ def _is_id_prefix(image_id: str, ref: str) -> bool:
 
 def _short(object_id: str) -> str:
     return object_id.rpartition(":")[2][:12]
-
-
-def _until(filters: Filters) -> int | None:
-    values = filters.values_of("until")
-    if len(values) > 1:
-        raise InvalidParameter("more than one until filter specified")
-    try:
-        return parse_timestamp(values[0], time.time_ns()) if values else None
-    except ValueError as error:
-        raise InvalidParameter(str(error)) from None

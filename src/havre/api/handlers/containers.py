@@ -10,16 +10,17 @@ from havre.wire.containers import ContainerConfig, HostConfig, NetworkingConfig
 
 # How long the steps of a start took, for ``havre run --trace``: a JSON list of [name, start, duration] in milliseconds.
 _TRACE = "X-Havre-Trace"
+_CONFIGURATION = {field.encode_name.lower() for field in msgspec.structs.fields(ContainerConfig)}
 
 
 async def create(call: Call) -> StreamResponse:
     document = decode.parse(await call.read_json())
-    if document is None:
-        raise InvalidParameter("config cannot be empty in order to create a container")
-    config = decode.fit(document, ContainerConfig)
-    parts = {key.lower(): value for key, value in document.items() if value is not None}
+    config = decode.fit({} if document is None else document, ContainerConfig)
+    parts = {key.lower(): value for key, value in (document or {}).items() if value is not None}
     host = decode.fit(parts.get("hostconfig", {}), HostConfig, "HostConfig")
     networking = decode.fit(parts.get("networkingconfig", {}), NetworkingConfig, "NetworkingConfig")
+    if not _CONFIGURATION & {key.lower() for key in document or ()}:
+        raise InvalidParameter("config cannot be empty in order to create a container")
     warnings = compat.adapt_create(call.version, config, host, networking)
     platform = None if call.before(1, 41) else call.text("platform") or None
     created = await call.engine.create.create(call.text("name") or None, config, host, networking, platform)

@@ -107,8 +107,8 @@ def prune_until(filters: Filters) -> int | None:
         raise InvalidParameter("more than one until filter specified")
     try:
         return times.parse_timestamp(given[0], time.time_ns())
-    except ValueError:
-        raise filters.invalid("until") from None
+    except ValueError as error:
+        raise InvalidParameter(str(error)) from None
 
 
 def _integer(filters: Filters, name: str, value: str) -> int:
