@@ -226,7 +226,7 @@ def datagram_arrives(server: socket.socket, client: socket.socket, address: str,
     assert data == b"ping"
     server.sendto(b"pong", peer)
     answer, origin = client.recvfrom(100)
-    assert (answer, origin) == (b"pong", (address, port))
+    assert (answer, origin[:2]) == (b"pong", (address, port))
     return str(peer[0])
 
 

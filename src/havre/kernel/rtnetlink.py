@@ -7,6 +7,7 @@ linux/rtnetlink.h, linux/if_link.h and linux/if_addr.h.
 import errno
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
@@ -198,12 +199,17 @@ class Rtnetlink(NetlinkSocket):
 
     def addresses(self) -> list[tuple[int, IPv4Interface]]:
         """The IPv4 addresses, each with its interface's index."""
-        found = []
-        for payload in self.dump(_GETADDR, _IFADDR.pack(socket.AF_INET, 0, 0, 0, 0), "list addresses"):
+        return [(index, IPv4Interface((given, prefix))) for index, given, prefix in self._given(socket.AF_INET)]
+
+    def addresses6(self) -> list[tuple[int, IPv6Interface]]:
+        """The IPv6 addresses, each with its interface's index."""
+        return [(index, IPv6Interface((given, prefix))) for index, given, prefix in self._given(socket.AF_INET6)]
+
+    def _given(self, family: int) -> Iterator[tuple[int, bytes, int]]:
+        for payload in self.dump(_GETADDR, _IFADDR.pack(family, 0, 0, 0, 0), "list addresses"):
             _, prefix, _, _, index = _IFADDR.unpack_from(payload)
             given = attributes(payload[_IFADDR.size :])
-            found.append((index, IPv4Interface((given.get(_IFA_LOCAL) or given[_IFA_ADDRESS], prefix))))
-        return found
+            yield index, given.get(_IFA_LOCAL) or given[_IFA_ADDRESS], prefix
 
     def routes(self) -> list[tuple[int, IPv4Network]]:
         """The IPv4 unicast destinations of all tables but the default route, each with its interface's index (or 0)."""

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from havre.network.model import Endpoint
-from havre.network.ports import ANY
-
-ANY6 = "::"
+from havre.network.ports import ANY, ANY6
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ table {family} {rules.table} {{
     }}
     chain output {{
         type nat hook output priority -100; policy accept
-        fib daddr type local jump publish
+{_own_loopback(family)}        fib daddr type local jump publish
     }}
     chain publish {{
         dnat {family} to {family} daddr . meta l4proto . th dport map @published_on
@@ -98,6 +96,15 @@ table {family} {rules.table} {{
 {_forward(rules, bridge)}
     }}
 }}
+"""
+
+
+def _own_loopback(family: str) -> str:
+    if family == "ip":
+        return ""
+    return """\
+        # No answer would come back to ::1 from the bridge: better refused at once than silent.
+        ip6 daddr ::1 return
 """
 
 

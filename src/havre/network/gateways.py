@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from havre.network.model import Endpoint, EndpointRequest, Network
+from havre.network.model import Endpoint, EndpointRequest, Network, PublishedPort
 
 VERSIONS = (4, 6)
 
@@ -18,6 +18,11 @@ def chosen(endpoints: Iterable[Endpoint], version: int) -> Endpoint | None:
     return min(fit, key=lambda endpoint: (-endpoint.priority, endpoint.network_name), default=None)
 
 
+def ports(endpoint: Endpoint, version: int) -> tuple[PublishedPort, ...]:
+    """What it publishes on addresses of that IP version."""
+    return tuple(port for port in endpoint.ports if (":" in port.host_ip) == (version == 6))
+
+
 def interface(prefix: str, endpoints: Iterable[Endpoint]) -> str:
     """The first name of an interface, ``prefix`` and a number, that none of ``endpoints`` has."""
     used = {endpoint.interface for endpoint in endpoints}
@@ -27,9 +32,17 @@ def interface(prefix: str, endpoints: Iterable[Endpoint]) -> str:
 def publishes(network: Network, request: EndpointRequest, others: Sequence[Endpoint]) -> bool:
     """Whether the ports of ``request`` are published at once: where the default route leads, if they are not yet.
 
-    Those that are move there when it changes.
+    Those that are move there when it changes, those on IPv6 with the route of IPv6.
     """
     if network.internal or any(other.ports for other in others):
         return False
-    new = Endpoint(network.id, network.name, "", "", gateway=network.gateway, priority=request.priority)
-    return not others or chosen([*others, new], 4) is new
+    new = Endpoint(
+        network.id,
+        network.name,
+        "",
+        "",
+        gateway=network.gateway,
+        ipv6_gateway=next((pool.gateway for pool in network.pools_of(6)), ""),
+        priority=request.priority,
+    )
+    return not others or (chosen([*others, new], 4) or chosen([*others, new], 6)) is new

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import ip_network
@@ -26,7 +26,7 @@ from havre.network import gateways, records, sandbox
 from havre.network.driver import Driver
 from havre.network.drivers import builtin_drivers
 from havre.network.ipam import overlapping
-from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network
+from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network, PublishedPort
 from havre.network.names import NameService, NoNames
 from havre.network.settings import NetworkSettings
 from havre.network.threads import to_end
@@ -242,7 +242,7 @@ class Networks:
                 await self._db.write(lambda connection: records.add_endpoint(connection, endpoint, cursor))
                 await driver.attach(found, endpoint, self.sandbox_path(container_id), default)
             if others:
-                await self._move_ports(container_id, others)
+                await self._move_ports(container_id, self.endpoints_of(container_id))
         except BaseException as error:
             try:
                 await self._disconnect(endpoint)
@@ -265,9 +265,8 @@ class Networks:
             return
         rest = [other for other in self.endpoints_of(container_id) if other is not endpoint]
         was = [version for version in gateways.VERSIONS if gateways.chosen([*rest, endpoint], version) is endpoint]
-        if endpoint.ports and (heir := gateways.chosen(rest, 4)) is not None:
-            await self._hand_over(endpoint, heir)
-            endpoint = self._endpoints[container_id][endpoint.network_id]
+        await self._move_ports(container_id, rest)
+        endpoint = self._endpoints[container_id][endpoint.network_id]
         await self._disconnect(endpoint, alive=True)
         for version in was:
             heir = gateways.chosen(self.endpoints_of(container_id), version)
@@ -275,16 +274,19 @@ class Networks:
                 gateway, path = gateways.gateway(heir, version), self.sandbox_path(container_id)
                 await self._in_thread(sandbox.route, path, version, heir.interface, gateway)
 
-    async def _move_ports(self, container_id: str, others: Iterable[Endpoint]) -> None:
-        """Publish the container's ports where its default route leads now."""
-        holder = next((other for other in others if other.ports), None)
-        heir = gateways.chosen(self.endpoints_of(container_id), 4)
-        if holder is not None and heir is not None and heir.network_id != holder.network_id:
-            await self._hand_over(holder, heir)
+    async def _move_ports(self, container_id: str, candidates: Sequence[Endpoint]) -> None:
+        """Publish the container's ports where, of ``candidates``, its default route of that IP version leads to."""
+        for version in gateways.VERSIONS:
+            endpoints = self._endpoints.get(container_id, {})
+            holder = next((each for each in endpoints.values() if gateways.ports(each, version)), None)
+            heir = gateways.chosen(candidates, version)
+            if holder is not None and heir is not None and heir.network_id != holder.network_id:
+                await self._hand_over(holder, endpoints[heir.network_id], gateways.ports(holder, version))
 
-    async def _hand_over(self, holder: Endpoint, heir: Endpoint) -> None:
+    async def _hand_over(self, holder: Endpoint, heir: Endpoint, moved: tuple[PublishedPort, ...]) -> None:
         changed = []
-        for endpoint, ports in ((holder, ()), (heir, holder.ports)):
+        kept = tuple(port for port in holder.ports if port not in moved)
+        for endpoint, ports in ((holder, kept), (heir, (*heir.ports, *moved))):
             network = self._networks[endpoint.network_id]
             after = await self._drivers[network.driver].republish(network, endpoint, ports)
             self._endpoints[endpoint.container_id][network.id] = after

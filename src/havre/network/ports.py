@@ -4,8 +4,9 @@ A reservation is a socket that is bound and never listens: connections go to the
 is looked up, but no program of the host, and no other daemon, can take the port while it is published. They end with
 the daemon; the ports it left published are claimed again at its next start.
 
-All of this is IPv4. Docker lists ``[::]`` beside ``0.0.0.0`` and serves it by a proxy process for each port; the kernel
-cannot translate IPv6 to IPv4, so nothing is claimed there.
+A port without an address is claimed on ``0.0.0.0`` for a container with an IPv4 address and on ``[::]``, the same
+number, for one with an IPv6 address. The kernel cannot translate one into the other, nor lead an answer from a bridge
+back to ``[::1]``; Docker does both by a proxy process for each port, and we claim nothing there.
 """
 
 import errno
@@ -13,23 +14,28 @@ import os
 import resource
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from ipaddress import IPv6Address, ip_address
 
 from havre.errors import InvalidParameter, SystemFault, Unavailable, Unsupported
 from havre.network.model import PROTOCOLS, PortRequest, PublishedPort
 
-ANY = "0.0.0.0"
+ANY, ANY6 = "0.0.0.0", "::"
 _KINDS = {
     "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
     "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
 }
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 Bind = Callable[[str, str, int], socket.socket]
 
 
 class PortTaken(Exception):
-    """The port is published already, by this daemon."""
+    """The port is published already, by this daemon; ``held`` is the address it is on."""
+
+    def __init__(self, held: str) -> None:
+        super().__init__(held)
+        self.held = held
 
 
 def bind(proto: str, host_ip: str, port: int) -> socket.socket:
@@ -55,8 +61,12 @@ def bind(proto: str, host_ip: str, port: int) -> socket.socket:
 
 
 def _bound(kind: int, number: int, host_ip: str, port: int, reuse: bool) -> socket.socket:
-    held = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC, number)
+    family = socket.AF_INET6 if ":" in host_ip else socket.AF_INET
+    held = socket.socket(family, kind | socket.SOCK_CLOEXEC, number)
     try:
+        if family == socket.AF_INET6:
+            # The same port of 0.0.0.0 is another reservation.
+            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if reuse:
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if kind == socket.SOCK_DGRAM:
@@ -78,14 +88,18 @@ class PortLedger:
         self._bind = bind
         self._held: dict[tuple[str, int], dict[str, socket.socket | None]] = {}
 
-    def claim(self, requests: Iterable[PortRequest], default_ip: str, container_ip: str) -> tuple[PublishedPort, ...]:
-        """Reserve a host port for each request: all of them or, on any error, none. Errors are worded as Docker's."""
+    def claim(
+        self, requests: Iterable[PortRequest], default_ip: str, ipv4: str, ipv6: str = ""
+    ) -> tuple[PublishedPort, ...]:
+        """Reserve a host port for each request of a container with these addresses ("": none of that version): all of
+        them or, on any error, none. Errors are worded as Docker's.
+        """
         done: list[PublishedPort] = []
         requests = list(requests)
-        self._refuse_too_many(len(requests))
+        self._refuse_too_many(len(requests) * (2 if ipv4 and ipv6 else 1))
         try:
             for request in requests:
-                done.append(self._claim_one(request, request.host_ip or default_ip, container_ip))
+                done += self._claim_one(request, _places(request, default_ip, ipv4, ipv6))
         except BaseException:
             self.release(done)
             raise
@@ -113,30 +127,44 @@ class PortLedger:
             if not holders:
                 self._held.pop((port.proto, port.host_port), None)
 
-    def _claim_one(self, request: PortRequest, host_ip: str, container_ip: str) -> PublishedPort:
-        _check(request, host_ip)
-        target = f"{container_ip}:{request.container_port}/{request.proto}"
+    def _claim_one(self, request: PortRequest, places: dict[str, str]) -> list[PublishedPort]:
         single = request.host_port_start == request.host_port_end != 0
-        busy: OSError | None = None
+        failure: SystemFault | Unavailable | None = None
         for port in self._choices(request):
             try:
-                self._hold(request.proto, host_ip, port)
-            except PortTaken:
-                if single:
-                    raise SystemFault(f"Bind for {host_ip}:{port} failed: port is already allocated") from None
-            except OSError as error:
-                if single or error.errno != errno.EADDRINUSE:
-                    raise _bind_failure(error, request.proto, host_ip, port, target) from error
-                busy = error
+                held = self._hold_all(request, places, port)
+            except SystemFault as error:
+                if single or (not isinstance(error.__cause__, PortTaken) and not _in_use(error.__cause__)):
+                    raise
+                failure = error if not _in_use(failure and failure.__cause__) else failure
             else:
                 if not request.host_port_start:
                     self._next = port + 1 if port < self._last else self._first
-                return PublishedPort(request.container_port, request.proto, host_ip, port)
-        if request.host_port_start:
-            if busy is not None:
-                raise _bind_failure(busy, request.proto, host_ip, request.host_port_end, target)
-            raise SystemFault(f"Bind for {host_ip}:{request.host_port_end} failed: port is already allocated")
+                return held
+        if request.host_port_start and failure is not None:
+            raise failure
         raise SystemFault("all ports are allocated")
+
+    def _hold_all(self, request: PortRequest, places: dict[str, str], port: int) -> list[PublishedPort]:
+        """Hold ``port`` of each of ``places``: an address of the host, and where it leads."""
+        held: list[PublishedPort] = []
+        try:
+            for host_ip, target in places.items():
+                try:
+                    self._hold(request.proto, host_ip, port)
+                except PortTaken as taken:
+                    raise SystemFault(f"Bind for {taken.held}:{port} failed: port is already allocated") from taken
+                except OSError as error:
+                    if held and error.errno in _NO_IPV6 and not request.host_ip:
+                        continue  # a host without IPv6, and [::] is not what the user has asked for
+                    where = f"{_bracketed(host_ip)}:{port}"
+                    aim = f"{_bracketed(target)}:{request.container_port}/{request.proto}"
+                    raise _bind_failure(error, request.proto, where, aim) from error
+                held.append(PublishedPort(request.container_port, request.proto, host_ip, port))
+        except BaseException:
+            self.release(held)
+            raise
+        return held
 
     def _refuse_too_many(self, asked: int) -> None:
         """Each takes an open file: those that are left are for clients and containers."""
@@ -153,25 +181,56 @@ class PortLedger:
 
     def _hold(self, proto: str, host_ip: str, port: int) -> None:
         holders = self._held.get((proto, port), {})
-        if holders and (host_ip == ANY or ANY in holders or host_ip in holders):
-            raise PortTaken
-        held = self._bind(proto, host_ip, port)
-        self._held.setdefault((proto, port), {})[host_ip] = held
+        every = ANY6 if ":" in host_ip else ANY
+        for held in holders:
+            if (":" in held) == (":" in host_ip) and (host_ip == every or held in (every, host_ip)):
+                raise PortTaken(held)
+        bound = self._bind(proto, host_ip, port)
+        self._held.setdefault((proto, port), {})[host_ip] = bound
 
 
-def _check(request: PortRequest, host_ip: str) -> None:
+def _places(request: PortRequest, default_ip: str, ipv4: str, ipv6: str) -> dict[str, str]:
+    """The addresses of the host to publish on, each with that of the container it leads to."""
     if request.proto not in PROTOCOLS:
         raise InvalidParameter(f"invalid proto: {request.proto}")
-    if ":" in host_ip:
-        raise Unsupported(f"publishing ports on an IPv6 host address ({host_ip}) is not supported yet")
-    with suppress(OSError):
-        socket.inet_pton(socket.AF_INET, host_ip)
-        return
-    raise InvalidParameter(f"invalid IP address: {host_ip}")
+    if not request.host_ip and default_ip == ANY and (ipv4 or ipv6):
+        return {host: address for host, address in ((ANY, ipv4), (ANY6, ipv6)) if address}
+    host_ip = _address(request.host_ip or default_ip)
+    version, target = (6, ipv6) if ":" in host_ip else (4, ipv4)
+    port = f"{request.container_port}/{request.proto}"
+    if not target:
+        raise Unsupported(
+            f"cannot publish {port} on {host_ip}: the container has no IPv{version} address that ports can be published"
+            " to, and havre has no userland proxy that would translate"
+        )
+    if version == 6 and IPv6Address(host_ip).is_loopback:
+        raise Unsupported(
+            f"cannot publish {port} on {host_ip}: the kernel leads no answer from a bridge back to the IPv6 loopback,"
+            " and havre has no userland proxy that would do so"
+        )
+    return {host_ip: target}
 
 
-def _bind_failure(error: OSError, proto: str, host_ip: str, port: int, target: str) -> SystemFault | Unavailable:
+def _address(text: str) -> str:
+    """The address as the kernel writes it; one of IPv4 in the clothes of IPv6 is one of IPv4."""
+    try:
+        address = ip_address("" if "%" in text else text)
+    except ValueError:
+        raise InvalidParameter(f"invalid IP address: {text}") from None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _in_use(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+
+
+def _bind_failure(error: OSError, proto: str, where: str, target: str) -> SystemFault | Unavailable:
     if error.errno in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
         return Unavailable(f"cannot publish {target}: this host's kernel has no {proto} sockets")
     reason = os.strerror(error.errno or 0)
-    return SystemFault(f"failed to bind host port for {host_ip}:{port}:{target}: {reason[:1].lower()}{reason[1:]}")
+    return SystemFault(f"failed to bind host port for {where}:{target}: {reason[:1].lower()}{reason[1:]}")

@@ -20,11 +20,14 @@ class Host:
 
     def __init__(self) -> None:
         self.errors: dict[tuple[str, int], int] = {}
+        self.without_ipv6 = False
         self.bound: list[tuple[str, str, int]] = []
 
     def bind(self, proto: str, host_ip: str, port: int) -> socket.socket:
         if (proto, port) in self.errors:
             raise OSError(self.errors[proto, port], os.strerror(self.errors[proto, port]))
+        if self.without_ipv6 and ":" in host_ip:
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
         self.bound.append((proto, host_ip, port))
         return socket.socket()
 
@@ -43,6 +46,47 @@ def claim(ledger: PortLedger, *requests: PortRequest) -> tuple[PublishedPort, ..
     return ledger.claim(requests, "0.0.0.0", "172.29.0.2")
 
 
+def dual(ledger: PortLedger, *requests: PortRequest, default: str = "0.0.0.0") -> tuple[PublishedPort, ...]:
+    return ledger.claim(requests, default, "172.29.0.2", "fd00:5::2")
+
+
+def test_both_versions_get_the_same_port(ledger: PortLedger, host: Host) -> None:
+    assert dual(ledger, PortRequest(80)) == (
+        PublishedPort(80, "tcp", "0.0.0.0", 40000),
+        PublishedPort(80, "tcp", "::", 40000),
+    )
+    claim(ledger, PortRequest(80, "tcp", "", 40001, 40001))
+    ledger.release([PublishedPort(80, "tcp", "0.0.0.0", 40000)])
+    # Only half of 40000 is free, and less of 40001.
+    assert {port.host_port for port in dual(ledger, PortRequest(80, "tcp", "", 40000, 40004))} == {40002}
+    assert ledger.claim([PortRequest(81)], "0.0.0.0", "", "fd00:5::2") == (PublishedPort(81, "tcp", "::", 40001),)
+
+
+def test_a_host_without_ipv6(ledger: PortLedger, host: Host) -> None:
+    host.without_ipv6 = True
+    assert dual(ledger, HTTP) == (PublishedPort(80, "tcp", "0.0.0.0", 8080),)
+    with pytest.raises(SystemFault, match=r"for \[::\]:81:\[fd00:5::2\]:80/tcp: address family not supported"):
+        dual(ledger, PortRequest(80, "tcp", "::", 81, 81))
+
+
+def test_ipv6_addresses(ledger: PortLedger, host: Host) -> None:
+    asked = PortRequest(80, "tcp", "2001:DB8:0::1", 8080, 8080), PortRequest(80, "tcp", "::ffff:1.2.3.4", 80, 80)
+    assert [(port.host_ip, port.host_port) for port in dual(ledger, *asked)] == [("2001:db8::1", 8080), ("1.2.3.4", 80)]
+    assert [port.host_ip for port in dual(ledger, PortRequest(90), default="127.0.0.1")] == ["127.0.0.1"]
+    for address in ("::1", "fe80::1%eth0"):
+        with pytest.raises((Unsupported, InvalidParameter), match=r"IPv6 loopback|invalid IP address"):
+            dual(ledger, PortRequest(80, "tcp", address, 8081, 8081))
+    with pytest.raises(Unsupported, match=r"80/tcp on 127\.0\.0\.1: the container has no IPv4 address"):
+        ledger.claim([PortRequest(80, "tcp", "127.0.0.1")], "0.0.0.0", "", "fd00:5::2")
+
+
+def test_what_is_half_taken_is_not_held(ledger: PortLedger, host: Host) -> None:
+    dual(ledger, PortRequest(80, "tcp", "::", 8080, 8080))
+    with pytest.raises(SystemFault, match="Bind for :::8080 failed: port is already allocated"):
+        dual(ledger, HTTP)
+    claim(ledger, HTTP)
+
+
 def test_a_given_port(ledger: PortLedger, host: Host) -> None:
     assert claim(ledger, HTTP) == (PublishedPort(80, "tcp", "0.0.0.0", 8080),)
     assert host.bound == [("tcp", "0.0.0.0", 8080)]
@@ -53,13 +97,22 @@ def test_the_same_port_of_two_protocols(ledger: PortLedger) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("", ""), ("", "127.0.0.1"), ("127.0.0.1", ""), ("127.0.0.1", "127.0.0.1")]
+    ("first", "second"),
+    [
+        ("", ""),
+        ("", "127.0.0.1"),
+        ("127.0.0.1", ""),
+        ("127.0.0.1", "127.0.0.1"),
+        ("::", "2001:db8::1"),
+        ("2001:db8::1", "::"),
+        ("2001:db8::1", "2001:DB8:0::1"),
+    ],
 )
 def test_taken_by_another_container(ledger: PortLedger, first: str, second: str) -> None:
-    claim(ledger, PortRequest(80, "tcp", first, 8080, 8080))
+    dual(ledger, PortRequest(80, "tcp", first, 8080, 8080))
     with pytest.raises(SystemFault) as refusal:
-        claim(ledger, PortRequest(80, "tcp", second, 8080, 8080))
-    assert str(refusal.value) == f"Bind for {second or '0.0.0.0'}:8080 failed: port is already allocated"
+        dual(ledger, PortRequest(80, "tcp", second, 8080, 8080))
+    assert str(refusal.value) == f"Bind for {first or '0.0.0.0'}:8080 failed: port is already allocated"
 
 
 def test_the_same_port_of_two_addresses(ledger: PortLedger) -> None:
@@ -127,8 +180,8 @@ def test_a_port_lost_while_the_daemon_was_away(ledger: PortLedger, host: Host) -
 
 
 def test_what_is_refused(ledger: PortLedger, host: Host) -> None:
-    with pytest.raises(Unsupported, match="IPv6"):
-        claim(ledger, PortRequest(80, "tcp", "::1", 8080, 8080))
+    with pytest.raises(Unsupported, match="80/tcp on 2001:db8::1: the container has no IPv6 address"):
+        claim(ledger, PortRequest(80, "tcp", "2001:db8::1", 8080, 8080))
     with pytest.raises(InvalidParameter, match="invalid IP address: example"):
         claim(ledger, PortRequest(80, "tcp", "example", 8080, 8080))
     with pytest.raises(InvalidParameter, match="invalid proto"):

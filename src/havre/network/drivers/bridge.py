@@ -180,7 +180,8 @@ class BridgeDriver:
             state.heirs.add(endpoint_id)
         ipv4, ipv6 = state.addresses.lease(request)
         try:
-            ports = self._ports.claim(request.ports, state.options.host_ip, ipv4)
+            reached = ipv6 if state.rules.subnet6 is not None else ""
+            ports = self._ports.claim(request.ports, state.options.host_ip, ipv4, reached)
         except SystemFault as error:
             state.addresses.give_back(ipv4, ipv6)
             raise SystemFault(

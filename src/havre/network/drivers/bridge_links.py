@@ -10,7 +10,16 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+)
 from pathlib import Path
 
 from havre.errors import Conflict, InvalidParameter, SystemFault, Unavailable
@@ -292,5 +301,6 @@ def forget_flows(endpoints: Iterable[Endpoint]) -> None:
     if not ports:
         return
     with Rtnetlink() as netlink:
-        local = {address.ip for _, address in netlink.addresses()}
+        local: set[IPv4Address | IPv6Address] = {address.ip for _, address in netlink.addresses()}
+        local |= {address.ip for _, address in netlink.addresses6()}
     conntrack.forget_udp(ports, lambda destination: destination in local or destination.is_loopback)
