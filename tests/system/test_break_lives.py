@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import socket
 import threading
@@ -253,3 +254,21 @@ def test_removing_a_container_whose_mounted_image_is_just_looked_at(havred: Havr
         assert b" 200 " in client.recv(64)
         answer = engine.api("DELETE", f"/containers/{container}?force=1")
         assert answer.status == 204, answer
+
+
+def test_more_clients_than_descriptors(fresh_havred: Havred) -> None:
+    """Those for whom there is none wait, and the daemon keeps calm."""
+    assert fresh_havred.process is not None
+    process = fresh_havred.process.pid
+    start(fresh_havred, "sleep", "1000")
+    most = len(os.listdir(f"/proc/{process}/fd")) + 30
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (most, most))
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(60)]
+    for client in clients:
+        client.connect(str(fresh_havred.socket))
+        client.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_until(lambda: "out of system resource" in fresh_havred.log.read_text(), "a client too many")
+    for client in clients:
+        client.close()
+    assert fresh_havred.api("GET", "/_ping").status == 200
+    assert fresh_havred.log.read_text().count("out of system resource") < 10

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 # What still runs after the engine has ended is requests that wait for nothing any more.
 _DRAIN_SECONDS = 2.0
+_WAITING_CONNECTIONS = 1024
 
 
 class ApiServer:
@@ -29,7 +30,10 @@ class ApiServer:
         """Take requests. Connections made since the sockets were opened have waited for this."""
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
-            server = await loop.create_server(self._door, sock=listener.socket, ssl=listener.tls, backlog=1024)
+            # For asyncio the backlog is also how often it tries to accept in one go: out of descriptors, it fails and
+            # starts a timer each time, and the daemon does nothing else any more.
+            server = await loop.create_server(self._door, sock=listener.socket, ssl=listener.tls, backlog=1)
+            listener.socket.listen(_WAITING_CONNECTIONS)
             self._servers.append(server)
             log.info("API listen on %s", listener.address)
 

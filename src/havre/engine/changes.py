@@ -209,7 +209,7 @@ def _json_words(text: str) -> list[str] | None:
     """The exec form, ``["a", "b"]``; None when it is anything else, which is then the shell form."""
     try:
         words = json.loads(text) if text.startswith("[") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
 

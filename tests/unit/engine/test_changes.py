@@ -18,6 +18,7 @@ RANGE: dict[str, Any] = {"90/tcp": {}, "91/tcp": {}}
         (['CMD ["a", "b"]'], {"Cmd": ["a", "b"]}),
         (["cmd echo $HOME"], {"Cmd": ["/bin/sh", "-c", "echo $HOME"]}),
         (['CMD ["a"'], {"Cmd": ["/bin/sh", "-c", '["a"']}),
+        (["CMD " + "[" * 5000], {"Cmd": ["/bin/sh", "-c", "[" * 5000]}),
         (["CMD []"], {"Cmd": []}),
         (["CMD"], {"Cmd": ["/bin/sh", "-c"]}),
         (['ENTRYPOINT ["/init"]'], {"Entrypoint": ["/init"], "Cmd": None}),

@@ -83,6 +83,16 @@ def test_rotates_by_lines_and_keeps_so_many_files(tmp_path: Path) -> None:
     assert len(kept) > 9
 
 
+def test_a_step_does_not_fill_many_files(tmp_path: Path) -> None:
+    """The others wait for it, and each new file has all those before it renamed."""
+    append(tmp_path, b"".join(record(f"{number:04}") for number in range(300)))
+    target = JsonFile(tmp_path, {**CONFIG, "max_size": 1, "max_file": 1000})
+    assert target.step() > 0
+    assert len(written(tmp_path)) < 20
+    drain(tmp_path, max_size=1, max_file=1000).close()
+    assert written(tmp_path) == [f"{number:04}\n" for number in range(300)]
+
+
 def test_packs_all_but_the_newest(tmp_path: Path) -> None:
     append(tmp_path, b"".join(record(f"{number:04}") for number in range(100)))
     drain(tmp_path, max_size=800, max_file=4, compress=True).close()

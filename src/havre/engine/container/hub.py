@@ -6,9 +6,10 @@ Docker.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from havre.errors import NotFound
 from havre.lib.tasks import TaskOwner
@@ -71,11 +72,9 @@ class Hub:
             self._listeners.remove(listener)
         listener.ended.set()
         if not self._listeners and not self._keep_open and self._socket is not None and not self._ended:
-            for task in (self._task, self._rest):
-                if task is not None:
-                    task.cancel()
-            self._socket.close()
-            self._socket = self._task = None
+            reading = [task for task in (self._task, self._rest) if task is not None]
+            self._tasks.start(_let_go(self._socket, reading), f"end of stdio of {self._bundle.name[:12]}")
+            self._socket = self._task = self._rest = None
 
     async def send(self, data: bytes) -> None:
         """Write to the process's stdin. ``ConnectionError`` when it has ended."""
@@ -99,7 +98,7 @@ class Hub:
 
     async def _pump(self, socket: StdioSocket) -> None:
         try:
-            while packets := await self._next(socket):
+            while self._socket is socket and (packets := await self._next(socket)):
                 self._giving = True
                 await self._give(packets)
                 self._giving = False
@@ -135,6 +134,14 @@ class Hub:
                 self.leave(listener)
                 if self._socket is None:
                     return
+
+
+async def _let_go(socket: StdioSocket, reading: Collection["asyncio.Task[Any]"]) -> None:
+    """Close it when nobody waits on it any more: its descriptor is then another's."""
+    for task in reading:
+        task.cancel()
+    await asyncio.wait(reading)
+    socket.close()
 
 
 async def _all(socket: StdioSocket) -> list[bytes]:

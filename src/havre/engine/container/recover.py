@@ -69,14 +69,15 @@ class Recovery:
 
     async def run(self) -> None:
         """Reconcile everything; a container that resists is logged and does not keep the others from it."""
-        await self._drop_orphans()
-        for container in self.registry:
-            try:
-                await self._settle(container)
-            except (HavreError, OSError) as error:
-                log.error("container %s cannot be recovered: %s", container.short_id, error)
-        await self.networks.live({one.id for one in self.registry if one.state.running})
-        await self._follow_networks()
+        with self.supervisor.restarts_held():
+            await self._drop_orphans()
+            for container in self.registry:
+                try:
+                    await self._settle(container)
+                except (HavreError, OSError) as error:
+                    log.error("container %s cannot be recovered: %s", container.short_id, error)
+            await self.networks.live({one.id for one in self.registry if one.state.running})
+            await self._follow_networks()
 
     async def _follow_networks(self) -> None:
         """Names are served on, and records say where their containers are: a connect may have been cut short."""

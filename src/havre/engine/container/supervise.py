@@ -12,8 +12,8 @@ import os
 import select
 import signal
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from havre.engine.container import network, ooms, volumeevents
@@ -81,6 +81,8 @@ class Supervisor:
         self.restart: Callable[[str], Awaitable[None]] | None = None
         self.remove: Callable[[str], Awaitable[None]] | None = None
         self._stopping = False
+        self._may_restart = asyncio.Event()
+        self._may_restart.set()
 
     def watch(self, container: Container) -> None:
         """Watch a container that runs, and its health."""
@@ -98,6 +100,15 @@ class Supervisor:
             self.watch(container)
         else:
             await self._watch(container)
+
+    @contextmanager
+    def restarts_held(self) -> Iterator[None]:
+        """Restart nothing inside: who clears away would take what a start has just made for a rest of the dead."""
+        self._may_restart.clear()
+        try:
+            yield
+        finally:
+            self._may_restart.set()
 
     def expect_end(self, container_id: str, by_user: bool, keep: bool = False) -> None:
         """The end that comes now is wanted: no restart, and with ``keep`` no removal of one made with ``--rm``."""
@@ -127,7 +138,7 @@ class Supervisor:
         await self._tasks.close()
 
     async def _watch(self, container: Container) -> None:
-        await self._see_end(container)
+        await self._await_end(container)
         end: _End | None = None
         while True:
             try:
@@ -142,6 +153,16 @@ class Supervisor:
             except (HavreError, OSError) as error:
                 # A full disk, as a rule. Until its end is on disk nobody may be told of it.
                 log.error("container %s has ended, which cannot be noted: %s", container.short_id, error)
+            await asyncio.sleep(_RETRY_DELAY)
+
+    async def _await_end(self, container: Container) -> None:
+        while True:
+            try:
+                await self._see_end(container)
+                return
+            except OSError as error:
+                # Too many open files, as a rule: it can be watched when some are closed.
+                log.error("container %s cannot be watched: %s", container.short_id, error)
             await asyncio.sleep(_RETRY_DELAY)
 
     async def _see_end(self, container: Container) -> None:
@@ -261,6 +282,7 @@ class Supervisor:
 
     async def _restart(self, container_id: str, delay: float) -> None:
         await asyncio.sleep(delay)
+        await self._may_restart.wait()
         self._restarts.pop(container_id, None)
         if self.restart is None:
             return

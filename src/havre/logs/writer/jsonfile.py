@@ -17,6 +17,8 @@ from havre.logs.writer.position import Position, PositionFile
 from havre.logs.writer.source import Source
 
 _BLOCK = 128 << 10
+# No container keeps the others waiting while its many small files are shifted.
+_LEAST_BLOCK, _FILES_A_BLOCK = 256, 4
 # What stands in JSON as it is; an end of line only parts messages here.
 _PLAIN = bytes(code for code in range(32, 256) if code != 127 and chr(code) not in '"\\<>&') + b"\n\x7f"
 _RUN, _LONG = 64, 2048
@@ -89,6 +91,7 @@ class JsonFile:
         self._max_size = int(config["max_size"])
         self._max_file = int(config["max_file"])
         self._compress = bool(config["compress"])
+        self._enough = min(_BLOCK, max(_LEAST_BLOCK, _FILES_A_BLOCK * self._max_size)) if self._max_size > 0 else _BLOCK
         self._encoder = Encoder(config["attributes"])
         self._file = PositionFile(directory / "log.position")
         self._position = self._file.load()
@@ -120,7 +123,7 @@ class JsonFile:
         """Take on one block; returns its bytes, 0 when there was nothing."""
         if not self._in_place():
             self.reset()
-        block = self.source.read(_BLOCK)
+        block = self.source.read(_BLOCK, self._enough)
         if not block:
             return 0
         messages = self._lines.feed(block)
@@ -204,13 +207,14 @@ class JsonFile:
         self._await_compression()
         if not self._path.exists():
             return
+        names = set(os.listdir(self._directory))
         free = 1
-        while free < self._max_file and any(self._numbered(free, ending).exists() for ending in ("", ".gz")):
+        while free < self._max_file and any(self._numbered(free, ending).name in names for ending in ("", ".gz")):
             free += 1
         for number in range(free - 1, 0, -1):
             for ending in ("", ".gz"):
                 older = self._numbered(number, ending)
-                if not older.exists():
+                if older.name not in names:
                     continue
                 if number == self._max_file - 1:
                     older.unlink()

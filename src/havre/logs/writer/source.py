@@ -20,16 +20,17 @@ class Source:
         self._fd = -1
         self._is_newest = False
 
-    def read(self, limit: int) -> bytes:
+    def read(self, limit: int, enough: int | None = None) -> bytes:
         """Whole records from the position on, at most about ``limit`` bytes; ``b""`` when there are none now.
 
-        The position moves behind them, and on to the next file when this one is complete.
+        Less is asked for with ``enough``: no more of them than fit into that, but one at least. The position moves
+        behind them, and on to the next file when this one is complete.
         """
         while True:
             if self._fd < 0 and not self._open():
                 return b""
             block = os.pread(self._fd, limit, self.offset)
-            end = block.rfind(b"\n") + 1
+            end = block.rfind(b"\n", 0, enough) + 1 or block.find(b"\n") + 1
             if end:
                 self.offset += end
                 return block[:end]
