@@ -81,7 +81,7 @@ def test_what_is_no_user_is_the_clients_error(root: Path, text: str, groups: tup
 
 @pytest.mark.parametrize(("text", "groups"), [("-1", ()), ("0:-1", ()), ("2147483648", ()), ("1", ("-5",))])
 def test_numbers_out_of_range(root: Path, text: str, groups: tuple[str, ...]) -> None:
-    with pytest.raises(InvalidParameter, match="^uids and gids must be in range 0-2147483647$"):
+    with pytest.raises(InvalidParameter, match=r"^uids and gids must be in range 0-2147483647$"):
         users.resolve(root, text, groups)
 
 
