@@ -272,3 +272,23 @@ def test_more_clients_than_descriptors(fresh_havred: Havred) -> None:
         client.close()
     assert fresh_havred.api("GET", "/_ping").status == 200
     assert fresh_havred.log.read_text().count("out of system resource") < 10
+
+
+FREEZING_ITSELF = """
+for group in /sys/fs/cgroup/freezer/own /sys/fs/cgroup/own; do
+    mkdir $group || continue
+    sleep 1000 &
+    echo $! > $group/cgroup.procs
+    echo FROZEN > $group/freezer.state || echo 1 > $group/cgroup.freeze
+done
+touch /ready
+sleep 1000
+"""
+
+
+def test_a_container_that_freezes_a_part_of_itself_is_removed(havred: Havred) -> None:
+    engine: Engine = havred
+    container = start(engine, "sh", "-c", FREEZING_ITSELF, SecurityOpt=["writable-cgroups=true"])
+    wait_until(lambda: b"/ready" in engine.api("GET", f"/containers/{container}/changes").body, "the groups")
+    answer = engine.api("DELETE", f"/containers/{container}?force=1")
+    assert answer.status == 204, answer

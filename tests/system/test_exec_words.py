@@ -1,4 +1,4 @@
-"""What the API says of execs, in dockerd's words. All of it runs against dockerd too."""
+"""What the API says of execs, in dockerd's words. But for the last test all of it runs against dockerd too."""
 
 import json
 import time
@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from havre.kernel.cgroups import Cgroups
+from tests.system.groups import Groups
 from tests.system.harness import Engine, wait_until
 
 Json = dict[str, Any]
@@ -106,3 +108,15 @@ def test_paused_and_stopped(engine: Engine, box: str) -> None:
     assert begin(engine, one) == (404, f"No such exec instance: {one}")
     answer = engine.api("POST", "/containers/box/exec", {"Cmd": ["true"]})
     assert (answer.status, answer.json()["message"]) == (409, f"container {box} is not running")
+
+
+def test_paused_for_a_moment(engine: Engine, box: str) -> None:
+    # As a pause that is over again before anybody looks why the exec has failed: the engine knows of none.
+    exec_id = make(engine, "true")
+    groups, group = Cgroups.detect(), Groups(engine, "box").path("freezer")
+    groups.freeze(group)
+    try:
+        assert begin(engine, exec_id) == (409, f"Container {box} is paused, unpause the container before exec")
+    finally:
+        groups.thaw(group)
+    assert inspect(engine, exec_id)["ExitCode"] is not None

@@ -138,8 +138,10 @@ class Cgroups:
             except ProcessLookupError:
                 continue
         if "freezer" in self.trees:
-            # A frozen process of v1 does not even die.
-            self.thaw(group)
+            # A frozen process of v1 does not even die, and a container may have made groups, and frozen them.
+            top = self.directory(group, "freezer")
+            for directory, _, _ in os.walk(top):
+                self.thaw(f"{group}/{os.path.relpath(directory, top)}")
 
     def remove(self, group: str, timeout: float = 2.0) -> None:
         """Kill what is left in ``group`` and remove it from every tree; no error when it is gone already."""

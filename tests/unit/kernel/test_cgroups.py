@@ -113,7 +113,10 @@ def test_a_group_that_is_gone_cannot_be_frozen_but_is_thawed(tmp_path: Path, ver
 
 def test_killing_a_frozen_v1_group_thaws_it(tmp_path: Path) -> None:
     cgroups = fake(tmp_path, 1)
-    (tmp_path / "freezer" / "x").mkdir(parents=True)
-    cgroups.freeze("/x")
+    (tmp_path / "freezer" / "x" / "own" / "of it").mkdir(parents=True)
+    groups = ("/x", "/x/own/of it")
+    for group in groups:
+        cgroups.freeze(group)
     cgroups.kill("/x")
-    assert (tmp_path / "freezer" / "x" / "freezer.state").read_text() == "THAWED"
+    for group in groups:
+        assert (tmp_path / "freezer" / group[1:] / "freezer.state").read_text() == "THAWED"

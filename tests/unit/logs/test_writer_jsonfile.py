@@ -132,6 +132,13 @@ def test_a_file_that_was_removed_is_made_again(tmp_path: Path) -> None:
     assert written(tmp_path) == ["c\n"]
 
 
+@pytest.mark.timeout(20)
+def test_a_fifo_in_its_place_is_an_error_of_its_own(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "c-json.log")
+    with pytest.raises(OSError, match="No such device"):
+        JsonFile(tmp_path, CONFIG)
+
+
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     append(tmp_path, record("a") + record("b"))
     target = JsonFile(tmp_path, CONFIG)

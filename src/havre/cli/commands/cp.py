@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from havre.cli.parser import Args, Parser
     from havre.client.response import Response
 
-HELP = "Copy files/folders between a container and the local filesystem"
+HELP = """Copy files/folders between a container and the local filesystem
+
+Use '-' as the source to read a tar archive from stdin and unpack it in a
+directory of a container, as the destination to write one to stdout."""
 USAGE = "havre cp [OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\nhavre cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH"
 
 STAT_HEADER = "x-docker-container-path-stat"

@@ -34,6 +34,8 @@ from havre.store.layout import Layout
 from havre.wire import stdcopy
 from havre.wire.containers import ExecConfig, ExecStart
 
+# What runc says of it.
+_PAUSED = "paused container"
 # Seconds an ended exec can still be inspected.
 _KEPT = 300.0
 # Bundles of health checks are called so: no client waits for one, and the next daemon ends it.
@@ -199,7 +201,7 @@ class Execs:
     def _running(self, reference: str, called: str = "") -> Container:
         container = self._registry.find(reference)
         if container.state.status == PAUSED:
-            raise Conflict(f"Container {called or container.id} is paused, unpause the container before exec")
+            raise _paused(called or container.id)
         if container.state.status == RESTARTING:
             raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
         if not container.state.running:
@@ -248,6 +250,9 @@ class Execs:
             one.exit_code, one.ended_at = told.exit_code, time.monotonic()
             await asyncio.to_thread(shutil.rmtree, one.bundle, ignore_errors=True)
             self._check_alive(container.id)
+            if _PAUSED in error.message:
+                # Only for a moment: by now it goes on again.
+                raise _paused(container.id) from None
             raise told from None
         except (HavreError, OSError):
             one.exit_code, one.ended_at = 126, time.monotonic()
@@ -323,6 +328,10 @@ class ExecSession:
             return
         finally:
             stream.close()
+
+
+def _paused(called: str) -> Conflict:
+    return Conflict(f"Container {called} is paused, unpause the container before exec")
 
 
 def explain(error: StartFailed) -> StartFailed:

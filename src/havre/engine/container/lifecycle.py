@@ -307,8 +307,8 @@ class Lifecycle:
                 killed = container.event_attributes(signal=str(_SIGKILL))
                 self.events.publish("container", "kill", container.id, killed)
             # Once is not enough: a process that is paused meanwhile does not see the signal before it is thawed.
-            for _ in range(_KILL_PATIENCE):
-                await self._kill_all(container)
+            for attempt in range(_KILL_PATIENCE):
+                await self._kill_all(container, thoroughly=attempt > 0)
                 if await _ended(waiter, 1):
                     return
             raise Conflict(f"container {container.short_id} did not end after SIGKILL")
@@ -328,10 +328,11 @@ class Lifecycle:
         finally:
             os.close(fd)
 
-    async def _kill_all(self, container: Container) -> None:
+    async def _kill_all(self, container: Container, thoroughly: bool) -> None:
         self._signal(container, _SIGKILL)
-        # The end of the first process ends all others only in a PID namespace of its own.
-        if container.host.pid_mode:
+        # The end of the first process ends all others only in a PID namespace of its own, and waits for those that
+        # the container has frozen in groups it made.
+        if thoroughly or container.host.pid_mode:
             await asyncio.to_thread(self.cgroups.kill, container.cgroup)
         await self._thaw(container)
 

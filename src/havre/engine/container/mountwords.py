@@ -88,7 +88,8 @@ def from_bind(text: str, driver: str = "") -> Wanted:
     parts = text.split(":")
     if len(parts) == 1 and parts[0].startswith("/"):
         return Wanted("volume", clean_target(parts[0]), mode="z", options=("rw",), copy_up=True, driver=driver)
-    if len(parts) not in (2, 3) or not all(parts[:2]):
+    # A mode after a target alone, as in ``/data:ro``, is none Docker knows.
+    if len(parts) not in (2, 3) or not all(parts[:2]) or (len(parts) == 2 and _is_mode(parts[1])):
         raise InvalidParameter(f"invalid volume specification: '{text}'")
     source, mode = parts[0], parts[2] if len(parts) == 3 else ""
     words = _mode_words(mode)
@@ -151,6 +152,13 @@ def from_container(text: str) -> tuple[str, bool]:
     if "nocopy" in words or any(word in _PROPAGATIONS for word in words):
         raise InvalidParameter(f"invalid mode: {mode}")
     return name, "ro" in words
+
+
+def _is_mode(text: str) -> bool:
+    try:
+        return bool(_mode_words(text))
+    except InvalidParameter:
+        return False
 
 
 def _mode_words(mode: str) -> list[str]:

@@ -16,6 +16,8 @@ from havre.runtime.spec import User
 
 _LARGEST = 8 << 20
 _NUMBER = re.compile(r"[0-9]{1,19}")
+# What a user may write for one, as Go reads it.
+_WRITTEN = re.compile(r"[+-]?[0-9]{1,19}")
 _LAST = 0x7FFFFFFF
 
 
@@ -28,7 +30,7 @@ def resolve(root: Path, text: str, groups: Sequence[str] = ()) -> User:
     entry = _find(root, "etc/passwd", 4, wanted or "0")
     if entry is not None:
         uid, gid = int(entry[2]), int(entry[3])
-    elif not wanted or _NUMBER.fullmatch(wanted):
+    elif not wanted or _WRITTEN.fullmatch(wanted):
         uid, gid = int(wanted or 0), 0
     else:
         raise InvalidParameter(f"unable to find user {wanted}: no matching entries in passwd file")
@@ -37,7 +39,7 @@ def resolve(root: Path, text: str, groups: Sequence[str] = ()) -> User:
         gid = _group(root, wanted_group)
     elif entry is not None:
         extra = [*_groups_of(root, entry[0]), *extra]
-    if max(uid, gid, *extra) > _LAST:
+    if not all(0 <= number <= _LAST for number in (uid, gid, *extra)):
         raise InvalidParameter(f"uids and gids must be in range 0-{_LAST}")
     # The main group is among the others: else a process could leave it, and pass where it is denied (CVE-2022-36109).
     return User(uid, gid, tuple(dict.fromkeys((gid, *extra))))
@@ -65,7 +67,7 @@ def _group(root: Path, wanted: str) -> int:
     row = _find(root, "etc/group", 3, wanted)
     if row is not None:
         return int(row[2])
-    if _NUMBER.fullmatch(wanted):
+    if _WRITTEN.fullmatch(wanted):
         return int(wanted)
     raise InvalidParameter(f"unable to find group {wanted}: no matching entries in group file")
 

@@ -110,7 +110,8 @@ class JsonFile:
         self._lines = Lines(position.out, position.err)
         self._close_output()
         self._finish_rotation()
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        # Without waiting: a FIFO in its place would hold up all containers.
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o640)
         status = os.fstat(self._fd)
         if status.st_ino == position.inode and status.st_size >= position.size:
             self._skip = position.done + status.st_size - position.size

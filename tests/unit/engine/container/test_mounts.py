@@ -152,6 +152,7 @@ async def test_mounts_of_every_type(tmp_path: Path) -> None:
         ({"binds": ["a/b:/c"]}, "invalid characters"),
         ({"binds": ["aa:/c", "bb:/c/"]}, "Duplicate mount point: /c"),
         ({"binds": ["a:b:c:d"]}, "invalid volume specification"),
+        ({"binds": ["/v:ro"]}, "invalid volume specification: '/v:ro'$"),
         ({"mounts": [Mount(type="bind", source="/nowhere/at/all", target="/x")]}, "does not exist: /nowhere/at/all"),
         ({"mounts": [Mount(type="bind", target="/x")]}, "field Source must not be empty"),
         ({"mounts": [Mount(type="tmpfs", source="x", target="/x")]}, "field Source must not be specified"),

@@ -49,6 +49,7 @@ def root(tmp_path: Path) -> Path:
         ("4242", (), User(4242, 0, (0,))),
         ("4242:extra", (), User(4242, 2000, (2000,))),
         ("4242:17", ("extra",), User(4242, 17, (17, 2000))),
+        ("+4242:+17", (), User(4242, 17, (17,))),
     ],
 )
 def test_words_become_numbers(root: Path, text: str, groups: tuple[str, ...], user: User) -> None:
@@ -75,6 +76,12 @@ def test_words_become_numbers(root: Path, text: str, groups: tuple[str, ...], us
 )
 def test_what_is_no_user_is_the_clients_error(root: Path, text: str, groups: tuple[str, ...]) -> None:
     with pytest.raises(InvalidParameter):
+        users.resolve(root, text, groups)
+
+
+@pytest.mark.parametrize(("text", "groups"), [("-1", ()), ("0:-1", ()), ("2147483648", ()), ("1", ("-5",))])
+def test_numbers_out_of_range(root: Path, text: str, groups: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidParameter, match=r"^uids and gids must be in range 0-2147483647$"):
         users.resolve(root, text, groups)
 
 
