@@ -147,7 +147,9 @@ def attached(engine: Engine, container: str, words: str) -> Iterator[bytes]:
 
 def test_attaching_with_logs_has_no_gap_and_nothing_twice(havred: Havred) -> None:
     count = 20_000
-    script = f"i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); done"
+    lines = "i=$1; while [ $i -lt $2 ]; do echo line $i; i=$((i+1)); done"
+    # It stays until all are attached: who attaches to a container that has ended waits for its next start.
+    script = f"f() {{ {lines}; }}; f 0 {count // 2}; until [ -e /go ]; do sleep 0.1; done; f {count // 2} {count}"
     create(havred, "writer", "sh", "-c", script, Tty=True)
     got: list[bytes] = []
 
@@ -161,6 +163,8 @@ def test_attaching_with_logs_has_no_gap_and_nothing_twice(havred: Havred) -> Non
     for client in clients[1:]:
         client.start()
         time.sleep(0.03)
+    go = havred.api("POST", "/containers/writer/exec", {"Cmd": ["touch", "/go"]}).json()["Id"]
+    assert havred.api("POST", f"/exec/{go}/start", {"Detach": True}).status == 200
     for client in clients:
         client.join(60)
     wanted = b"".join(b"line %d\r\n" % number for number in range(count))
