@@ -50,11 +50,8 @@ class Writer:
     _number: int = 0
     _stream: asyncio.StreamWriter | None = None
     _child: "subprocess.Popen[bytes] | None" = None
+    _started: bool = False
     _tasks: TaskOwner = field(default_factory=lambda: TaskOwner("log writer"))
-
-    def start(self) -> None:
-        """Start the child; what is asked before it is there waits."""
-        self._tasks.start(self._run(), "child")
 
     async def close(self) -> None:
         """End the child, which it does by itself at the end of its socket."""
@@ -102,6 +99,10 @@ class Writer:
         message = {**message, "n": self._number}
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._asked[self._number] = _Request(message, answer, opening)
+        if not self._started:
+            # With the first container: a daemon without any has no use for it. What is asked waits until it is there.
+            self._started = True
+            self._tasks.start(self._run(), "child")
         self._send(message)
         return answer
 
