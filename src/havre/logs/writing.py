@@ -112,12 +112,12 @@ class Writer:
 
     async def _run(self) -> None:
         while True:
-            ours, theirs = socket.socketpair()
             try:
-                self._child = self._spawn(theirs)
-            finally:
-                theirs.close()
-            reader, self._stream = await asyncio.open_connection(sock=ours, limit=_LINE)
+                reader, self._stream, child = await self._start()
+            except OSError as error:
+                log.error("the log writer cannot be started: %s", error)
+                await asyncio.sleep(_RETRY_DELAY)
+                continue
             try:
                 self._repeat()
                 while line := await reader.readline():
@@ -127,9 +127,20 @@ class Writer:
             finally:
                 self._stream.close()
                 self._stream = None
-            code = await asyncio.to_thread(self._child.wait)
+            code = await asyncio.to_thread(child.wait)
             log.error("the log writer has ended with %d and is started again", code)
             await asyncio.sleep(_RETRY_DELAY)
+
+    async def _start(self) -> "tuple[asyncio.StreamReader, asyncio.StreamWriter, subprocess.Popen[bytes]]":
+        ours, theirs = socket.socketpair()
+        try:
+            self._child = self._spawn(theirs)
+            return *await asyncio.open_connection(sock=ours, limit=_LINE), self._child
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
 
     def _spawn(self, control: socket.socket) -> "subprocess.Popen[bytes]":
         source = str(Path(havre.__file__).parent.parent)
