@@ -17,7 +17,7 @@ from havre.engine.container.session import converse
 from havre.engine.options import AttachOptions, LogOptions
 from havre.engine.streams import Duplex
 from havre.errors import Conflict, NotFound, Unsupported
-from havre.lib.tasks import TaskOwner
+from havre.lib.tasks import TaskOwner, being_cancelled
 
 
 class Attacher:
@@ -94,7 +94,7 @@ class AttachSession:
             told.set()
             hub = await waiting
         except asyncio.CancelledError:
-            if waiting.cancelled() and not _being_cancelled():
+            if waiting.cancelled() and not being_cancelled():
                 return
             raise
         finally:
@@ -164,11 +164,6 @@ async def _copy_until_gone(log: LogStream, write: Write, listener: Listener) -> 
         await _copy(log, write)
     except (ConnectionError, OSError):
         listener.ended.set()
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _finish(stream: Duplex) -> None:
