@@ -143,8 +143,7 @@ async def assemble(config: Config) -> Daemon:
     puller, login = _remote(settings, storage, session)
     images = _image_verbs(storage, puller, usage, events)
     listing = assemble_containers.listing(base, containers)
-    conmon = assemble_containers.conmon_program()
-    facts = engine_facts(config, layout.data_root, cgroups, base.runtimes, networks, conmon, plugins)
+    facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
     views = Views(registry, storage.snapshotter, base.host_mounts, layout)
     freezer = Freezer(registry, cgroups, containers.lifecycle.health, events)
     committer = Committer(storage.blobs, storage.layers, storage.images)
@@ -187,7 +186,7 @@ def _base(
     layout = storage.layout
     driver = cgroupdriver.choose(config.exec_opts, config.cgroup_parent)
     arguments = ("--systemd-cgroup",) if driver.systemd else ()
-    state, runtime = layout.exec_root / "runtime", config.default_runtime or None
+    runtime = config.default_runtime or None
     return Base(
         config=config,
         storage=storage,
@@ -198,7 +197,7 @@ def _base(
         networks=networks,
         registry=registry,
         volumes=volumes,
-        runtimes=probe(cgroups, state, config.runtimes, runtime, layout.tmp, arguments),
+        runtimes=probe(cgroups, layout.runtimes, config.runtimes, runtime, layout.tmp, arguments),
         host_mounts=HostMounts(storage.snapshotter, layout, volumes.mounts),
         links=Links(registry, layout),
     )

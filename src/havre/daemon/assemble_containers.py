@@ -155,7 +155,6 @@ def _realtime(config: Config, cgroups: Cgroups) -> RealtimeShare:
 def creator(base: Base) -> Creator:
     """What makes containers."""
     config, storage = base.config, base.storage
-    cgroupns = config.default_cgroupns_mode or ("private" if base.cgroups.version == 2 else "host")
     return Creator(
         registry=base.registry,
         images=storage.images,
@@ -176,7 +175,7 @@ def creator(base: Base) -> Creator:
         defaults=Defaults(
             config.log_driver,
             dict(config.log_opts),
-            cgroupns,
+            containerdefaults.cgroupns(config, base.cgroups.version),
             config.init,
             ipc=config.default_ipc_mode or "private",
             cgroup_version=base.cgroups.version,
