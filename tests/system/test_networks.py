@@ -118,6 +118,22 @@ def test_several_at_once(cli: Program, engine: Engine) -> None:
     assert "box" in {row["NAMES"] for row in cli("ps", "--filter", "network=two").table()}
 
 
+def test_a_connect_that_fails_leaves_nothing_and_takes_nothing(cli: Program, engine: Engine) -> None:
+    for name, subnet in (("one", LAN), ("two", LAN2)):
+        cli("network", "create", "--subnet", subnet, name)
+    port = free_port()
+    cli("run", "-d", "--name", "server", "--network", "one", "-p", f"{port}:80", *SERVER)
+    before = cli("exec", "server", "ip", "route").out
+    wrong = "com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.nonsense=1"
+    cli("network", "connect", "--driver-opt", wrong, "--gw-priority", "9", "two", "server", code=1)
+    assert set(endpoints(engine, "server")) == {"one"}
+    assert cli("network", "inspect", "two", "-f", "{{len .Containers}}").out.strip() == "0"
+    assert cli("exec", "server", "ip", "route").out == before
+    wait_until(lambda: says_hello("127.0.0.1", port), "the server to answer where it did")
+    cli("network", "connect", "two", "server")
+    assert set(endpoints(engine, "server")) == {"one", "two"}
+
+
 def test_dual_stack(cli: Program, engine: Engine) -> None:
     cli("network", "create", "--ipv6", "--subnet", LAN, "--subnet", f"{SIX}:/64", "lan")
     cli("run", "-d", "--name", "box", "--network", "lan", "--ip6", f"{SIX}:99", *SLEEP)
