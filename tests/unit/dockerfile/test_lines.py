@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from havre.builder.dockerfile.faults import DockerfileError
-from havre.builder.dockerfile.lines import Heredoc, read
+from havre.dockerfile.faults import DockerfileError
+from havre.dockerfile.lines import Heredoc, read
 
 
 def rests(text: str) -> list[tuple[str, str]]:

@@ -3,16 +3,15 @@
 ``dockerfile`` is the way in; ``instruction`` reads a single line, as ONBUILD triggers of base images are.
 """
 
-import json
 import re
 from collections.abc import Callable
 
-from havre.builder.dockerfile import flags as known
-from havre.builder.dockerfile import lines as sources
-from havre.builder.dockerfile.faults import DockerfileError, nearest
-from havre.builder.dockerfile.flags import Flags
-from havre.builder.dockerfile.healthcheck import read_healthcheck
-from havre.builder.dockerfile.instructions import (
+from havre.dockerfile import flags as known
+from havre.dockerfile import lines as sources
+from havre.dockerfile.faults import DockerfileError, nearest
+from havre.dockerfile.flags import Flags
+from havre.dockerfile.healthcheck import read_healthcheck
+from havre.dockerfile.instructions import (
     Add,
     Arg,
     Cmd,
@@ -35,7 +34,7 @@ from havre.builder.dockerfile.instructions import (
     Volume,
     Workdir,
 )
-from havre.builder.dockerfile.lines import Line
+from havre.dockerfile.lines import Line, json_words
 from havre.lib.quoting import quote
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9._-]*")
@@ -81,19 +80,6 @@ def instruction(line: Line, escape: str = "\\") -> Instruction:
 
 
 # -- words ------------------------------------------------------------------------------------------------------------
-
-
-def json_words(text: str) -> list[str] | None:
-    """The strings of a JSON array; None for what is not JSON, which is the shell form."""
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-        return None
-    return value
 
 
 def _words(line: Line) -> list[str]:
@@ -235,13 +221,11 @@ def _run(line: Line, escape: str) -> Run:
 
 def _cmd(line: Line, escape: str) -> Cmd:
     _no_flags(line)
-    _required(line)
     return Cmd(line=line, command=_command(line))
 
 
 def _entrypoint(line: Line, escape: str) -> Entrypoint:
     _no_flags(line)
-    _required(line)
     return Entrypoint(line=line, command=_command(line))
 
 

@@ -3,7 +3,7 @@
 All ways through a pattern are followed at once, so that no pattern makes a build's reading slow.
 """
 
-from havre.builder.dockerfile.faults import DockerfileError
+from havre.dockerfile.faults import DockerfileError
 
 _ANY = 0  # `?`
 _MANY = 1  # `*`

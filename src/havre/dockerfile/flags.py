@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
-from havre.builder.dockerfile.faults import DockerfileError, nearest
+from havre.dockerfile.faults import DockerfileError, nearest
 from havre.lib.booleans import parse_bool
 
 
@@ -49,7 +49,7 @@ class Flags:
             kind = known.get(name)
             if kind is None:
                 guess = nearest(name, tuple(known))
-                raise DockerfileError(f"unknown flag: --{name}" + (f" (did you mean {guess}?)" if guess else ""))
+                raise DockerfileError(f"unknown flag: {name}" + (f" (did you mean {guess}?)" if guess else ""))
             if name in self._values and kind is not Kind.TEXTS:
                 raise DockerfileError(f"duplicate flag specified: {name}")
             if not equals and kind is not Kind.BOOL:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from havre.builder.dockerfile.faults import DockerfileError
-from havre.builder.dockerfile.words import expand
+from havre.dockerfile.faults import DockerfileError
+from havre.dockerfile.words import expand
 
 VARIABLES = {"A": "one", "B": "two words", "C": "", "P": "a/b/c.tar.gz", "0": "zero", "12": "never"}
 

@@ -2,8 +2,8 @@
 
 import csv
 
-from havre.builder.dockerfile.faults import DockerfileError, nearest
-from havre.builder.dockerfile.instructions import Mount
+from havre.dockerfile.faults import DockerfileError, nearest
+from havre.dockerfile.instructions import Mount
 from havre.lib.booleans import parse_bool
 from havre.lib.sizes import parse_bytes
 

@@ -6,7 +6,7 @@ RUN, CMD, ENTRYPOINT, SHELL, HEALTHCHECK and ONBUILD keep their words: a shell, 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from havre.builder.dockerfile.instructions import (
+from havre.dockerfile.instructions import (
     Add,
     Arg,
     Copy,
@@ -22,8 +22,8 @@ from havre.builder.dockerfile.instructions import (
     Volume,
     Workdir,
 )
-from havre.builder.dockerfile.lines import Heredoc
-from havre.builder.dockerfile.words import expand
+from havre.dockerfile.lines import Heredoc
+from havre.dockerfile.words import expand
 
 
 @dataclass(slots=True)

@@ -3,12 +3,13 @@
 What is in an instruction is read in ``instructions``; here it has a keyword, its flags and the rest of its text.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from havre.builder.dockerfile.faults import DockerfileError
-from havre.builder.dockerfile.words import expand
+from havre.dockerfile.faults import DockerfileError
+from havre.dockerfile.words import expand
 
 MAX_BYTES = 16 << 20  # of a Dockerfile: more is a mistake
 _DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
@@ -90,6 +91,19 @@ def read(data: bytes, escape: str = "\\") -> Source:
     if not lines:
         raise DockerfileError("file with no instructions")
     return Source(text, lines, directives, escape, tuple(reader.warnings))
+
+
+def json_words(text: str) -> list[str] | None:
+    """The strings of a JSON array; None for what is not JSON, which is the shell form."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        return None
+    return value
 
 
 def _directives(lines: Sequence[str]) -> dict[str, str]:

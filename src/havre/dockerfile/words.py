@@ -7,8 +7,8 @@ Dockerfile reference, "Environment replacement", and BuildKit's behaviour where 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from havre.builder.dockerfile import shellpatterns
-from havre.builder.dockerfile.faults import DockerfileError
+from havre.dockerfile import shellpatterns
+from havre.dockerfile.faults import DockerfileError
 
 _SPECIAL = frozenset("@*#?-$!0")
 _DEEPEST = 64

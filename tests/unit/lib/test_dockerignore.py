@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from havre.builder import ignore
-from havre.builder.ignore import Ignore, patterns_of
 from havre.errors import InvalidParameter
+from havre.lib import dockerignore
+from havre.lib.dockerignore import Ignore, patterns_of
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,6 @@ def test_both_ways_of_matching_say_the_same(pattern: str, path: str) -> None:
     except InvalidParameter:
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ignore, "_MOST_WILDCARDS", -1)
+        patch.setattr(dockerignore, "_MOST_WILDCARDS", -1)
         slow = Ignore([pattern])
     assert fast.leaves_out(path) == slow.leaves_out(path)

@@ -7,7 +7,7 @@ known. Which words those are says ``expansion``.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from havre.builder.dockerfile.lines import Heredoc, Line
+from havre.dockerfile.lines import Heredoc, Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

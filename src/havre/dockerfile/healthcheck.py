@@ -1,12 +1,10 @@
 """HEALTHCHECK: a command, or NONE, and when it is run."""
 
-import json
-
-from havre.builder.dockerfile import flags as known
-from havre.builder.dockerfile.faults import DockerfileError
-from havre.builder.dockerfile.flags import Flags
-from havre.builder.dockerfile.instructions import Healthcheck
-from havre.builder.dockerfile.lines import Line
+from havre.dockerfile import flags as known
+from havre.dockerfile.faults import DockerfileError
+from havre.dockerfile.flags import Flags
+from havre.dockerfile.instructions import Healthcheck
+from havre.dockerfile.lines import Line, json_words
 from havre.lib.quoting import quote
 from havre.lib.times import go_duration, parse_go_duration
 
@@ -42,13 +40,8 @@ def read_healthcheck(line: Line, escape: str) -> Healthcheck:
 def _test(command: str) -> tuple[str, ...]:
     if not command:
         raise DockerfileError("Missing command after HEALTHCHECK CMD")
-    try:
-        words = json.loads(command)
-    except ValueError:
-        words = None
-    if isinstance(words, list) and words and all(isinstance(word, str) for word in words):
-        return ("CMD", *words)
-    return ("CMD-SHELL", command)
+    words = json_words(command)
+    return ("CMD", *words) if words else ("CMD-SHELL", command)
 
 
 def _duration(flags: Flags, name: str) -> int:
