@@ -21,6 +21,7 @@ class FakeDriver:
 
     def __init__(self, name: str = "bridge") -> None:
         self.name = name
+        self.publishes = True
         self.attached: set[str] = set()
         self.calls: list[str] = []
         self._pools: dict[str, AddressPool] = {}
@@ -77,7 +78,7 @@ class FakeDriver:
         self.calls.append("republish")
         return replace(endpoint, ports=ports)
 
-    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
+    async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
         self.calls.append("detach")
         self.attached.discard(endpoint.endpoint_id)
 

@@ -39,7 +39,7 @@ def facts(
         conmon=conmon,
         firewall="nftables" if config.iptables else "none",
         log_drivers=tuple(sorted(LOG_DRIVERS)),
-        network_drivers=tuple(sorted({network.driver for network in networks.all()})),
+        network_drivers=networks.kinds,
         volume_drivers=lambda: sorted(["local", *plugins.loaded()]),
         insecure_registries=config.insecure_registries,
         registry_mirrors=config.registry_mirrors,

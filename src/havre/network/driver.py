@@ -23,6 +23,8 @@ class Driver(Protocol):
     """
 
     name: str
+    # Whether ports can be published on its networks; ``republish`` is called on those alone.
+    publishes: bool
 
     def check(self, network: Network) -> None:
         """Refuse a new network that cannot be: ``InvalidParameter``, ``Forbidden``, ``Unsupported``."""
@@ -66,8 +68,9 @@ class Driver(Protocol):
         """Publish exactly ``ports`` from now on; those that come are set aside already, those that go stay so."""
         ...
 
-    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
-        """Take the endpoint off the network: when this returns nothing passes any more.
+    async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
+        """Take the endpoint, of the namespace at ``sandbox`` if that is still there, off the network: when this returns
+        nothing passes any more.
 
         ``alive``: its container goes on without it, and is to see that at once.
         """

@@ -18,7 +18,6 @@ from havre.errors import (
     NotFound,
     SystemFault,
     Unavailable,
-    Unsupported,
 )
 from havre.lib.ids import is_id_prefix, new_id
 from havre.lib.tasks import TaskOwner
@@ -35,8 +34,6 @@ from havre.store.layout import Layout
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-# Kinds of networks that Docker has and we have not.
-_NOT_YET = ("macvlan", "ipvlan")
 DriverList = Callable[[NetworkSettings, Executor, TaskOwner], Iterable[Driver]]
 
 
@@ -113,8 +110,6 @@ class Networks:
         ``Conflict`` (the name is taken), ``Forbidden`` (its subnet is), ``NotFound`` (no such driver), and what the
         driver has against it.
         """
-        if network.driver in _NOT_YET and network.driver not in self._drivers:
-            raise Unsupported(f"havre does not implement the network driver {network.driver} yet")
         if network.driver not in self._drivers:
             raise NotFound(f'plugin "{network.driver}" not found')
         driver = self._drivers[network.driver]
@@ -231,7 +226,7 @@ class Networks:
             if interface in {other.interface for other in others}:
                 raise InvalidParameter(f"the container has an interface {interface} already")
             request = replace(request, interface=interface)
-        if not gateways.publishes(found, request, others):
+        if not gateways.publishes(found, request, self._publishing(others)):
             request = replace(request, ports=())
         endpoint = driver.plan(found, container_id, request)
         default = [each for each in gateways.VERSIONS if gateways.chosen([*others, endpoint], each) is endpoint]
@@ -279,9 +274,12 @@ class Networks:
         for version in gateways.VERSIONS:
             endpoints = self._endpoints.get(container_id, {})
             holder = next((each for each in endpoints.values() if gateways.ports(each, version)), None)
-            heir = gateways.chosen(candidates, version)
+            heir = gateways.chosen(self._publishing(candidates), version)
             if holder is not None and heir is not None and heir.network_id != holder.network_id:
                 await self._hand_over(holder, endpoints[heir.network_id], gateways.ports(holder, version))
+
+    def _publishing(self, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+        return [each for each in endpoints if self._drivers[self._networks[each.network_id].driver].publishes]
 
     async def _hand_over(self, holder: Endpoint, heir: Endpoint, moved: tuple[PublishedPort, ...]) -> None:
         changed = []
@@ -334,6 +332,11 @@ class Networks:
         found = self.find(reference)
         return found is not None and found.id not in self._broken
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The drivers there are, by name."""
+        return tuple(sorted(self._drivers))
+
     def all(self) -> list[Network]:
         """Every network, in the order they were made."""
         return list(self._networks.values())
@@ -354,7 +357,7 @@ class Networks:
             if present is None or present.endpoint_id != endpoint.endpoint_id:
                 return  # somebody else disconnected it while this waited
             endpoint = present
-            await driver.detach(network, endpoint, alive=alive)
+            await driver.detach(network, endpoint, self.sandbox_path(endpoint.container_id), alive=alive)
             await self._forget(endpoint)
             driver.release(network, endpoint)
             self._locks.pop(endpoint.endpoint_id, None)

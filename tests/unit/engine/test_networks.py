@@ -186,7 +186,6 @@ async def test_refusals(networks: Networks, verbs: NetworkVerbs) -> None:
         (NetworkCreate(), InvalidParameter, "invalid name: name is empty"),
         (NetworkCreate(name="lan"), Conflict, "network with name lan already exists"),
         (NetworkCreate(name="x", driver="odd"), NotFound, 'plugin "odd" not found'),
-        (NetworkCreate(name="x", driver="macvlan"), Unsupported, "network driver macvlan"),
         (NetworkCreate(name="x", driver="overlay"), Forbidden, "not a swarm manager"),
         (NetworkCreate(name="x", ingress=True), Forbidden, "Ingress network"),
         (NetworkCreate(name="x", scope="swarm"), Forbidden, "swarm is not active"),

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -14,13 +13,13 @@ from typing import TypeVar
 from havre.errors import Conflict, Forbidden, InvalidParameter, SystemFault, Unavailable
 from havre.lib.ids import new_id
 from havre.lib.tasks import TaskOwner
-from havre.network.drivers import bridge_links, bridge_options, bridge_pools
+from havre.network.drivers import bridge_links, bridge_options, pools
 from havre.network.drivers.bridge_links import BridgeSpec
 from havre.network.drivers.bridge_options import BridgeOptions
-from havre.network.drivers.bridge_pools import Addresses
+from havre.network.drivers.pools import Addresses
 from havre.network.firewall import BridgeRules
 from havre.network.ipam import mac_from, mac_of
-from havre.network.model import Endpoint, EndpointRequest, Network, Pool, PublishedPort
+from havre.network.model import MAC, Endpoint, EndpointRequest, Network, Pool, PublishedPort
 from havre.network.ports import PortLedger
 from havre.network.settings import NetworkSettings
 from havre.network.tables import Tables
@@ -33,7 +32,6 @@ T = TypeVar("T")
 # namespace takes about 80 ms, however many there are; a veth alone takes 14 ms of the kernel's lock that all need.
 _GRACE = 0.25
 _OWNED = "owned"
-_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
 @dataclass(slots=True)
@@ -68,6 +66,7 @@ class BridgeDriver:
     """See ``network.driver.Driver``. Kernel work runs in ``executor``; ``tables`` is None without a firewall."""
 
     name = "bridge"
+    publishes = True
 
     def __init__(
         self,
@@ -111,11 +110,11 @@ class BridgeDriver:
             self._choosing = network.id
             busy = await self._in_thread(bridge_links.busy)
             options = bridge_options.read(network.options, self._settings, network.internal)
-            pools = bridge_pools.choose(network, self._settings, options, busy, taken)
+            chosen = pools.choose(network, self._settings, not options.isolated, busy, taken)
         except BaseException:
             self._give_up(name)
             raise
-        return replace(network, interface=name, pools=pools, state={_OWNED: str(owned).lower()})
+        return replace(network, interface=name, pools=chosen, state={_OWNED: str(owned).lower()})
 
     async def _choose_default(self, network: Network, in_use: bool) -> Network:
         wanted = self._settings.bip
@@ -173,7 +172,7 @@ class BridgeDriver:
         state = self._states[network.id]
         if request.ports and self._tables is None:
             raise Unavailable("ports cannot be published: the daemon runs with --iptables=false")
-        if request.mac and not _MAC.fullmatch(request.mac):
+        if request.mac and not MAC.fullmatch(request.mac):
             raise InvalidParameter(f"invalid MAC address: {request.mac}")
         endpoint_id = new_id()
         if state.inherit(request):
@@ -240,7 +239,7 @@ class BridgeDriver:
             await self._publish(come, network.interface)
         return changed
 
-    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
+    async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
         state = self._states[network.id]
         state.endpoints.pop(endpoint.endpoint_id, None)
         state.heirs.discard(endpoint.endpoint_id)

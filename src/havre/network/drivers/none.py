@@ -12,6 +12,7 @@ class NoneDriver:
     """See ``network.driver.Driver``. It has no kernel state; published ports are left aside, as Docker does."""
 
     name = "null"
+    publishes = False
 
     def check(self, network: Network) -> None:
         raise Forbidden(f'only one instance of "{self.name}" network is allowed')
@@ -40,7 +41,7 @@ class NoneDriver:
     async def republish(self, network: Network, endpoint: Endpoint, ports: tuple[PublishedPort, ...]) -> Endpoint:
         return endpoint
 
-    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
+    async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
         return
 
     async def leave(self, network: Network) -> None:
