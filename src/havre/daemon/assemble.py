@@ -209,6 +209,7 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
         bip=ipaddress.IPv4Interface(config.bip) if config.bip else None,
         firewall=config.iptables,
         firewall6=config.ip6tables,
+        honest=config.firewall == "honest",
         icc=config.icc,
         pools=addresspools.parse(config.default_address_pools),
         mtu=config.mtu or 1500,

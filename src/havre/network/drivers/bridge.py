@@ -297,7 +297,7 @@ class BridgeDriver:
         return (4, 6) if self._settings.firewall6 else (4,)
 
     def _rules(self, network: Network, options: BridgeOptions) -> BridgeRules:
-        rules = _rules(network, options)
+        rules = replace(_rules(network, options), honest=self._settings.honest)
         return rules if self._settings.firewall6 else replace(rules, subnet6=None)
 
     def _end_choice(self) -> None:
