@@ -35,6 +35,7 @@ from havre.engine.eventhistory import EventHistory
 from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
+from havre.engine.portreasons import PortReasons
 from havre.engine.system import System, identity
 from havre.engine.volumebackings import Backings
 from havre.engine.volumecopies import VolumeCopies
@@ -164,6 +165,7 @@ async def assemble(config: Config) -> Daemon:
         listing=listing,
         images=images,
         networks=NetworkVerbs(networks, usage.container_name, containers.connector, events),
+        port_reasons=PortReasons(networks, usage.container_name),
         volumes=volumes,
         volume_copies=VolumeCopies(volumes, LocalDriver(layout.volumes), volumes.mounts, usage, freezer),
         events=events,

@@ -22,6 +22,7 @@ from havre.engine.container.update import Updater
 from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
+from havre.engine.portreasons import PortReasons
 from havre.engine.system import System
 from havre.engine.volumecopies import VolumeCopies
 from havre.engine.volumes import Volumes
@@ -47,6 +48,7 @@ class Engine:
     listing: Listing
     images: Images
     networks: NetworkVerbs
+    port_reasons: PortReasons
     volumes: Volumes
     volume_copies: VolumeCopies
     events: Events

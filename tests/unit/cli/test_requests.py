@@ -209,3 +209,27 @@ def test_networks_removed_by_force(havre: Havre, daemon: FakeDaemon) -> None:
     assert (done.code, done.out) == (1, "bridge\n")
     assert done.err == "Error response from daemon: network nope not found\n"
     assert havre("network", "rm", "-f", "nope").code == 0
+
+
+def test_network_why(havre: Havre, daemon: FakeDaemon) -> None:
+    one = {
+        "HostIp": "::",
+        "HostPort": 8080,
+        "Protocol": "tcp",
+        "Container": "c" * 64,
+        "ContainerName": "web",
+        "Network": "lan",
+        "Target": "[fd00::2]:80",
+        "Rule": "table ip6 havre_br-1, map published: …",
+        "Reach": ["every machine", "but one"],
+    }
+    daemon.on("GET", "/havre/ports/8080", json=[one])
+    assert havre("network", "why", "8080/tcp").out.splitlines() == [
+        "[::]:8080/tcp",
+        "  container  web (cccccccccccc)",
+        "  target     [fd00::2]:80 on network lan",
+        "  rule       table ip6 havre_br-1, map published: …",
+        "  reached by every machine",
+        "             but one",
+    ]
+    assert query(daemon) == {"protocol": "tcp"}

@@ -74,6 +74,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "network prune": ("network_prune", "Remove all unused networks"),
     "network remove": ("network_rm", "Remove one or more networks"),
     "network rm": ("network_rm", "Remove one or more networks"),
+    "network why": (
+        "network_why",
+        "Tell who can reach a published port, through which rule, and to which container",
+    ),
     "ps": ("ps", "List containers"),
     "pull": ("image_pull", "Download an image from a registry"),
     "push": ("image_push", "Upload an image to a registry"),
