@@ -127,6 +127,8 @@ HAVRE: tuple[Route, ...] = (
     post("/havre/volumes/{name}/snapshots/{snapshot}/restore", volumecopies.restore),
     delete("/havre/volumes/{name}/snapshots/{snapshot}", volumecopies.drop_snapshot),
     get("/havre/ports/{port}", ports.why),
+    post("/havre/containers/{name}/ports", ports.add),
+    delete("/havre/containers/{name}/ports/{port}", ports.remove),
 )
 
 PLUGINS: tuple[Route, ...] = (

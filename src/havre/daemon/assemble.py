@@ -25,6 +25,7 @@ from havre.engine.container.commit import Commits
 from havre.engine.container.copy import Copier
 from havre.engine.container.export import Exporter
 from havre.engine.container.freezing import Freezer
+from havre.engine.container.publish import Publisher
 from havre.engine.container.registry import Registry
 from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
@@ -166,6 +167,7 @@ async def assemble(config: Config) -> Daemon:
         images=images,
         networks=NetworkVerbs(networks, usage.container_name, containers.connector, events),
         port_reasons=PortReasons(networks, usage.container_name),
+        publish=Publisher(registry, networks),
         volumes=volumes,
         volume_copies=VolumeCopies(volumes, LocalDriver(layout.volumes), volumes.mounts, usage, freezer),
         events=events,

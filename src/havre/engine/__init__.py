@@ -15,6 +15,7 @@ from havre.engine.container.export import Exporter
 from havre.engine.container.lifecycle import Lifecycle
 from havre.engine.container.listing import Listing
 from havre.engine.container.logs import Logs
+from havre.engine.container.publish import Publisher
 from havre.engine.container.remove import Remover
 from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
@@ -49,6 +50,7 @@ class Engine:
     images: Images
     networks: NetworkVerbs
     port_reasons: PortReasons
+    publish: Publisher
     volumes: Volumes
     volume_copies: VolumeCopies
     events: Events

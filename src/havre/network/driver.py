@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from havre.network.model import Endpoint, EndpointRequest, Network, PublishedPort
+from havre.network.model import Endpoint, EndpointRequest, Network, PortRequest, PublishedPort
 
 
 class Driver(Protocol):
@@ -62,6 +62,16 @@ class Driver(Protocol):
 
         For the IP versions in ``default`` the namespace's default route leads here from now on.
         """
+        ...
+
+    def reserve(
+        self, network: Network, endpoint: Endpoint, requests: Sequence[PortRequest]
+    ) -> tuple[PublishedPort, ...]:
+        """Set ports of the host aside, besides those ``plan`` did, for ``republish``; it raises what ``plan`` does."""
+        ...
+
+    def give_up(self, network: Network, ports: tuple[PublishedPort, ...]) -> None:
+        """Give back ports that are set aside and published no longer."""
         ...
 
     async def republish(self, network: Network, endpoint: Endpoint, ports: tuple[PublishedPort, ...]) -> Endpoint:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import ip_network
@@ -25,8 +25,9 @@ from havre.network import gateways, records, sandbox
 from havre.network.driver import Driver
 from havre.network.drivers import builtin_drivers
 from havre.network.ipam import overlapping
-from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network, PublishedPort
+from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network
 from havre.network.names import NameService, NoNames
+from havre.network.publishing import Publishing
 from havre.network.settings import NetworkSettings
 from havre.network.threads import to_end
 from havre.store.db import Database
@@ -58,6 +59,7 @@ class Networks:
         self._networks: dict[str, Network] = {}
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self.publishing = Publishing(db, self._drivers, self._networks, self._endpoints, self._lock)
         # One network at a time is made, lest two choose the same.
         self._creating = asyncio.Lock()
         # Networks that are being removed: their names, subnets and interfaces are free only then.
@@ -226,7 +228,7 @@ class Networks:
             if interface in {other.interface for other in others}:
                 raise InvalidParameter(f"the container has an interface {interface} already")
             request = replace(request, interface=interface)
-        if not gateways.publishes(found, request, self._publishing(others)):
+        if not gateways.publishes(found, request, self.publishing.places(others)):
             request = replace(request, ports=())
         endpoint = driver.plan(found, container_id, request)
         default = [each for each in gateways.VERSIONS if gateways.chosen([*others, endpoint], each) is endpoint]
@@ -237,7 +239,7 @@ class Networks:
                 await self._db.write(lambda connection: records.add_endpoint(connection, endpoint, cursor))
                 await driver.attach(found, endpoint, self.sandbox_path(container_id), default)
             if others:
-                await self._move_ports(container_id, self.endpoints_of(container_id))
+                await self.publishing.move(container_id, self.endpoints_of(container_id))
         except BaseException as error:
             try:
                 await self._disconnect(endpoint)
@@ -260,7 +262,7 @@ class Networks:
             return
         rest = [other for other in self.endpoints_of(container_id) if other is not endpoint]
         was = [version for version in gateways.VERSIONS if gateways.chosen([*rest, endpoint], version) is endpoint]
-        await self._move_ports(container_id, rest)
+        await self.publishing.move(container_id, rest)
         endpoint = self._endpoints[container_id][endpoint.network_id]
         await self._disconnect(endpoint, alive=True)
         for version in was:
@@ -268,28 +270,6 @@ class Networks:
             if heir is not None:
                 gateway, path = gateways.gateway(heir, version), self.sandbox_path(container_id)
                 await self._in_thread(sandbox.route, path, version, heir.interface, gateway)
-
-    async def _move_ports(self, container_id: str, candidates: Sequence[Endpoint]) -> None:
-        """Publish the container's ports where, of ``candidates``, its default route of that IP version leads to."""
-        for version in gateways.VERSIONS:
-            endpoints = self._endpoints.get(container_id, {})
-            holder = next((each for each in endpoints.values() if gateways.ports(each, version)), None)
-            heir = gateways.chosen(self._publishing(candidates), version)
-            if holder is not None and heir is not None and heir.network_id != holder.network_id:
-                await self._hand_over(holder, endpoints[heir.network_id], gateways.ports(holder, version))
-
-    def _publishing(self, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
-        return [each for each in endpoints if self._drivers[self._networks[each.network_id].driver].publishes]
-
-    async def _hand_over(self, holder: Endpoint, heir: Endpoint, moved: tuple[PublishedPort, ...]) -> None:
-        changed = []
-        kept = tuple(port for port in holder.ports if port not in moved)
-        for endpoint, ports in ((holder, kept), (heir, (*heir.ports, *moved))):
-            network = self._networks[endpoint.network_id]
-            after = await self._drivers[network.driver].republish(network, endpoint, ports)
-            self._endpoints[endpoint.container_id][network.id] = after
-            changed.append(after)
-        await self._db.write(lambda connection: records.change_endpoints(connection, changed))
 
     async def rename(self, container_id: str, old: str, new: str) -> None:
         """The container is called ``new`` by others from now on, no more ``old``."""

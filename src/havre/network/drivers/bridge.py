@@ -19,7 +19,7 @@ from havre.network.drivers.bridge_options import BridgeOptions
 from havre.network.drivers.pools import Addresses
 from havre.network.firewall import BridgeRules
 from havre.network.ipam import mac_from, mac_of
-from havre.network.model import MAC, Endpoint, EndpointRequest, Network, Pool, PublishedPort
+from havre.network.model import MAC, Endpoint, EndpointRequest, Network, Pool, PortRequest, PublishedPort
 from havre.network.ports import PortLedger
 from havre.network.settings import NetworkSettings
 from havre.network.tables import Tables
@@ -32,6 +32,7 @@ T = TypeVar("T")
 # namespace takes about 80 ms, however many there are; a veth alone takes 14 ms of the kernel's lock that all need.
 _GRACE = 0.25
 _OWNED = "owned"
+_NO_RULES = "ports cannot be published: the daemon runs with --iptables=false"
 
 
 @dataclass(slots=True)
@@ -171,7 +172,7 @@ class BridgeDriver:
     def plan(self, network: Network, container_id: str, request: EndpointRequest) -> Endpoint:
         state = self._states[network.id]
         if request.ports and self._tables is None:
-            raise Unavailable("ports cannot be published: the daemon runs with --iptables=false")
+            raise Unavailable(_NO_RULES)
         if request.mac and not MAC.fullmatch(request.mac):
             raise InvalidParameter(f"invalid MAC address: {request.mac}")
         endpoint_id = new_id()
@@ -179,8 +180,7 @@ class BridgeDriver:
             state.heirs.add(endpoint_id)
         ipv4, ipv6 = state.addresses.lease(request)
         try:
-            reached = ipv6 if state.rules.subnet6 is not None else ""
-            ports = self._ports.claim(request.ports, state.options.host_ip, ipv4, reached)
+            ports = self._claim(state, request.ports, ipv4, ipv6)
         except SystemFault as error:
             state.addresses.give_back(ipv4, ipv6)
             raise SystemFault(
@@ -211,6 +211,20 @@ class BridgeDriver:
         )
         state.endpoints[endpoint_id] = endpoint
         return endpoint
+
+    def _claim(self, state: _State, requests: Sequence[PortRequest], ipv4: str, ipv6: str) -> tuple[PublishedPort, ...]:
+        reached = ipv6 if state.rules.subnet6 is not None else ""
+        return self._ports.claim(requests, state.options.host_ip, ipv4, reached)
+
+    def reserve(
+        self, network: Network, endpoint: Endpoint, requests: Sequence[PortRequest]
+    ) -> tuple[PublishedPort, ...]:
+        if self._tables is None:
+            raise Unavailable(_NO_RULES)
+        return self._claim(self._states[network.id], requests, endpoint.ip_address, endpoint.ipv6_address)
+
+    def give_up(self, network: Network, ports: tuple[PublishedPort, ...]) -> None:
+        self._ports.release(ports)
 
     def interface_prefix(self, network: Network) -> str:
         return self._states[network.id].options.prefix

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from havre.errors import Forbidden
 from havre.lib.ids import new_id
-from havre.network.model import Endpoint, EndpointRequest, Network, PublishedPort
+from havre.network.model import Endpoint, EndpointRequest, Network, PortRequest, PublishedPort
 
 
 class NoneDriver:
@@ -36,6 +36,14 @@ class NoneDriver:
         return
 
     async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
+        return
+
+    def reserve(
+        self, network: Network, endpoint: Endpoint, requests: Sequence[PortRequest]
+    ) -> tuple[PublishedPort, ...]:
+        return ()
+
+    def give_up(self, network: Network, ports: tuple[PublishedPort, ...]) -> None:
         return
 
     async def republish(self, network: Network, endpoint: Endpoint, ports: tuple[PublishedPort, ...]) -> Endpoint:

@@ -20,7 +20,7 @@ from havre.network.drivers import bridge_links, parents, pools
 from havre.network.drivers.parents import ParentOptions
 from havre.network.drivers.pools import Addresses
 from havre.network.ipam import mac_from, mac_of
-from havre.network.model import MAC, Endpoint, EndpointRequest, Network, PublishedPort
+from havre.network.model import MAC, Endpoint, EndpointRequest, Network, PortRequest, PublishedPort
 from havre.network.settings import NetworkSettings
 from havre.network.threads import to_end
 
@@ -141,6 +141,14 @@ class SublinkDriver:
             if error.errno == errno.EOPNOTSUPP:
                 raise parents.lacking("l3s" if options.mode == "l3s" else self.name) from error
             raise
+
+    def reserve(
+        self, network: Network, endpoint: Endpoint, requests: Sequence[PortRequest]
+    ) -> tuple[PublishedPort, ...]:
+        return ()
+
+    def give_up(self, network: Network, ports: tuple[PublishedPort, ...]) -> None:
+        return
 
     async def republish(self, network: Network, endpoint: Endpoint, ports: tuple[PublishedPort, ...]) -> Endpoint:
         return endpoint
