@@ -251,6 +251,8 @@ class BridgeDriver:
         if self._tables is not None:
             await self._tables.withdraw(network.interface, gone)
             await self._publish(come, network.interface)
+            if any(port.proto == "udp" for port in gone.ports):
+                await self._in_thread(bridge_links.forget_flows, [gone])
         return changed
 
     async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
