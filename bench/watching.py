@@ -17,8 +17,8 @@ def rows(repeat: int) -> list[Row]:
             samples=repeat, prepare=twenty_sleepers),
         Row("inspect", "`GET /containers/{id}/json`", 1.5, inspection, samples=repeat, prepare=twenty_sleepers),
         Row("pss-100", "daemon memory with 100 containers (PSS)", 0.6, memory, "MB", 3, prepare=many_sleepers),
-        Row("pss-100-alone", "the same without conmon or shims", 0.8, lambda e: float(e.memory(alone=True)), "MB", 3,
-            prepare=many_sleepers),
+        Row("pss-100-alone", "daemon memory with 100 containers, without conmon or shims", 0.8,
+            lambda e: float(e.memory(alone=True)), "MB", 3, prepare=many_sleepers),
         Row("idle", "processor time of 15 idle seconds, 100 containers", 1.0, idle, samples=3, prepare=many_sleepers),
     ]  # fmt: skip
 

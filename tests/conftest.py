@@ -1,4 +1,4 @@
-"""What all tests share: system tests are grouped one file a worker, and skipped by name where there is no root."""
+"""What all tests share: system tests are marked as such, and skipped by name where there is no root."""
 
 import os
 import re
@@ -25,8 +25,6 @@ def docker_cli_version() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     no_root = pytest.mark.skip(reason="system tests need root")
     for item in items:
-        # A file's tests share a daemon: with --dist loadgroup they stay together on one worker.
-        item.add_marker(pytest.mark.xdist_group(str(item.path)))
         if "system" in item.path.relative_to(REPOSITORY).parts:
             item.add_marker(pytest.mark.system)
         if os.geteuid() != 0 and item.get_closest_marker("system"):

@@ -6,6 +6,7 @@ to see that they ask for nothing Docker does not do.
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -117,3 +118,15 @@ def havre(engine: Engine, tmp_path: Path) -> Program:
 def cli(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path) -> Program:
     """Both clients, one after the other: what is tested through it must be the same with each."""
     return docker_for(engine, tmp_path) if request.param == "docker" else havre_for(engine, tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 32 MB."""
+    root = tmp_path / "small"
+    root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", root], check=True)
+    try:
+        yield root
+    finally:
+        subprocess.run(["umount", "-R", "-l", root], check=False)

@@ -269,8 +269,8 @@ class Havred(Engine):
             wanted = {"type": ["container"], "event": ["create"]}
             lines = self.api("GET", "/events", since="1", until=str(int(time.time()) + 1), filters=wanted).body
             self.ids_seen |= {json.loads(line)["Actor"]["ID"] for line in lines.splitlines()}
-        except OSError:
-            pass  # a daemon that is dead already cannot be asked
+        except (OSError, http.client.HTTPException):
+            pass  # a daemon that is dead already cannot be asked, one that dies does not answer to the end
 
     def close(self) -> None:
         """End it and its containers, and remove every file."""

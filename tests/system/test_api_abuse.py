@@ -25,6 +25,10 @@ def daemon(havred: Havred) -> Iterator[Havred]:
     assert_answers(havred)
     log = havred.log.read_text(errors="replace")[before:]
     assert "Traceback" not in log, log[-3000:]
+    assert_small(havred)
+
+
+def assert_small(havred: Havred) -> None:
     assert havred.process is not None
     status = Path(f"/proc/{havred.process.pid}/status").read_text()
     assert int(status.partition("VmRSS:")[2].split()[0]) < 300 * 1024, status
@@ -190,3 +194,4 @@ def test_clients_that_do_not_read(daemon: Havred) -> None:
             wire.sendall(b"GET /images/busybox/get HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
         for _ in range(20):
             assert_answers(daemon)
+        assert_small(daemon)

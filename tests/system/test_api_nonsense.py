@@ -20,7 +20,6 @@ from tests.system.api_nonsense import EXEC, VICTIM, Nonsense, requests
 from tests.system.conftest import NewDaemon
 from tests.system.harness import Havred, UnixConnection
 
-SPEC = Path(__file__).parents[3] / "shared" / "spec" / "docker-api" / "v1.55.yaml"
 GIVEN = os.environ.get("HAVRE_TEST_NONSENSE", "")
 
 # Outside of a swarm this is what such an engine answers; pulls and searches end so where there is no network.
@@ -95,11 +94,9 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    if not SPEC.exists():
-        pytest.skip(f"{SPEC} is not there: this clone stands alone")
+def document(spec: Path) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return json.loads(json.dumps(yaml.load(SPEC.read_text(), loader), default=str))
+    return json.loads(json.dumps(yaml.load((spec / "docker-api" / "v1.55.yaml").read_text(), loader), default=str))
 
 
 @pytest.fixture

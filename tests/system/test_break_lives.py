@@ -12,10 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.system import images
-from tests.system.harness import Engine, Havred, wait_until
+from tests.system.harness import PATIENCE, Engine, Havred, wait_until
 
 Json = dict[str, Any]
 
@@ -70,9 +68,7 @@ def test_a_client_that_does_not_read_does_not_keep_a_container_from_being_remove
     with deaf_client(engine, f"/containers/{container}/attach?stream=1&stdout=1&stderr=1"):
         assert engine.api("POST", f"/containers/{container}/start").status == 204
         time.sleep(1)
-        began = time.monotonic()
-        assert engine.api("DELETE", f"/containers/{container}?force=1").status == 204
-        assert time.monotonic() - began < 5
+        assert engine.api("DELETE", f"/containers/{container}?force=1", timeout=PATIENCE).status == 204
 
 
 def test_a_client_that_does_not_read_an_exec_does_not_keep_the_container_from_being_removed(engine: Engine) -> None:
@@ -84,9 +80,7 @@ def test_a_client_that_does_not_read_an_exec_does_not_keep_the_container_from_be
     identity = engine.api("POST", f"/containers/{container}/exec", flood).json()["Id"]
     with deaf_client(engine, f"/exec/{identity}/start"):
         time.sleep(1)
-        began = time.monotonic()
-        assert engine.api("DELETE", f"/containers/{container}?force=1").status == 204
-        assert time.monotonic() - began < 5
+        assert engine.api("DELETE", f"/containers/{container}?force=1", timeout=PATIENCE).status == 204
 
 
 def test_a_slow_client_gets_all_of_the_output_after_the_end(engine: Engine) -> None:
@@ -209,18 +203,6 @@ def test_a_conmon_that_does_not_move_is_overcome(havred: Havred) -> None:
     assert havred.api("DELETE", f"/containers/{container}?force=1").status == 204
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MB."""
-    root = tmp_path / "small"
-    root.mkdir()
-    assert os.system(f"mount -t tmpfs -o size=24m tmpfs {root}") == 0
-    try:
-        yield root
-    finally:
-        os.system(f"umount -R -l {root}")
-
-
 def test_a_container_that_ends_on_a_full_disk_is_seen_to_end_when_there_is_space(small_disk: Path) -> None:
     daemon = Havred(small_disk)
     try:
@@ -280,6 +262,9 @@ for group in /sys/fs/cgroup/freezer/own /sys/fs/cgroup/own; do
     sleep 1000 &
     echo $! > $group/cgroup.procs
     echo FROZEN > $group/freezer.state || echo 1 > $group/cgroup.freeze
+done
+until cat /sys/fs/cgroup/freezer/own/freezer.state /sys/fs/cgroup/own/cgroup.events | grep -qE 'FROZEN|^frozen 1'; do
+    sleep 0.1
 done
 touch /ready
 sleep 1000

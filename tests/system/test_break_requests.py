@@ -113,6 +113,8 @@ def test_a_port_asked_for_twice_is_published_once(engine: Engine) -> None:
     body = {"Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": {"PortBindings": bindings}}
     engine.api("POST", f"{CREATE}?name=twice", body)
     assert engine.api("POST", "/containers/twice/start").status == 204
+    published = engine.inspect("twice")["NetworkSettings"]["Ports"]["80/tcp"]
+    assert len(published) == len({(one["HostIp"], one["HostPort"]) for one in published}) > 0
 
 
 def test_numbers_that_are_none(engine: Engine) -> None:

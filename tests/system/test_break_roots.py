@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -64,7 +65,7 @@ async def test_a_runtime_that_never_answers_is_given_up(tmp_path: Path) -> None:
     runtime.chmod(0o755)
     bundle = tmp_path / "bundle"
     bundle.mkdir()
-    conmon = Conmon("/usr/bin/conmon", patience=1)
+    conmon = Conmon(shutil.which("conmon") or "/usr/bin/conmon", patience=1)
     never = ProcessRuntime("never", str(runtime), tmp_path / "root", Cgroups.detect())
     try:
         with pytest.raises(StartFailed, match="within 1 seconds"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from tests.system.programs import Program
 
 M = 1 << 20
 SLEEP = ("busybox", "sleep", "1000")
+# Control groups of these tests alone.
+PARENT, OTHER = (f"havre-test-{uuid.uuid4().hex[:8]}" for _ in range(2))
 
 
 def test_limits_are_set_in_the_kernel(docker: Program, engine: Engine) -> None:
@@ -30,13 +33,13 @@ def test_limits_are_set_in_the_kernel(docker: Program, engine: Engine) -> None:
 
 
 def test_swap_is_as_much_as_memory_and_a_share_of_cpus_a_quota(docker: Program, engine: Engine) -> None:
-    docker("run", "-d", "--name", "held", "-m", "64m", "--cpus", "1.5", "--cgroup-parent", "/havre-test-parent", *SLEEP)
+    docker("run", "-d", "--name", "held", "-m", "64m", "--cpus", "1.5", "--cgroup-parent", f"/{PARENT}", *SLEEP)
     groups = Groups(engine, "held")
     assert groups.memory_and_swap() == engine.inspect("held")["HostConfig"]["MemorySwap"] == 128 * M
     assert groups.quota() == ("150000", "100000")
-    assert groups.path("memory") == f"/havre-test-parent/{engine.inspect('held')['Id']}"
+    assert groups.path("memory") == f"/{PARENT}/{engine.inspect('held')['Id']}"
     docker("rm", "-f", "held")
-    for root in Path("/sys/fs/cgroup").glob("**/havre-test-parent"):
+    for root in Path("/sys/fs/cgroup").glob(f"**/{PARENT}"):
         root.rmdir()
 
 
@@ -152,7 +155,7 @@ def test_the_daemons_own_defaults_and_described_devices(new_havred: NewDaemon, t
     profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}))
     daemon = new_havred(
         *("--cdi-spec-dir", str(tmp_path / "cdi"), "--default-ulimit", "nofile=111:222", "--default-shm-size", "2m"),
-        *("--no-new-privileges", "--seccomp-profile", str(profile), "--cgroup-parent", "/havre-test-other"),
+        *("--no-new-privileges", "--seccomp-profile", str(profile), "--cgroup-parent", f"/{OTHER}"),
         *(() if V2 else ("--cpu-rt-runtime", "40000")),
     )
     daemon.start()
@@ -169,7 +172,7 @@ def test_the_daemons_own_defaults_and_described_devices(new_havred: NewDaemon, t
         *("1 one", "1", "/thing/here", "touch: /thing/x: Read-only file system"),
     ]
     assert done.lines[:8] == wanted
-    assert V2 or done.lines[8:] == ["havre-test-other"]
+    assert V2 or done.lines[8:] == [OTHER]
     asked = [
         "--security-opt",
         "no-new-privileges=false",
@@ -185,7 +188,7 @@ def test_the_daemons_own_defaults_and_described_devices(new_havred: NewDaemon, t
         read = "cat /sys/fs/cgroup/cpu/cpu.rt_runtime_us"
         assert docker("run", "--rm", "--cpu-rt-runtime", "20000", "busybox", "sh", "-c", read).out == "20000\n"
     daemon.clean()
-    for root in Path("/sys/fs/cgroup").glob("**/havre-test-other"):
+    for root in Path("/sys/fs/cgroup").glob(f"**/{OTHER}"):
         root.rmdir()
 
 

@@ -168,6 +168,7 @@ def test_nobody_looks_when_nobody_listens(docker: Program, engine: Engine) -> No
     streams = [stream(engine, "web") for _ in range(2)]
     for one in streams:
         next(one)
+    wait_until(lambda: engine.api("GET", "/info").json()["NGoroutines"] > before, "the tasks to run")
     for one in streams:
         one.close()
     wait_until(lambda: engine.api("GET", "/info").json()["NGoroutines"] <= before, "the tasks to end")

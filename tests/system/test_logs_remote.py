@@ -83,8 +83,7 @@ def listen_unix(path: Path, kind: int) -> socket.socket:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1 that is its own authority, with its key in the same file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl")
+    assert shutil.which("openssl") is not None, "scripts/setup --dev installs it"
     directory = tmp_path_factory.mktemp("tls")
     words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     words += ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:TRUE"]
@@ -198,8 +197,7 @@ def test_no_copy_no_reading(docker: Program, engine: Engine) -> None:
 @pytest.fixture
 def with_journald(new_havred: NewDaemon) -> Iterator[Havred]:
     """A daemon and a journald in a mount namespace of their own: the host's journal, if there is one, hears nothing."""
-    if not os.path.exists(JOURNALD):
-        pytest.skip("there is no systemd-journald")
+    assert os.path.exists(JOURNALD), "scripts/setup --dev installs it"
     own = "for one in /run/systemd /run/log; do mkdir -p $one; mount -t tmpfs none $one; done; mkdir /run/log/journal"
     havred = new_havred()
     namespace = ("unshare", "--mount", "--propagation", "private", "sh", "-ec", f'{own}; exec "$@"', "sh")

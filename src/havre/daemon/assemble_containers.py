@@ -32,12 +32,12 @@ from havre.engine.container.rootfs import make_init_layer
 from havre.engine.container.rules import HostRules
 from havre.engine.container.start import Starter
 from havre.engine.container.supervise import Supervisor
-from havre.engine.container.viewing import Views
 from havre.engine.container.wait import Waits
 from havre.engine.events import Events
 from havre.engine.volumes import Volumes
 from havre.errors import SystemFault
-from havre.kernel import cgroupdriver, cgrouplimits
+from havre.kernel.cgroupdriver import CgroupDriver
+from havre.kernel.cgrouplimits import Support
 from havre.kernel.cgroups import Cgroups
 from havre.kernel.realtime import RealtimeShare
 from havre.network.networks import Networks
@@ -45,6 +45,27 @@ from havre.runtime import capabilities
 from havre.runtime.cdi import Specifications
 from havre.runtime.conmon import Conmon
 from havre.runtime.runtimes.probe import Runtimes
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What all of the container half stands on, each thing made once.
+
+    ``support`` is what the kernel can limit, ``driver`` where control groups lie.
+    """
+
+    config: Config
+    storage: Storage
+    cgroups: Cgroups
+    support: Support
+    driver: CgroupDriver
+    events: Events
+    networks: Networks
+    registry: Registry
+    volumes: Volumes
+    runtimes: Runtimes
+    host_mounts: HostMounts
+    links: Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +84,15 @@ class Containers:
     recovery: Recovery
 
 
-def containers(
-    config: Config,
-    storage: Storage,
-    cgroups: Cgroups,
-    events: Events,
-    networks: Networks,
-    registry: Registry,
-    volumes: Volumes,
-    runtimes: Runtimes,
-) -> Containers:
+def containers(base: Base) -> Containers:
     """Everything that acts on containers that exist."""
-    make_init_layer(storage.layout.init_layer)
-    layout, snapshotter = storage.layout, storage.snapshotter
+    layout, snapshotter = base.storage.layout, base.storage.snapshotter
+    registry, networks, runtimes, events = base.registry, base.networks, base.runtimes, base.events
+    config, cgroups, host_mounts, links = base.config, base.cgroups, base.host_mounts, base.links
+    make_init_layer(layout.init_layer)
     hubs, waits = Hubs(), Waits()
     logs = Logs(registry, layout, waits)
-    links, host_mounts = Links(registry, layout), HostMounts(snapshotter, layout, volumes.mounts)
-    specs, conmon = _specs(config, links), Conmon(conmon_program())
+    specs, conmon = _specs(base), Conmon(conmon_program())
     plugs = Plugs(networks, events)
     etc = EtcFiles(layout, config.dns, config.dns_search, config.dns_opts, networks.names.address)
     releaser = Releaser(plugs, snapshotter, runtimes, host_mounts, layout)
@@ -109,33 +122,28 @@ def containers(
     connector = Connector(registry, networks, plugs, etc)
     lifecycle = Lifecycle(registry, starter, supervisor, health, waits, events, cgroups, layout)
     forget = (execs.forget, supervisor.forget, logs.forget)
-    around = (storage.images, links, volumes, hubs, waits, events, layout)
+    around = (base.storage.images, links, base.volumes, hubs, waits, events, layout)
     remover = Remover(registry, lifecycle, snapshotter, host_mounts, *around, forget)
     # The supervisor acts through verbs that need it themselves: this knot is tied last.
     supervisor.restart, supervisor.remove = lifecycle.start_again, remover.remove_ended
     health.restart = lifecycle.restart
-    below = (networks, etc, snapshotter, runtimes, cgroups, layout, host_mounts, volumes)
+    below = (networks, etc, snapshotter, runtimes, cgroups, layout, host_mounts, base.volumes)
     recovery = Recovery(registry, releaser, supervisor, lifecycle, remover, *below)
     return Containers(registry, hubs, supervisor, health, lifecycle, remover, connector, execs, logs, recovery)
 
 
-def _specs(config: Config, links: Links) -> SpecWriter:
-    driver = cgroupdriver.choose(config.exec_opts, config.cgroup_parent)
+def _specs(base: Base) -> SpecWriter:
+    config = base.config
     confinement = Confinement(containerdefaults.security(config), Specifications(config.cdi_spec_dirs))
-    return SpecWriter(driver, Path(config.init_path) if config.init_path else find_init(), confinement, links)
+    init = Path(config.init_path) if config.init_path else find_init()
+    return SpecWriter(base.driver, init, confinement, base.links)
 
 
-def listing(storage: Storage, registry: Registry, parts: Containers) -> Listing:
+def listing(base: Base, parts: Containers) -> Listing:
     """What looks at containers."""
-    links = Links(registry, storage.layout)
-    inspector = Inspector(storage.layout, links, storage.snapshotter, parts.execs.ids_of, parts.health.of)
-    return Listing(registry, storage.images, storage.snapshotter, inspector, parts.health.of)
-
-
-def views(storage: Storage, registry: Registry, volumes: Volumes) -> Views:
-    """What opens the files of containers."""
-    host_mounts = HostMounts(storage.snapshotter, storage.layout, volumes.mounts)
-    return Views(registry, storage.snapshotter, host_mounts, storage.layout)
+    layout, snapshotter = base.storage.layout, base.storage.snapshotter
+    inspector = Inspector(layout, base.links, snapshotter, parts.execs.ids_of, parts.health.of)
+    return Listing(base.registry, base.storage.images, snapshotter, inspector, parts.health.of)
 
 
 def _realtime(config: Config, cgroups: Cgroups) -> RealtimeShare:
@@ -144,42 +152,33 @@ def _realtime(config: Config, cgroups: Cgroups) -> RealtimeShare:
     return share
 
 
-def creator(
-    config: Config,
-    storage: Storage,
-    cgroups: Cgroups,
-    events: Events,
-    networks: Networks,
-    registry: Registry,
-    volumes: Volumes,
-    runtimes: Runtimes,
-) -> Creator:
+def creator(base: Base) -> Creator:
     """What makes containers."""
-    cgroupns = config.default_cgroupns_mode or ("private" if cgroups.version == 2 else "host")
+    config, storage = base.config, base.storage
     return Creator(
-        registry=registry,
+        registry=base.registry,
         images=storage.images,
         snapshotter=storage.snapshotter,
-        volumes=volumes,
-        runtimes=runtimes,
+        volumes=base.volumes,
+        runtimes=base.runtimes,
         layout=storage.layout,
-        host_mounts=HostMounts(storage.snapshotter, storage.layout, volumes.mounts),
-        events=events,
+        host_mounts=base.host_mounts,
+        events=base.events,
         rules=HostRules(
-            kernel=cgrouplimits.detect(cgroups),
-            driver=cgroupdriver.choose(config.exec_opts, config.cgroup_parent),
+            kernel=base.support,
+            driver=base.driver,
             held=capabilities.bounding(),
             shm_size=containerdefaults.shm_size(config),
             ulimits=containerdefaults.ulimits(config),
         ),
-        network=networks.find,
+        network=base.networks.find,
         defaults=Defaults(
             config.log_driver,
             dict(config.log_opts),
-            cgroupns,
+            containerdefaults.cgroupns(config, base.cgroups.version),
             config.init,
             ipc=config.default_ipc_mode or "private",
-            cgroup_version=cgroups.version,
+            cgroup_version=base.cgroups.version,
         ),
     )
 

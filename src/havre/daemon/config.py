@@ -149,8 +149,11 @@ def _map_value(option: Option, value: Any) -> str:
     if option.key == "runtimes" and isinstance(value, dict):
         value = _runtime(value)
     if option.key == "default-ulimits" and isinstance(value, dict):
-        soft, hard = value.get("Soft", 0), value.get("Hard", 0)
-        value = f"{soft}:{hard}"
+        # Keys in any case, as Go reads them.
+        given = {key.lower(): number for key, number in value.items()}
+        if set(given) - {"name", "soft", "hard"} or not {"soft", "hard"} <= set(given):
+            raise InvalidParameter(f"default-ulimits: Name, Soft and Hard are wanted, not {json.dumps(value)}")
+        value = f"{given['soft']}:{given['hard']}"
     if not isinstance(value, str):
         raise InvalidParameter(f"the values of {option.key} must be strings, not {json.dumps(value)}")
     return value

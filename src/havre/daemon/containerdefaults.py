@@ -58,3 +58,8 @@ def security(config: Config) -> SecurityDefaults:
         raise InvalidParameter(f"opening seccomp profile ({profile}) failed: {error}") from None
     seccompprofiles.parse(text)
     return SecurityDefaults(config.no_new_privileges, text)
+
+
+def cgroupns(config: Config, version: int) -> str:
+    """The mode of cgroup namespaces, by the ``version`` of control groups where the configuration says nothing."""
+    return config.default_cgroupns_mode or ("private" if version == 2 else "host")

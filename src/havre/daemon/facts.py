@@ -4,34 +4,26 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from havre.daemon import addresspools, containerdefaults
+from havre.daemon.assemble_containers import Base
 from havre.daemon.config import Config
 from havre.engine.container.ocispec import find_init
 from havre.engine.system import Facts, identity
-from havre.kernel import cgroupdriver
-from havre.kernel.cgroups import Cgroups
 from havre.logs.drivers import ALL as LOG_DRIVERS
-from havre.network.networks import Networks
-from havre.runtime.runtimes.probe import Runtimes
 from havre.volume.plugins import PluginSettings
 from havre.volume.plugins.drivers import PluginDrivers
 
 _NETWORK_SCHEME = "tcp://"
 
 
-def facts(
-    config: Config,
-    data_root: Path,
-    cgroups: Cgroups,
-    runtimes: Runtimes,
-    networks: Networks,
-    conmon: str,
-    plugins: PluginDrivers,
-) -> Facts:
+def facts(base: Base, conmon: str, plugins: PluginDrivers) -> Facts:
     """What does not change while the daemon runs."""
+    config, cgroups, runtimes, data_root = base.config, base.cgroups, base.runtimes, base.storage.layout.data_root
     return Facts(
         identity=identity(data_root / "engine-id"),
         data_root=data_root,
         cgroups=cgroups,
+        support=base.support,
         storage_driver="overlay2",
         log_driver=config.log_driver,
         default_runtime=runtimes.default,
@@ -39,14 +31,15 @@ def facts(
         conmon=conmon,
         firewall="nftables" if config.iptables else "none",
         log_drivers=tuple(sorted(LOG_DRIVERS)),
-        network_drivers=networks.kinds,
+        network_drivers=base.networks.kinds,
         volume_drivers=lambda: sorted(["local", *plugins.loaded()]),
+        address_pools=tuple((str(pool.base), pool.size) for pool in addresspools.parse(config.default_address_pools)),
         insecure_registries=config.insecure_registries,
         registry_mirrors=config.registry_mirrors,
         live_restore=config.live_restore,
         init_binary=config.init_path or str(find_init() or ""),
-        cgroup_driver=cgroupdriver.choose(config.exec_opts, config.cgroup_parent).name,
-        private_cgroups=(config.default_cgroupns_mode or ("host", "private")[cgroups.version - 1]) == "private",
+        cgroup_driver=base.driver.name,
+        private_cgroups=containerdefaults.cgroupns(config, cgroups.version) == "private",
         seccomp_profile=config.seccomp_profile,
         no_new_privileges=config.no_new_privileges,
         cdi_spec_dirs=config.cdi_spec_dirs,

@@ -16,7 +16,8 @@ import msgspec
 from havre import __version__
 from havre.engine import hostreport
 from havre.engine.events import Events
-from havre.kernel import cgrouplimits, hostinfo
+from havre.kernel import hostinfo
+from havre.kernel.cgrouplimits import Support
 from havre.kernel.cgroups import Cgroups
 from havre.lib import times
 from havre.runtime.cdi import Specifications
@@ -67,6 +68,7 @@ class Facts:
     identity: str
     data_root: Path
     cgroups: Cgroups
+    support: Support
     storage_driver: str
     log_driver: str
     default_runtime: str
@@ -114,7 +116,7 @@ class System:
     async def info(self) -> Json:
         """Everything ``GET /info`` has in API 1.51."""
         facts, version = self.facts, self.facts.cgroups.version
-        support = cgrouplimits.detect(facts.cgroups)
+        support = facts.support
         limits = hostreport.limits(support, version)
         # Files, and those of a machine full of GPUs are long.
         found = await asyncio.to_thread(Specifications(facts.cdi_spec_dirs).find)

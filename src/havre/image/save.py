@@ -19,7 +19,8 @@ from havre.image.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
 from havre.image.store import Image
 from havre.lib.references import Reference
 
-_CHUNK = 4 << 20
+# What a client that does not read makes the daemon hold.
+_CHUNK = 512 << 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,14 @@ def choose(options: tuple[str, ...], parent: str) -> CgroupDriver:
     return driver
 
 
+def group_of(words: str) -> str:
+    """The group that ``linux.cgroupsPath`` means, whichever driver wrote it."""
+    if words.startswith("/"):
+        return words
+    place, prefix, name = words.split(":")
+    return f"{expand_slice(place)}/{prefix}-{name}.scope"
+
+
 def expand_slice(name: str) -> str:
     """The path of a slice: ``a-b.slice`` lies in ``a.slice``, and ``-.slice`` is the root."""
     stem = name.removesuffix(".slice")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from havre.errors import NotFound
 from havre.kernel.cgroups import Cgroups
+from havre.kernel.hostinfo import TICK
 
 ReadFile = Callable[[str], str]
 
 # The unit of cpuacct.stat: 1/USER_HZ of a second.
-_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _BLOCK = 1 << 16
 
 _V1_MEMORY = (
@@ -175,8 +175,8 @@ def _cpu_v1(read_file: ReadFile) -> Cpu | None:
     modes, quota = _table(read_file("cpuacct.stat")), _table(read_file("cpu.stat"))
     return Cpu(
         total=int(total),
-        kernel=modes.get("system", 0) * _TICK,
-        user=modes.get("user", 0) * _TICK,
+        kernel=modes.get("system", 0) * TICK,
+        user=modes.get("user", 0) * TICK,
         periods=quota.get("nr_periods", 0),
         throttled_periods=quota.get("nr_throttled", 0),
         throttled=quota.get("throttled_time", 0),

@@ -10,7 +10,7 @@ from itertools import chain
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing takes longer to import than all the rest the unpacking child needs
     from collections.abc import Callable, Iterator
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Decompressor(Protocol):
         """What the decompressors of all formats have in common: one member (or frame) each, as ``bz2`` and ``lzma``."""
@@ -48,11 +48,7 @@ def opener(head: bytes) -> Opener | None:
 
         return lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
     if head.startswith(_ZSTD) or (head[1:4] == _ZSTD_SKIPPABLE and head[0] & 0xF0 == 0x50):
-        try:
-            from compression import zstd  # type: ignore[import-not-found, unused-ignore]
-        except ImportError:
-            from backports import zstd
-        return zstd.ZstdDecompressor  # type: ignore[no-any-return, unused-ignore]
+        return _zstd().ZstdDecompressor  # type: ignore[no-any-return]
     if head.startswith(_BZIP2):
         from bz2 import BZ2Decompressor
 
@@ -64,13 +60,17 @@ def opener(head: bytes) -> Opener | None:
     return None
 
 
-def zstd_compressed(write: Callable[[bytes], None]) -> tuple[Callable[[bytes], None], Callable[[], None]]:
-    """What takes data to be compressed on its way to ``write``, and what ends it."""
+def _zstd() -> Any:
     try:
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         from backports import zstd
-    compressor = zstd.ZstdCompressor()
+    return zstd
+
+
+def zstd_compressed(write: Callable[[bytes], None]) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+    """What takes data to be compressed on its way to ``write``, and what ends it."""
+    compressor = _zstd().ZstdCompressor()
 
     def take(data: bytes) -> None:
         if made := compressor.compress(data):

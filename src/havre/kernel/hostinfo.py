@@ -8,7 +8,8 @@ from pathlib import Path
 from havre.kernel import mounts
 
 # The unit of /proc/stat: 1/USER_HZ of a second.
-_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+"""Nanoseconds in the unit of the kernel's processor times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def processor_time(text: str | None = None) -> ProcessorTime:
         online += 1
     # user nice system idle iowait irq softirq: what a hypervisor steals is no time of ours, and guests' is in user.
     ticks = sum(map(int, lines[0].split()[1:8]))
-    return ProcessorTime(ticks * _TICK, online)
+    return ProcessorTime(ticks * TICK, online)
 
 
 def forwards_ipv4() -> bool:

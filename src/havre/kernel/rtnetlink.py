@@ -32,7 +32,7 @@ _UINT = struct.Struct("=I")
 
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
 _NEWADDR, _GETADDR = 20, 22
-_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
+_NEWROUTE, _GETROUTE = 24, 26
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_AF_SPEC = 1, 3, 4, 10, 18, 26
 _IFLA_NET_NS_FD, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 28, 1, 2, 4, 5
 _VETH_INFO_PEER, _IFLA_BRPORT_STATE, _IFLA_BRPORT_MODE, _IFLA_INET6_ADDR_GEN_MODE = 1, 1, 4, 8
@@ -172,13 +172,6 @@ def default_route_add(index: int, gateway: IPv4Address | IPv6Address) -> Request
         + metric
     )
     return Request(_NEWROUTE, CREATE | REPLACE, body, f"add default route via {gateway}")
-
-
-def default_route_delete(version: int) -> Request:
-    """Take the default route away; none there counts as done."""
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    body = _RTMSG.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0)
-    return Request(_DELROUTE, 0, body, "delete the default route", frozenset({errno.ESRCH}))
 
 
 class Rtnetlink(NetlinkSocket):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 
 from havre.kernel import overlayfs
 from havre.kernel.mounts import start_writing_out
-from havre.kernel.treerules import LISTING, NEW, bounded, is_tolerated
+from havre.kernel.treerules import LISTING, NEW, OPAQUE_NAME, WHITEOUT_PREFIX, bounded, is_tolerated
 from havre.kernel.treetar import Level, Walk
 from havre.lib.tarheaders import (
     BLOCK_DEVICE,
@@ -23,8 +23,6 @@ from havre.lib.tarheaders import (
     Entry,
 )
 
-_WHITEOUT = b".wh."
-_OPAQUE = b".wh..wh..opq"
 _WHITEOUT_MODE = 0o600  # as Docker's
 _HOLE = 64 << 10
 _SECOND = 1_000_000_000
@@ -71,7 +69,7 @@ class _Layer(Walk):
             self._open = None
 
     def add(self, fd: int, path: str, name: bytes) -> None:
-        if path in self._without or name.rpartition(b"/")[2].startswith(_WHITEOUT):
+        if path in self._without or name.rpartition(b"/")[2].startswith(WHITEOUT_PREFIX):
             return  # a file that is really called so cannot be in a layer
         status = os.fstat(fd)
         if overlayfs.is_whiteout(status):
@@ -110,7 +108,7 @@ class _Layer(Walk):
             _dress(made, entry)
             if overlayfs.is_opaque(fd):
                 os.setxattr(made, overlayfs.OPAQUE, b"y")
-                self.put_header(Entry(entry.name + _OPAQUE, REGULAR, entry.mode, entry.uid, entry.gid, 0, 0))
+                self.put_header(Entry(entry.name + OPAQUE_NAME, REGULAR, entry.mode, entry.uid, entry.gid, 0, 0))
         finally:
             os.close(made)
 
@@ -143,7 +141,7 @@ class _Layer(Walk):
 
     def _whiteout(self, name: bytes, status: os.stat_result) -> None:
         directory, _, last = name.rpartition(b"/")
-        shown = directory + b"/" + _WHITEOUT + last if directory else _WHITEOUT + last
+        shown = directory + b"/" + WHITEOUT_PREFIX + last if directory else WHITEOUT_PREFIX + last
         owner = (status.st_uid, status.st_gid)
         self.put_header(Entry(shown, REGULAR, _WHITEOUT_MODE, *owner, 0, status.st_mtime_ns))
         os.mknod(name, stat.S_IFCHR, overlayfs.WHITEOUT, dir_fd=self._target)

@@ -18,6 +18,9 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 LARGEST_ID = (1 << 32) - 2  # the one above means "leave it as it is" to chown
 _LARGEST_TIME = 1 << 63
 
+# How an archive of a layer names deletions, and the mark of a directory that hides what is below it.
+WHITEOUT_PREFIX, OPAQUE_NAME = b".wh.", b".wh..wh..opq"
+
 # By its private attributes an archive could steer overlayfs to where it has no business.
 FOREIGN_ATTRIBUTES = ("trusted.",)
 

@@ -144,10 +144,8 @@ class _Tree:
     def add(self, entry: Entry, data: _Input) -> None:
         """Make what ``entry`` says, taking its content from ``data``."""
         path = _local(entry.name, "entry name")
-        if not path:  # the target itself
+        if not path and not self._rules.volume:  # the target itself
             data.skip(entry.size + padding(entry.size))
-            if self._rules.volume and entry.type == DIRECTORY:
-                self._dress(self._target, entry)
             return
         if not self._rules.devices and entry.type in (CHAR_DEVICE, BLOCK_DEVICE):
             raise InvalidParameter(f"{_shown(path)} is a device, which was not asked for")
@@ -155,6 +153,11 @@ class _Tree:
             raise TarError(f"{_shown(path)} has an owner no system knows")
         if self._rules.owner is not None:
             entry.uid, entry.gid = self._rules.owner
+        if not path:
+            data.skip(entry.size + padding(entry.size))
+            if entry.type == DIRECTORY:
+                self._dress(self._target, entry)
+            return
         parent, _, name = path.rpartition(b"/")
         try:
             self._enter(parent)

@@ -13,7 +13,7 @@ import stat
 
 from havre.kernel.mounts import start_writing_out
 from havre.kernel.overlayfs import WHITEOUT, is_whiteout
-from havre.kernel.treerules import LARGEST_ID, NEW, bounded
+from havre.kernel.treerules import LARGEST_ID, NEW, OPAQUE_NAME, WHITEOUT_PREFIX, bounded
 from havre.kernel.unpack_below import copy, find
 from havre.kernel.unpack_xattrs import set_xattrs
 from havre.lib.tarheaders import (
@@ -39,9 +39,7 @@ if TYPE_CHECKING:  # typing takes longer to import than all the rest the unpacki
 
     T = TypeVar("T")
 
-_WHITEOUT = b".wh."
 _WHITEOUT_META = b".wh..wh."
-_OPAQUE = b".wh..wh..opq"
 _SMALL = 1 << 20
 _MOST_LINKS = 40  # as the kernel
 
@@ -75,7 +73,7 @@ class Tree:
         """Make what ``entry`` says, taking its content from the stream. Raises ``TarError`` or ``OSError``."""
         name = clean_name(entry.name)
         base = name.rpartition(b"/")[2]
-        if base.startswith(_WHITEOUT) or name.startswith(_WHITEOUT_META):
+        if base.startswith(WHITEOUT_PREFIX) or name.startswith(_WHITEOUT_META):
             self._whiteout(name, base)
             self._stream.skip(entry.size + padding(entry.size))
             return
@@ -212,14 +210,14 @@ class Tree:
         Neither touches what this layer itself brings (OCI image-spec, "Whiteouts"). Other names of the kind are aufs'
         own and mean nothing here.
         """
-        if base != _OPAQUE and (base.startswith(_WHITEOUT_META) or name.startswith(_WHITEOUT_META)):
+        if base != OPAQUE_NAME and (base.startswith(_WHITEOUT_META) or name.startswith(_WHITEOUT_META)):
             return
-        victim = base[len(_WHITEOUT) :]
+        victim = base[len(WHITEOUT_PREFIX) :]
         if victim in (b"", b".", b".."):
             raise TarError(f"{_shown(name)} deletes nothing that could be")
         if self._below is None:
             return
-        if base == _OPAQUE:
+        if base == OPAQUE_NAME:
             self.opaque.add(self._parents(name).rpartition(b"/")[0] or b".")
             return
         path = self._parents(name[: -len(base)] + victim)

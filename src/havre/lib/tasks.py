@@ -42,6 +42,12 @@ class TaskOwner:
             log.error("%s failed", task.get_name(), exc_info=error)
 
 
+def being_cancelled() -> bool:
+    """Whether it is the present task that is cancelled, not something it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def together(*works: Awaitable[object]) -> None:
     """Wait for all ``works`` side by side; the first failure is raised once none of them goes on any more."""
     for result in await asyncio.gather(*works, return_exceptions=True):

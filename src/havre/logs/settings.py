@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from havre.errors import InvalidParameter
+from havre.lib.booleans import parse_bool
 from havre.lib.patterns import PatternError, pattern
 from havre.lib.sizes import parse_bytes
 from havre.lib.templates import Template, TemplateError
@@ -50,7 +51,7 @@ def check_names(driver: str, options: Mapping[str, str], known: tuple[str, ...])
         if option not in known and option not in _COMMON:
             what = "log driver local" if driver == "local" else f"{driver} log driver"
             raise InvalidParameter(f"unknown log opt '{option}' for {what}")
-    if "cache-disabled" in options and _boolean(options["cache-disabled"]) is None:
+    if "cache-disabled" in options and parse_bool(options["cache-disabled"]) is None:
         raise InvalidParameter(f"invalid value for option cache-disabled: {options['cache-disabled']}")
     cache_rotation(options)
 
@@ -64,7 +65,7 @@ def bound(options: Mapping[str, str]) -> int:
 
 def cached(options: Mapping[str, str]) -> bool:
     """Whether what goes to a receiver is kept here too, for ``docker logs``."""
-    return not _boolean(options.get("cache-disabled", "false"))
+    return not parse_bool(options.get("cache-disabled", "false"))
 
 
 def cache_rotation(options: Mapping[str, str]) -> Rotation:
@@ -126,13 +127,7 @@ def _integer(text: str, context: str) -> int:
 
 
 def _flag(text: str, context: str) -> bool:
-    value = _boolean(text)
+    value = parse_bool(text)
     if value is None:
         raise InvalidParameter(f'{context}strconv.ParseBool: parsing "{text}": invalid syntax')
     return value
-
-
-def _boolean(text: str) -> bool | None:
-    if text in ("1", "t", "T", "true", "TRUE", "True"):
-        return True
-    return False if text in ("0", "f", "F", "false", "FALSE", "False") else None

@@ -50,11 +50,8 @@ class Writer:
     _number: int = 0
     _stream: asyncio.StreamWriter | None = None
     _child: "subprocess.Popen[bytes] | None" = None
+    _started: bool = False
     _tasks: TaskOwner = field(default_factory=lambda: TaskOwner("log writer"))
-
-    def start(self) -> None:
-        """Start the child; what is asked before it is there waits."""
-        self._tasks.start(self._run(), "child")
 
     async def close(self) -> None:
         """End the child, which it does by itself at the end of its socket."""
@@ -102,6 +99,10 @@ class Writer:
         message = {**message, "n": self._number}
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._asked[self._number] = _Request(message, answer, opening)
+        if not self._started:
+            # With the first container: a daemon without any has no use for it. What is asked waits until it is there.
+            self._started = True
+            self._tasks.start(self._run(), "child")
         self._send(message)
         return answer
 
@@ -111,12 +112,12 @@ class Writer:
 
     async def _run(self) -> None:
         while True:
-            ours, theirs = socket.socketpair()
             try:
-                self._child = self._spawn(theirs)
-            finally:
-                theirs.close()
-            reader, self._stream = await asyncio.open_connection(sock=ours, limit=_LINE)
+                reader, self._stream, child = await self._start()
+            except OSError as error:
+                log.error("the log writer cannot be started: %s", error)
+                await asyncio.sleep(_RETRY_DELAY)
+                continue
             try:
                 self._repeat()
                 while line := await reader.readline():
@@ -126,9 +127,20 @@ class Writer:
             finally:
                 self._stream.close()
                 self._stream = None
-            code = await asyncio.to_thread(self._child.wait)
+            code = await asyncio.to_thread(child.wait)
             log.error("the log writer has ended with %d and is started again", code)
             await asyncio.sleep(_RETRY_DELAY)
+
+    async def _start(self) -> "tuple[asyncio.StreamReader, asyncio.StreamWriter, subprocess.Popen[bytes]]":
+        ours, theirs = socket.socketpair()
+        try:
+            self._child = self._spawn(theirs)
+            return *await asyncio.open_connection(sock=ours, limit=_LINE), self._child
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
 
     def _spawn(self, control: socket.socket) -> "subprocess.Popen[bytes]":
         source = str(Path(havre.__file__).parent.parent)

@@ -74,23 +74,26 @@ class Networks:
         """
         self._layout.netns.mkdir(parents=True, exist_ok=True)
         known = {network.name: (network, cursor) for network, cursor in await self._db.read(records.networks)}
+        endpoints: dict[str, list[Endpoint]] = {}
+        for endpoint in await self._db.read(records.endpoints):
+            endpoints.setdefault(endpoint.network_id, []).append(endpoint)
         for name, driver in PREDEFINED.items():
             if name not in known:
                 known[name] = Network(new_id(), name, driver, time.time_ns()), 0
-            await self._open(*known.pop(name))
+            network, cursor = known.pop(name)
+            await self._open(network, cursor, endpoints.get(network.id, []))
         for network, cursor in known.values():
             try:
-                await self._open(network, cursor)
+                await self._open(network, cursor, endpoints.get(network.id, []))
             except (HavreError, OSError) as error:
                 log.error("network %s cannot be set up: %s", network.name, error)
                 self._networks[network.id] = network
                 self._broken[network.id] = str(error)
 
-    async def _open(self, network: Network, cursor: int) -> None:
+    async def _open(self, network: Network, cursor: int, endpoints: list[Endpoint]) -> None:
         if network.driver not in self._drivers:
             raise NotFound(f'plugin "{network.driver}" not found')
         driver = self._drivers[network.driver]
-        endpoints = [each for each in await self._db.read(records.endpoints) if each.network_id == network.id]
         if network.driver != "host":
             gone = [each for each in endpoints if not sandbox.alive(self.sandbox_path(each.container_id))]
             for endpoint in gone:
@@ -242,7 +245,8 @@ class Networks:
                 await self.publishing.move(container_id, self.endpoints_of(container_id))
         except BaseException as error:
             try:
-                await self._disconnect(endpoint)
+                # What it may have taken over goes back to the container's other networks.
+                await (self.disconnect(container_id, found.id) if others else self._disconnect(endpoint))
             except Exception:
                 log.exception("endpoint %s is not undone; it will be with the container's sandbox", request.name)
             if isinstance(error, OSError):
@@ -269,7 +273,7 @@ class Networks:
             heir = gateways.chosen(self.endpoints_of(container_id), version)
             if heir is not None:
                 gateway, path = gateways.gateway(heir, version), self.sandbox_path(container_id)
-                await self._in_thread(sandbox.route, path, version, heir.interface, gateway)
+                await self._in_thread(sandbox.route, path, heir.interface, gateway)
 
     async def rename(self, container_id: str, old: str, new: str) -> None:
         """The container is called ``new`` by others from now on, no more ``old``."""

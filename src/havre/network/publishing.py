@@ -84,7 +84,7 @@ class Publishing:
             after = await self._driver(endpoint).republish(network, endpoint, ports)
             self._endpoints[endpoint.container_id][network.id] = after
             changed.append(after)
-        await self._db.write(lambda connection: records.change_endpoints(connection, changed))
+        await self._db.write(lambda connection: records.change_endpoints(connection, changed), frees_room=True)
 
     def _driver(self, endpoint: Endpoint) -> Driver:
         return self._drivers[self._networks[endpoint.network_id].driver]

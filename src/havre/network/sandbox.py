@@ -8,10 +8,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from havre.kernel import namespaces
-from havre.kernel.rtnetlink import LOOPBACK_INDEX, Rtnetlink, default_route_add, default_route_delete, link_up
+from havre.kernel.rtnetlink import LOOPBACK_INDEX, Rtnetlink, default_route_add, link_up
 
 # As Docker sets them for a container with a network of its own: every user may ping and bind ports below 1024; and no
-# IPv6 on interfaces to come, for this network gives them none (the loopback keeps ::1).
+# IPv6 on interfaces to come: one that gets an address of it has it switched on (the loopback keeps ::1).
 _SYSCTLS = (
     ("net/ipv4/ping_group_range", "0 2147483647"),
     ("net/ipv4/ip_unprivileged_port_start", "0"),
@@ -36,13 +36,11 @@ def _prepare() -> None:
         netlink.execute(link_up(LOOPBACK_INDEX))
 
 
-def route(path: Path, version: int, interface: str, gateway: str) -> None:
-    """Let the default route of that IP version lead to ``gateway`` on ``interface``; "" takes it away. Blocks."""
+def route(path: Path, interface: str, gateway: str) -> None:
+    """Let the default route lead to ``gateway`` on ``interface``, unless that is not there (any more). Blocks."""
     with namespaces.enter(path, Rtnetlink) as netlink:
-        link = netlink.link(interface) if gateway else None
-        if link is None:
-            netlink.execute(default_route_delete(version))
-        else:
+        link = netlink.link(interface)
+        if link is not None:
             netlink.execute(default_route_add(link.index, ip_address(gateway)))
 
 

@@ -22,7 +22,7 @@
     netns/<id>                network namespaces, bind-mounted
     mounts/<id>/              what is mounted for a container before its runtime starts: images, parts of volumes, shm
     volumes/<use>             which container has which volume mounted: those that are mounted while in use
-    runc/, crun/              the runtimes' own state
+    runtime/<name>/           the runtimes' own state
 """
 
 from dataclasses import dataclass
@@ -117,9 +117,10 @@ class Layout:
     def volume_uses(self) -> Path:
         return self.exec_root / "volumes"
 
-    def runtime_root(self, runtime: str) -> Path:
-        """The state directory handed to an OCI runtime as ``--root``."""
-        return self.exec_root / "runtime" / runtime
+    @property
+    def runtimes(self) -> Path:
+        """The state directories handed to OCI runtimes as ``--root``, by their names."""
+        return self.exec_root / "runtime"
 
     def prepare(self) -> None:
         """Create the directories, private to root; the rootfs path must be traversable for userns-less

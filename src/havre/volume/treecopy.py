@@ -16,6 +16,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _FICLONE = 0x40049409
+# What a name gives that has vanished, or become something else, since it was looked at.
+_CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,8 @@ def copy_tree(
 ) -> Copied:
     """Copy what is in the directory ``source`` to the empty one ``target`` (descriptors), and what it is like. Blocks.
 
-    A ``live`` tree may change meanwhile: what vanishes is left out. So are attributes that begin with one of
-    ``left_out``. Raises ``OSError``, and ``StoppedError`` soon after
-    ``stopped`` says so.
+    A ``live`` tree may change meanwhile: what vanishes, or becomes something else, is left out. So are attributes that
+    begin with one of ``left_out``. Raises ``OSError``, and ``StoppedError`` soon after ``stopped`` says so.
     """
     copy = _Copy(target, reflink, live, stopped, left_out)
     copy.directory(source, target, "")
@@ -73,8 +74,8 @@ class _Copy:
             try:
                 status = os.stat(name, dir_fd=source, follow_symlinks=False)
                 self._entry(source, target, name, f"{path}{name}", status)
-            except FileNotFoundError:
-                if not self.live:
+            except OSError as error:
+                if not self.live or error.errno not in _CHANGED:
                     raise
             else:
                 self.entries += 1
@@ -91,7 +92,7 @@ class _Copy:
         if stat.S_ISREG(status.st_mode):
             self._file(source, target, name)
         elif stat.S_ISLNK(status.st_mode):
-            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+            os.symlink(_read_link(source, name), name, dir_fd=target)
             os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
             _copy_times(target, name, status)
         else:
@@ -174,6 +175,16 @@ def _copy_attributes(source: int, target: int, status: os.stat_result, left_out:
         if not attribute.startswith(left_out):
             os.setxattr(target, attribute, os.getxattr(source, attribute))
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _read_link(source: int, name: str) -> str:
+    try:
+        return os.readlink(name, dir_fd=source)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # It is no link any more.
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name) from None
 
 
 def _copy_times(target: int, name: str, status: os.stat_result) -> None:

@@ -1,7 +1,5 @@
 """The network types of the Engine API that clients send."""
 
-from typing import Any
-
 import msgspec
 
 from havre.wire.containers import EndpointSettings, Wire
@@ -42,7 +40,6 @@ class NetworkCreate(Wire):
     config_from: ConfigReference | None = None
     options: dict[str, str] | None = None
     labels: dict[str, str] | None = None
-    check_duplicate: Any = None
 
 
 class NetworkConnect(Wire):

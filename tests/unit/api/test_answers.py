@@ -25,6 +25,7 @@ def test_every_quirk_is_on_the_page() -> None:
     for table in ("_CONTAINER_SINCE", "_IMAGE_SINCE", "_EVENT_SINCE", "_INFO_SINCE", "_STATS_SINCE"):
         for since, quirk in getattr(answers, table):
             assert f"| {since[0]}.{since[1]} | `{quirk.__name__}` |" in page, quirk
+    assert f"| 1.45 | `{answers.event.__name__}` |" in page
     bodies = [ast.parse(Path(module.__file__).read_text()).body for module in (answers, compat)]
     functions = {node.name for body in bodies for node in body if isinstance(node, ast.FunctionDef)}
     named = {word for word in page.split("`")[1::2] if word.startswith(("_", "adapt_"))}

@@ -66,6 +66,8 @@ def test_as_the_command_line_says_it(tmp_path: Path) -> None:
     [
         {"default-ulimits": {"nonsense": "1"}},
         {"default-ulimits": {"nofile": "one"}},
+        {"default-ulimits": {"nofile": {"Name": "nofile", "Hard": 64000}}},
+        {"default-ulimits": {"nofile": {"Name": "nofile", "Hard": 64000, "Sofd": 1}}},
         {"default-ulimits": {"nofile": "6:5"}},
         {"default-shm-size": "much"},
         {"seccomp-profile": "/no/such/file"},

@@ -10,6 +10,7 @@ import pytest
 from havre import __version__
 from havre.engine.events import Events
 from havre.engine.system import Facts, System, identity
+from havre.kernel import cgrouplimits
 from havre.kernel.cgroups import Cgroups
 from havre.kernel.hostinfo import Host
 from havre.wire import versions
@@ -38,7 +39,9 @@ class Volumes:
         return [{"Name": "v"}]
 
 
-def make(tmp_path: Path, states: Iterable[str] = (), **facts: Any) -> System:
+def make(
+    tmp_path: Path, states: Iterable[str] = (), controllers: str = "cpu memory pids cpuset", **facts: Any
+) -> System:
     """A system with the parts above; programs are scripts that tell a version."""
     for name in ("runc", "conmon", "tini"):
         script = tmp_path / name
@@ -56,7 +59,8 @@ def make(tmp_path: Path, states: Iterable[str] = (), **facts: Any) -> System:
         "runtimes": {"runc": str(tmp_path / "runc")},
         "conmon": str(tmp_path / "conmon"),
     }
-    (tmp_path / "cgroup.controllers").write_text("cpu memory pids cpuset")
+    (tmp_path / "cgroup.controllers").write_text(controllers)
+    known["support"] = cgrouplimits.detect(facts.get("cgroups", known["cgroups"]))
 
     async def check_auth(auth: Any) -> dict[str, Any]:
         return {"Status": f"hello {auth}"}
@@ -104,23 +108,21 @@ async def test_info(tmp_path: Path) -> None:
 
 
 async def test_what_the_host_lacks_is_a_warning(tmp_path: Path) -> None:
-    system = make(tmp_path)
-    (tmp_path / "cgroup.controllers").write_text("cpu")
-    document = await system.info()
+    document = await make(tmp_path, controllers="cpu").info()
     assert not document["MemoryLimit"] and not document["PidsLimit"]
     assert document["CPUShares"]
     assert {"WARNING: No memory limit support", "WARNING: No cpuset support"} <= set(document["Warnings"])
 
 
 async def test_swap_limits_of_old_cgroups(tmp_path: Path) -> None:
-    system = make(tmp_path, cgroups=Cgroups(1, {"memory": tmp_path, "cpu": tmp_path}))
+    cgroups = Cgroups(1, {"memory": tmp_path, "cpu": tmp_path})
     for name in ("memory.limit_in_bytes", "memory.oom_control", "memory.kmem.tcp.limit_in_bytes"):
         (tmp_path / name).touch()
-    document = await system.info()
+    document = await make(tmp_path, cgroups=cgroups).info()
     assert document["MemoryLimit"] and not document["SwapLimit"] and document["OomKillDisable"]
     assert document["KernelMemoryTCP"] is True
     (tmp_path / "memory.memsw.limit_in_bytes").touch()
-    assert (await system.info())["SwapLimit"]
+    assert (await make(tmp_path, cgroups=cgroups).info())["SwapLimit"]
 
 
 async def test_version(tmp_path: Path) -> None:

@@ -74,3 +74,10 @@ def test_the_driver_is_chosen_by_exec_opts(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_unknown_exec_opts_are_refused(option: str) -> None:
     with pytest.raises(InvalidParameter):
         choose((option,), "")
+
+
+@pytest.mark.parametrize("driver", [CgroupDriver(), CgroupDriver(cgroupdriver.SYSTEMD)])
+@pytest.mark.parametrize("parent", ["", "a-b.slice"])
+def test_what_is_told_the_runtime_leads_back_to_the_group(driver: CgroupDriver, parent: str) -> None:
+    group = driver.group(parent, "0" * 64)
+    assert cgroupdriver.group_of(driver.words(group)) == group

@@ -48,7 +48,8 @@ def _link(target: str, hard: bool = False) -> dict[str, Any]:
 
 
 def _put(target: Path, archive: bytes, rules: Rules = _KEEP, piece: int = 700) -> None:
-    fd = os.open(target, os.O_PATH | os.O_DIRECTORY)
+    # What dresses the target itself needs more than a place.
+    fd = os.open(target, os.O_DIRECTORY | (os.O_RDONLY if rules.volume else os.O_PATH))
     try:
         chunks = (archive[at : at + piece] for at in range(0, len(archive), piece))
         with ThreadPoolExecutor(1) as own:
@@ -344,3 +345,16 @@ def test_a_race_does_not_lead_out(swapping: tuple[Path, Path]) -> None:
     after = [(path, path.lstat().st_mtime_ns, path.lstat().st_mode) for path in sorted(outside.rglob("*"))]
     assert after == before
     assert len(outcomes) > 1, f"the race was not run: {outcomes}"
+
+
+@pytest.mark.parametrize("uid", [1 << 40, 0xFFFFFFFF])
+@pytest.mark.parametrize("name", [".", "d"])
+def test_owners_no_system_knows_are_refused_of_a_volume_too(target: Path, uid: int, name: str) -> None:
+    with pytest.raises(InvalidParameter, match="has an owner no system knows"):
+        _put(target, _tar((name, _dir(uid=uid))), Rules(None, False, "/d", volume=True))
+
+
+def test_the_entry_of_a_volume_itself_dresses_it(target: Path) -> None:
+    _put(target, _tar((".", _dir(mode=0o751, uid=5, gid=6))), Rules(None, False, "/d", volume=True))
+    found = target.stat()
+    assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (0o751, 5, 6)

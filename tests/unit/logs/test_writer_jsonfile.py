@@ -135,8 +135,10 @@ def test_a_file_that_was_removed_is_made_again(tmp_path: Path) -> None:
 @pytest.mark.timeout(20)
 def test_a_fifo_in_its_place_is_an_error_of_its_own(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "c-json.log")
+    open_before = os.listdir("/proc/self/fd")
     with pytest.raises(OSError, match="No such device"):
         JsonFile(tmp_path, CONFIG)
+    assert os.listdir("/proc/self/fd") == open_before
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

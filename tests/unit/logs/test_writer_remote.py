@@ -61,6 +61,9 @@ def test_syslog_lines(tmp_path: Path, form: str, head: str) -> None:
             ["no.such.host.invalid", 1],
             "dial tcp no.such.host.invalid:1: lookup no.such.host.invalid: no such host",
         ),
+        # No resolver can be asked for a label of more than 63 letters.
+        ("tcp", ["a" * 70 + ".b", 1], f"dial tcp {'a' * 70}.b:1: lookup {'a' * 70}.b: no such host"),
+        ("udp", ["a" * 70 + ".b", 1], f"dial udp {'a' * 70}.b:1: lookup {'a' * 70}.b: no such host"),
         ("unix", "/tmp", "dial unix /tmp: connect: connection refused"),
     ],
 )

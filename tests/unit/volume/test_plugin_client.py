@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -103,7 +102,6 @@ async def test_a_silent_one(serve: Serve) -> None:
         await Client(Address("one", await serve(handler))).call("X.Y", {}, 0.1)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
 async def test_tls(serve: Serve, tmp_path: Path) -> None:
     make_key(tmp_path, "ours")
     make_key(tmp_path, "other")

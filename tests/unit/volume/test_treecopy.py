@@ -1,8 +1,10 @@
 """Copying a tree: what is kept, what a live one may do, how it is broken off."""
 
+import itertools
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +80,25 @@ def test_what_vanishes(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (tmp_path / "target/a/b/file").read_text() == "text"
     with pytest.raises(FileNotFoundError):
         copied(source, tmp_path / "other")
+
+
+@pytest.mark.parametrize(("name", "becomes"), [("hard", "link"), ("a", "file"), ("a", "link"), ("soft", "file")])
+def test_what_becomes_something_else(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, becomes: str
+) -> None:
+    real = os.stat
+
+    def looked_at(path: Any, **words: Any) -> os.stat_result:
+        status = real(path, **words)
+        if path == name:
+            os.rename(source / name, tmp_path / f"away{next(count)}")
+            (source / name).symlink_to("/etc") if becomes == "link" else (source / name).write_text("x")
+        return status
+
+    count = itertools.count()
+    monkeypatch.setattr(treecopy.os, "stat", looked_at)
+    copied(source, tmp_path / "target", live=True)
+    assert not os.path.lexists(tmp_path / "target" / name)
 
 
 def test_broken_off(source: Path, tmp_path: Path) -> None:

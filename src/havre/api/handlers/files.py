@@ -32,6 +32,6 @@ async def commit(call: Call) -> StreamResponse:
         call.text("author"),
         call.text("comment"),
         # Clients that say nothing expect it since 1.13.
-        call.flag("pause", default=True) if call.text("pause") else True,
+        not call.text("pause") or call.flag("pause"),
     )
     return respond.json({"Id": image_id}, 201)

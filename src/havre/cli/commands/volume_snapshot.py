@@ -28,6 +28,8 @@ def run(args: Args, ctx: Context) -> int:
     verbs = [verb for verb in ("list", "restore", "rm") if getattr(args, verb)]
     if len(verbs) > 1:
         raise CommandError(f"conflicting options: --{verbs[0]} and --{verbs[1]}")
+    if verbs and args.changed("pause"):
+        raise CommandError(f"conflicting options: --pause and --{verbs[0]}")
     path = f"/havre/volumes/{part('volume', volume)}/snapshots"
     if verbs == ["list"]:
         if name:

@@ -16,8 +16,8 @@ from havre.engine.container.registry import Registry
 from havre.engine.container.session import converse
 from havre.engine.options import AttachOptions, LogOptions
 from havre.engine.streams import Duplex
-from havre.errors import Conflict, Unsupported
-from havre.lib.tasks import TaskOwner
+from havre.errors import Conflict, NotFound, Unsupported
+from havre.lib.tasks import TaskOwner, being_cancelled
 
 
 class Attacher:
@@ -72,8 +72,8 @@ class AttachSession:
                 hub.listen(listener)
                 hub.open()
                 await self._converse(stream, hub, listener)
-        except (ConnectionError, OSError):
-            # The client is gone: nobody is left to tell.
+        except (ConnectionError, OSError, NotFound):
+            # The client is gone, or the container's process: nobody is left to tell, or nothing.
             return
         finally:
             await _finish(stream)
@@ -94,7 +94,7 @@ class AttachSession:
             told.set()
             hub = await waiting
         except asyncio.CancelledError:
-            if waiting.cancelled() and not _being_cancelled():
+            if waiting.cancelled() and not being_cancelled():
                 return
             raise
         finally:
@@ -106,7 +106,11 @@ class AttachSession:
         """The container runs: all its output comes from the log, since where that and the stream meet is not known."""
         silent = Listener(stream.write, False, False, False, asyncio.Event())
         hub.listen(silent)
-        hub.open()
+        try:
+            hub.open()
+        except NotFound:
+            # It has just ended: all it wrote is in the log.
+            silent.ended.set()
         tasks = TaskOwner("attach")
         replaying = tasks.start(_copy_until_gone(log, stream.write, silent), self.container.short_id)
         try:
@@ -160,11 +164,6 @@ async def _copy_until_gone(log: LogStream, write: Write, listener: Listener) -> 
         await _copy(log, write)
     except (ConnectionError, OSError):
         listener.ended.set()
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _finish(stream: Duplex) -> None:

@@ -15,7 +15,7 @@ from havre.errors import Conflict, NotFound, SystemFault
 from havre.image.snapshots import Snapshotter
 from havre.kernel import layerdiff
 
-ETC, ETC_FILES = "etc", ("hostname", "hosts", "resolv.conf")
+ETC, ETC_FILES = "etc", ("resolv.conf", "hostname", "hosts")
 """What a container gets of its own; where the image lacks a file, the runtime makes an empty one to mount upon."""
 
 # Made as mount points where an image lacks them: in Docker they belong to a layer below the container's.

@@ -23,7 +23,7 @@ from havre.lib import ids, names
 from havre.lib.relay import settled
 from havre.logs.drivers import ALL as LOG_DRIVERS
 from havre.runtime.runtimes.probe import Runtimes
-from havre.runtime.spec import MASKED_PATHS, READONLY_PATHS
+from havre.runtime.spec import READONLY_PATHS
 from havre.store.layout import Layout
 from havre.wire.containers import ContainerConfig, HostConfig, LogConfig, NetworkingConfig, RestartPolicy
 
@@ -170,10 +170,9 @@ class Creator:
         if log.type in ("", self._defaults.log_driver):
             log = LogConfig(type=self._defaults.log_driver, config={**self._defaults.log_options, **(log.config or {})})
             LOG_DRIVERS[log.type].check(log.config or {})
-        masked, readonly = host.masked_paths, host.readonly_paths
-        if not host.privileged:
-            masked = list(MASKED_PATHS) if masked is None else masked
-            readonly = list(READONLY_PATHS) if readonly is None else readonly
+        readonly = host.readonly_paths
+        if readonly is None and not host.privileged:
+            readonly = list(READONLY_PATHS)
         return msgspec.structs.replace(
             host,
             log_config=msgspec.structs.replace(log, config=log.config or {}),
@@ -183,7 +182,6 @@ class Creator:
             ),
             ipc_mode=host.ipc_mode or self._defaults.ipc,
             cgroupns_mode=host.cgroupns_mode or self._cgroupns(host),
-            masked_paths=masked,
             readonly_paths=readonly,
             init=host.init if host.init is not None else (True if self._defaults.init else None),
         )

@@ -43,8 +43,9 @@ class EtcFiles:
 
     def write_resolv_conf(self, container: Container) -> None:
         """Write resolv.conf, in place: who is on a network with names asks their service, which asks the others."""
-        text, upstream = self._host_text(container), self.upstream(container)
+        text = self._host_text(container)
         if self.names and named(container):
+            upstream = self.upstream(container)
             options = upstream.options
             given = [bool(own or default) for own, default in self._asked(container)]
             overridden = [part for part, is_ours in zip(_PARTS, given, strict=True) if is_ours]

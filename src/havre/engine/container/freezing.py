@@ -40,7 +40,12 @@ class Freezer:
                 await asyncio.to_thread(self._cgroups.freeze, container.cgroup)
             except NotFound:  # it has just ended
                 return False
-            await self._registry.save(container.replace(paused_for_commit=True).with_state(status=PAUSED))
+            try:
+                await self._registry.save(container.replace(paused_for_commit=True).with_state(status=PAUSED))
+            except BaseException:
+                # Nobody would let it go on.
+                await asyncio.to_thread(self._cgroups.thaw, container.cgroup)
+                raise
             self._probing.pause(container_id)
         self._events.publish("container", "pause", container_id, container.event_attributes())
         return True
@@ -58,7 +63,7 @@ class Freezer:
             if frozen:
                 await asyncio.to_thread(self._cgroups.thaw, container.cgroup)
                 container = container.with_state(status=RUNNING)
-            await self._registry.save(container.replace(paused_for_commit=False))
+            await self._registry.save(container.replace(paused_for_commit=False), frees_room=True)
             if frozen:
                 self._probing.unpause(container_id)
         if frozen:

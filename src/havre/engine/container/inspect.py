@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 
 from havre.engine.container import modes, network
+from havre.engine.container.changes import ETC_FILES, layers
 from havre.engine.container.links import Links
 from havre.engine.container.logs import log_path
 from havre.engine.container.record import Container, Health
+from havre.errors import NotFound
 from havre.image.snapshots import Snapshotter
 from havre.lib.times import rfc3339nano
 from havre.store.layout import Layout
@@ -16,7 +18,6 @@ from havre.wire.containers import EndpointSettings
 
 STORAGE_DRIVER = "overlay2"
 _NEVER = "0001-01-01T00:00:00Z"
-_FILES = ("resolv.conf", "hostname", "hosts")
 
 HealthOf = Callable[[Container], Health | None]
 
@@ -63,7 +64,7 @@ class Inspector:
             host["NetworkMode"] = "bridge"
         host["ConsoleSize"] = host["ConsoleSize"] or [0, 0]
         # They are made at the first start.
-        files = {name: str(directory / name) if one.state.started_at else "" for name in _FILES}
+        files = {name: str(directory / name) if one.state.started_at else "" for name in ETC_FILES}
         return {
             "Id": one.id,
             "Created": rfc3339nano(one.created),
@@ -92,17 +93,13 @@ class Inspector:
 
     def _directories(self, one: Container) -> dict[str, str] | None:
         """Where its layers are; None when they are gone, as those of a dead container may be."""
-        known = self._snapshotter.all()
-        snapshot = known.get(one.id)
-        if snapshot is None:
+        try:
+            upper, below = layers(self._snapshotter, one.id)
+        except NotFound:
             return None
-        upper, lower = self._snapshotter.upper(one.id), []
-        while snapshot.parent is not None:
-            lower.append(str(self._snapshotter.upper(snapshot.parent)))
-            snapshot = known[snapshot.parent]
         return {
             "ID": one.id,
-            "LowerDir": ":".join(lower),
+            "LowerDir": ":".join(map(str, below)),
             "MergedDir": str(self._layout.rootfs(one.id)),
             "UpperDir": str(upper),
             "WorkDir": str(upper.with_name("work")),

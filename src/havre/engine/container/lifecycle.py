@@ -23,7 +23,7 @@ from havre.engine.trace import Trace
 from havre.errors import Conflict, HavreError, InvalidParameter, NotFound, NotModified
 from havre.kernel import pidfd
 from havre.kernel.cgroups import Cgroups
-from havre.lib.tasks import TaskOwner
+from havre.lib.tasks import TaskOwner, being_cancelled
 from havre.runtime import conmon
 from havre.store.layout import Layout
 
@@ -98,7 +98,7 @@ class Lifecycle:
                 raise outcome
             container = outcome
         except asyncio.CancelledError:
-            if starting.cancelled() and not _being_cancelled():
+            if starting.cancelled() and not being_cancelled():
                 raise Conflict(f"container {container.short_id} is marked for removal and cannot be started") from None
             raise
         except (HavreError, OSError):
@@ -196,7 +196,12 @@ class Lifecycle:
             except NotFound:
                 # It has just ended; the supervisor waits for the lock to say so.
                 raise Conflict(f"container {container.id} is not running") from None
-            await self.registry.save(container.with_state(status=PAUSED))
+            try:
+                await self.registry.save(container.with_state(status=PAUSED))
+            except BaseException:
+                # Nobody would let it go on.
+                await asyncio.to_thread(self.cgroups.thaw, container.cgroup)
+                raise
             self.health.pause(container.id)
         self.events.publish("container", "pause", container.id, container.event_attributes())
 
@@ -353,7 +358,8 @@ class Lifecycle:
         """Unfreeze a paused container; the caller holds its lock."""
         container = self.registry.current(container_id)
         await asyncio.to_thread(self.cgroups.thaw, container.cgroup)
-        await self.registry.save(container.replace(paused_for_commit=False).with_state(status=RUNNING))
+        going = container.replace(paused_for_commit=False).with_state(status=RUNNING)
+        await self.registry.save(going, frees_room=True)
         self.health.unpause(container_id)
 
 
@@ -374,11 +380,6 @@ async def _outcome(work: Coroutine[Any, Any, Container]) -> Container | Exceptio
         return await work
     except Exception as error:
         return error
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _ended(waiter: Waiter, timeout: int) -> bool:

@@ -54,8 +54,7 @@ class Logs:
         self._writer = Writer(layout.log_lock, self._reopen)
 
     def start(self) -> None:
-        """Start the log writer, and tell it of the containers of the last daemon."""
-        self._writer.start()
+        """Tell the log writer of the containers of the last daemon."""
         for container in self._registry:
             unfinished = not container.state.running and self._unfinished(container)
             try:

@@ -37,7 +37,7 @@ def check(config: ContainerConfig, host: HostConfig) -> None:
         raise InvalidParameter(f"invalid UTS mode: {host.uts_mode}")
     if host.cgroupns_mode not in ("", "private", "host"):
         raise InvalidParameter(f"invalid cgroup namespace mode: {host.cgroupns_mode}")
-    if host.isolation not in ("", "default"):
+    if host.isolation.lower() not in ("", "default"):
         raise InvalidParameter(f"invalid isolation ({host.isolation}): linux only supports 'default'")
     if host.uts_mode == "host":
         for word, given in (("hostname", config.hostname), ("domainname", config.domainname)):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from havre.engine.container import merge, mounts, users, validate, workdir
+from havre.engine.container.changes import ETC_FILES
 from havre.engine.container.links import Links
 from havre.engine.container.ocisecurity import Confinement, rlimits
 from havre.engine.container.record import Container
@@ -167,9 +168,7 @@ def _etc(container: Container, files: Path) -> list[dict[str, Any]]:
     taken = {mount.point.destination for mount in container.mounts}
     mode = "ro" if container.host.readonly_rootfs else "rw"
     return [
-        bind(str(files / name), f"/etc/{name}", mode, "rprivate")
-        for name in ("resolv.conf", "hostname", "hosts")
-        if f"/etc/{name}" not in taken
+        bind(str(files / name), f"/etc/{name}", mode, "rprivate") for name in ETC_FILES if f"/etc/{name}" not in taken
     ]
 
 

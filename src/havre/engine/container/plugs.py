@@ -30,7 +30,11 @@ class Plugs:
         endpoint = await self.networks.connect(container.id, name, network.request(container, name))
         wanted = endpoints.sysctls(container.endpoints.get(name) or EndpointSettings(), endpoint.interface)
         if wanted:
-            await asyncio.to_thread(_write_sysctls, self.networks.sandbox_path(container.id), wanted)
+            try:
+                await asyncio.to_thread(_write_sysctls, self.networks.sandbox_path(container.id), wanted)
+            except BaseException:
+                await self.networks.disconnect(container.id, endpoint.network_id)
+                raise
         self.tell("connect", container.id, [endpoint])
         return endpoint
 

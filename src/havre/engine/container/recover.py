@@ -12,7 +12,8 @@ import shutil
 import signal
 import time
 from collections.abc import Container as Ids
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +31,7 @@ from havre.engine.container.supervise import Supervisor, wants_restart
 from havre.errors import HavreError, NotFound
 from havre.image.snapshots import Snapshotter
 from havre.kernel import pidfd
+from havre.kernel.cgroupdriver import group_of
 from havre.kernel.cgroups import Cgroups
 from havre.network.networks import Networks
 from havre.runtime import conmon
@@ -82,22 +84,30 @@ class Recovery:
     async def _follow_networks(self) -> None:
         """Names are served on, and records say where their containers are: a connect may have been cut short."""
         for container in self.registry:
-            if not container.state.running or not network.own(container):
-                continue
-            connected = self.networks.endpoints_of(container.id)
-            if network.named(container):
-                path = self.networks.sandbox_path(container.id)
-                await self.networks.names.adopt(container.id, path, self.etc.upstream(container))
-            names = {endpoint.network_name for endpoint in connected}
-            # One that could not be set up this time may be there the next.
-            there = {
-                name: given
-                for name, given in container.endpoints.items()
-                if name in names or not self.networks.usable(name)
-            }
-            followed = network.connected(container.replace(endpoints=there), connected)
-            if followed != container:
-                await self.registry.save(followed)
+            try:
+                # It may end any moment: what was read before the lock is no more than a name.
+                async with self.registry.lock(container.id):
+                    await self._follow(self.registry.current(container.id))
+            except (HavreError, OSError) as error:
+                log.error("the networks of container %s cannot be recovered: %s", container.short_id, error)
+
+    async def _follow(self, container: Container) -> None:
+        if not container.state.running or not network.own(container):
+            return
+        connected = self.networks.endpoints_of(container.id)
+        if network.named(container):
+            path = self.networks.sandbox_path(container.id)
+            await self.networks.names.adopt(container.id, path, self.etc.upstream(container))
+        names = {endpoint.network_name for endpoint in connected}
+        # One that could not be set up this time may be there the next.
+        there = {
+            name: given
+            for name, given in container.endpoints.items()
+            if name in names or not self.networks.usable(name)
+        }
+        followed = network.connected(container.replace(endpoints=there), connected)
+        if followed != container:
+            await self.registry.save(followed)
 
     async def restart(self) -> None:
         """Start what its restart policy wants running after a daemon's start."""
@@ -172,24 +182,22 @@ class Recovery:
         await self.volumes.drop_orphans(known)
         for bundle in self.layout.bundles.iterdir():
             if bundle.name not in known:
-                try:
+                with _said(bundle.name):
                     await self._drop_bundle(bundle)
-                except (HavreError, OSError) as error:
-                    log.error("what is left of container %s cannot be removed: %s", bundle.name[:12], error)
         for mounts in self.layout.all_mounts.iterdir():
             if mounts.name not in known:
-                await self.host_mounts.release(mounts.name)
+                with _said(mounts.name):
+                    await self.host_mounts.release(mounts.name)
         for directory in self.layout.containers.iterdir():
             if directory.name not in known:
-                await self.snapshotter.unmount(directory / "rootfs")
-                await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+                with _said(directory.name):
+                    await self.snapshotter.unmount(directory / "rootfs")
+                    await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         for key, snapshot in list(self.snapshotter.all().items()):
             owner = snapshot_owner(key)
             if not snapshot.committed and owner is not None and owner not in known:
-                try:
+                with _said(owner), suppress(NotFound):
                     await self.snapshotter.remove(key)
-                except NotFound:
-                    continue
 
     async def _drop_bundle(self, bundle: Path) -> None:
         try:
@@ -197,12 +205,21 @@ class Recovery:
         except (OSError, ValueError, KeyError):
             cgroup = ""
         if cgroup:
-            await asyncio.to_thread(self.cgroups.remove, cgroup)
+            await asyncio.to_thread(self.cgroups.remove, group_of(cgroup))
         await self.host_mounts.release(bundle.name)
         await self.snapshotter.unmount(self.layout.rootfs(bundle.name))
         for runtime in self.runtimes.known.values():
             await asyncio.to_thread(shutil.rmtree, runtime.root / bundle.name, ignore_errors=True)
         await asyncio.to_thread(shutil.rmtree, bundle, ignore_errors=True)
+
+
+@contextmanager
+def _said(container_id: str) -> Iterator[None]:
+    """What cannot be cleared away is told of, and keeps no daemon from starting."""
+    try:
+        yield
+    except (HavreError, OSError) as error:
+        log.error("what is left of container %s cannot be removed: %s", container_id[:12], error)
 
 
 def _await_end(bundle: Path) -> None:

@@ -46,8 +46,6 @@ class HostRules:
         options = security.parse(host.security_opt)
         if options.seccomp not in (None, "unconfined", "builtin"):
             seccompprofiles.parse(options.seccomp or "")
-        if host.isolation.lower() not in ("", "default"):
-            raise InvalidParameter(f"invalid isolation ({host.isolation}): linux only supports 'default'")
         if not -1000 <= host.oom_score_adj <= 1000:
             raise InvalidParameter(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
         _storage(host.storage_opt or {})

@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from havre.errors import InvalidParameter
-
-# What Go reads as a truth value.
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")
-_FALSE = ("0", "f", "F", "FALSE", "false", "False")
+from havre.lib.booleans import parse_bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,8 @@ def parse(options: Iterable[str] | None) -> SecurityOptions:
             case "apparmor" | "seccomp":
                 # Nothing behind the sign is the default, as not given.
                 found[name] = value or None
-            case "no-new-privileges" | "writable-cgroups" if value in _TRUE + _FALSE:
-                found[name.replace("-", "_")] = value in _TRUE
+            case "no-new-privileges" | "writable-cgroups" if parse_bool(value) is not None:
+                found[name.replace("-", "_")] = parse_bool(value)
             case _:
                 raise InvalidParameter(f'invalid --security-opt 2: "{option}"')
     return SecurityOptions(labels=tuple(labels), **found)

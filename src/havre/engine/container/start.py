@@ -67,13 +67,13 @@ class Starter:
         """Run the container and return its new record. On failure the record keeps Docker's exit code and the
         reason.
         """
-        group = self.specs.group(container)
-        if group != container.cgroup:
-            # The daemon has another driver of control groups by now: who cleans up looks where the record says.
-            container = await self.registry.save(container.replace(group=group))
-        if container.host.cpu_realtime_runtime:
-            self.realtime.allow(group)
         try:
+            group = self.specs.group(container)
+            if group != container.cgroup:
+                # The daemon has another driver of control groups by now: who cleans up looks where the record says.
+                container = await self.registry.save(container.replace(group=group))
+            if container.host.cpu_realtime_runtime:
+                self.realtime.allow(group)
             return await self._start(container, trace)
         except StartFailed as error:
             told = explain(error)

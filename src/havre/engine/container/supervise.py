@@ -229,7 +229,6 @@ class Supervisor:
         await asyncio.gather(self._releaser.release(container), self._logs.ended(container))
         wish = self._expected.get(container_id)
         again = wish is None and not self._stopping and wants_restart(container, end.code)
-        volumeevents.unmounted(self._events, container)
         container = network.disconnected(container).with_state(
             status=RESTARTING if again else EXITED,
             pid=0,
@@ -246,6 +245,7 @@ class Supervisor:
             container = container.replace(restart_count=container.restart_count + 1)
         container = await self._registry.save(container, frees_room=True)
         self._expected.pop(container_id, None)
+        volumeevents.unmounted(self._events, container)
         if end.oom_untold:
             self._events.publish("container", "oom", container_id, container.event_attributes())
         ran = container.state.finished_at - container.state.started_at

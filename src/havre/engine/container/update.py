@@ -3,6 +3,8 @@ record and control group as they were.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ from havre.engine.container import limits, validate
 from havre.engine.container.create import EventSink
 from havre.engine.container.record import DEAD, REMOVING, Container
 from havre.engine.container.registry import Registry
-from havre.errors import Conflict, HavreError, SystemFault
+from havre.errors import Conflict, HavreError, SystemFault, Unsupported
 from havre.kernel import cgroupfiles, pidfd
 from havre.kernel.cgrouplimits import Support
 from havre.kernel.cgroups import Cgroups
@@ -66,9 +68,15 @@ class Updater:
         if not container.state.running:
             await self.registry.save(changed)
             return
+        rules = resources.throttles_changed(container.host, asked)
+        # What was in force, as an update would ask for it.
+        before: dict[str, Any] = {
+            name: getattr(container.host, name) or [] for name in _REPLACED if getattr(asked, name) is not None
+        }
+        undo = resources.throttles_changed(asked, HostConfig(**before))
         held = await asyncio.to_thread(cgroupfiles.keep, self.cgroups, container.cgroup)
         try:
-            await self._apply(container, host, asked)
+            await self._apply(container, resources.changed(host, asked), rules)
             await self.registry.save(changed)
         except BaseException as error:
             if isinstance(error, SystemFault | OSError) and _has_ended(container):
@@ -76,14 +84,18 @@ class Updater:
                 await self.registry.save(changed)
                 return
             await asyncio.to_thread(cgroupfiles.put_back, held)
+            for kind, old in undo.items():
+                with suppress(OSError):
+                    await asyncio.to_thread(cgroupfiles.throttle, self.cgroups, container.cgroup, kind, old)
             raise
 
-    async def _apply(self, container: Container, host: HostConfig, asked: HostConfig) -> None:
-        limited = resources.changed(host, asked)
+    async def _apply(
+        self, container: Container, limited: dict[str, Any], rules: Mapping[str, Sequence[Mapping[str, int]]]
+    ) -> None:
         if limited:
             await self.runtimes.choose(container.runtime).update(container.id, limited)
-        for kind, rules in resources.throttles_changed(container.host, asked).items():
-            await asyncio.to_thread(cgroupfiles.throttle, self.cgroups, container.cgroup, kind, rules)
+        for kind, wanted in rules.items():
+            await asyncio.to_thread(cgroupfiles.throttle, self.cgroups, container.cgroup, kind, wanted)
 
 
 def _has_ended(container: Container) -> bool:
@@ -93,6 +105,8 @@ def _has_ended(container: Container) -> bool:
 def merged(host: HostConfig, asked: HostConfig) -> HostConfig:
     """``host`` with what ``asked`` names; ``Conflict`` for what cannot go together. Pure."""
     _refuse_two_ways(host, asked)
+    if asked.blkio_weight_device or (asked.blkio_weight_device == [] and host.blkio_weight_device):
+        raise Unsupported("havre does not implement an update of BlkioWeightDevice yet")
     if asked.memory > host.memory_swap >= 0 and not asked.memory_swap:
         raise Conflict(
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"

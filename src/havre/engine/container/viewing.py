@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from havre.engine.container.changes import ETC_FILES
 from havre.engine.container.hostmounts import HostMounts
 from havre.engine.container.record import DEAD, REMOVING, Container
 from havre.engine.container.registry import Registry
@@ -22,8 +23,6 @@ from havre.kernel.views import Bind, View
 from havre.lib.relay import settled
 from havre.lib.tasks import TaskOwner
 from havre.store.layout import Layout
-
-_ETC_FILES = ("resolv.conf", "hostname", "hosts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +186,7 @@ async def _finish(work: asyncio.Future[None]) -> None:
 def _binds(container: Container, files: Path, sources: Mapping[int, Path]) -> Iterator[Bind]:
     """The container's mounts in the order a start makes them."""
     taken = {mount.point.destination for mount in container.mounts}
-    for name in _ETC_FILES:
+    for name in ETC_FILES:
         if f"/etc/{name}" not in taken and (files / name).exists():
             yield Bind(files / name, f"/etc/{name}", container.host.readonly_rootfs)
     for index, mount in enumerate(container.mounts):

@@ -5,5 +5,5 @@ it is where it belongs. ``main`` is the loop, ``source`` reads conmon's files fr
 (``position``), ``lines`` puts pieces of lines together again, ``jsonfile`` and ``remote`` (``syslog``, ``journald``)
 take them on, ``rotation`` keeps the files small. The daemon's half is ``havre.logs.writing``.
 
-Only the standard library and ``kernel.inotify`` are imported here: the process is small, and starts in a blink.
+Only the standard library and ``kernel.watches`` are imported here: the process is small, and starts in a blink.
 """

@@ -58,7 +58,11 @@ class JsonJob(Job):
         self._waiting: list[tuple[int, Callable[[], None]]] = []
         if fresh:
             # What an earlier run left, of which no daemon saw the end.
-            self._take_all()
+            try:
+                self._take_all()
+            except BaseException:
+                self._file.close()
+                raise
 
     def step(self) -> bool:
         if self._failed:

@@ -101,7 +101,11 @@ class JsonFile:
         self._compression: Thread | None = None
         # Bytes that the file holds already of what comes now.
         self._skip = 0
-        self.reset()
+        try:
+            self.reset()
+        except BaseException:
+            self.close()
+            raise
 
     def reset(self) -> None:
         """Go back to what is surely there."""

@@ -44,7 +44,7 @@ class Rotation:
         if waits and time.monotonic() - self._asked > _PATIENCE:
             self._asked = time.monotonic()
             self._reopen()
-        self._prune(before if newest.exists() else before[:-1], taken)
+        self._prune(before if size >= 0 else before[:-1], taken)
         return waits
 
     def close(self) -> None:

@@ -63,14 +63,6 @@ class Source:
             os.close(self._fd)
             self._fd = -1
 
-    @property
-    def newest_size(self) -> int:
-        """Bytes in conmon's newest file; 0 when there is none."""
-        try:
-            return (self.directory / NEWEST).stat().st_size
-        except FileNotFoundError:
-            return 0
-
     def _open(self) -> bool:
         """Open the segment of the position, or the first one behind it."""
         before = rotated(self.directory)

@@ -1,10 +1,12 @@
 """Syslog: RFC 3164 and RFC 5424 over UDP, TCP, TLS and unix sockets, as dockerd writes it."""
 
+import calendar
 import os
 import socket
 import ssl
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from havre.logs.writer.lines import Message
@@ -79,7 +81,7 @@ class Syslog:
             return _datagram_socket(host, port, words)
         try:
             connection = socket.create_connection((host, port), _PATIENCE)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise OSError(f"{words}: {_reason(error, host)}") from None
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if context is not None:
@@ -125,7 +127,7 @@ class Syslog:
     def _line(self, message: Message) -> bytes:
         priority = self._facility << 3 | (_ERR if message.stream == b"stderr" else _INFO)
         text = message.text if message.text.endswith(b"\n") else message.text + b"\n"
-        seconds = _seconds(message.time)
+        seconds = _seconds(message.time[:19])
         tag, pid = self._tag, os.getpid()
         if self._format in ("rfc5424", "rfc5424micro"):
             fraction = f".{message.time[20:26].decode()}" if self._format == "rfc5424micro" else ""
@@ -160,14 +162,15 @@ def _datagram_socket(host: str, port: int, words: str) -> socket.socket:
         family, kind, protocol, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
         connection = socket.socket(family, kind, protocol)
         connection.connect(target)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise OSError(f"{words}: {_reason(error, host)}") from None
     connection.settimeout(_PATIENCE)
     return connection
 
 
-def _reason(error: OSError, host: str) -> str:
-    if isinstance(error, socket.gaierror):
+def _reason(error: OSError | UnicodeError, host: str) -> str:
+    # A name that no resolver can be asked for fails before one is.
+    if isinstance(error, socket.gaierror | UnicodeError):
         return f"lookup {host}: no such host"
     if isinstance(error, TimeoutError):
         return "i/o timeout"
@@ -175,7 +178,7 @@ def _reason(error: OSError, host: str) -> str:
     return text if host.startswith("/") else f"connect: {text}"
 
 
+@lru_cache(maxsize=4)
 def _seconds(stamp: bytes) -> int:
-    import calendar
-
-    return calendar.timegm(time.strptime(stamp[:19].decode(), "%Y-%m-%dT%H:%M:%S"))
+    # Most lines are of the second of the one before.
+    return calendar.timegm(time.strptime(stamp.decode(), "%Y-%m-%dT%H:%M:%S"))

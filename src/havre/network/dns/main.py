@@ -21,7 +21,7 @@ from havre.network.dns.views import Network, View
 if TYPE_CHECKING:
     from typing import Any
 
-_IDLE = 3.0
+_IDLE, _IDLE_ALONE = 3.0, 1.0
 # How often a resolver without a daemon looks whether its containers' namespaces are still there.
 _LOOK = 2.0
 _CHUNK = 1 << 18
@@ -195,20 +195,24 @@ class Resolver:
         self._rest()
 
     def _rest(self) -> None:
-        """End soon if there is nobody to serve; at once if nobody can come."""
+        """End soon if there is nobody to serve, sooner if nobody can come."""
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
         if not self._servers:
-            self._idle = self._loop.after(_IDLE if self._daemon is not None else 1.0, self._loop.stop)
+            self._idle = self._loop.after(_IDLE if self._daemon is not None else _IDLE_ALONE, self._loop.stop)
 
     def _say(self, **words: Any) -> None:
         if self._daemon is not None:
             try:
-                self._daemon.send(control.encode(words))
+                # To its end: half a message would be none.
+                self._daemon.settimeout(1.0)
+                self._daemon.sendall(control.encode(words))
             except OSError:
                 # It is gone, which the loop will see, or does not read.
                 return
+            finally:
+                self._daemon.setblocking(False)
 
     def _failed(self, error: BaseException) -> None:
         place = error.__traceback__

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from havre.errors import InvalidParameter, SystemFault, Unsupported
+from havre.lib.booleans import parse_bool
 from havre.network.settings import NetworkSettings
 
 NAME = "com.docker.network.bridge.name"
@@ -23,7 +24,6 @@ _MODES = {4: "com.docker.network.bridge.gateway_mode_ipv4", 6: "com.docker.netwo
 _SOURCES = {4: "com.docker.network.host_ipv4", 6: "com.docker.network.host_ipv6"}
 _NOT_YET = ("com.docker.network.bridge.trusted_host_interfaces",)
 _NAT, _ISOLATED = "nat", "isolated"
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
 _INTERFACE_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,11}")
 
@@ -87,10 +87,8 @@ def _flag(name: str, options: Mapping[str, str], default: bool) -> bool:
     text = options.get(name)
     if text is None:
         return default
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
+    if (value := parse_bool(text)) is not None:
+        return value
     reason = f'strconv.ParseBool: parsing "{text}": invalid syntax'
     raise InvalidParameter(f"failed to parse {name} value: {text} ({reason})")
 

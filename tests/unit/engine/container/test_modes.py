@@ -42,6 +42,7 @@ class Known:
         ({"pid_mode": "container:"}, "invalid PID mode: container:"),
         ({"uts_mode": "container:x"}, "invalid UTS mode: container:x"),
         ({"cgroupns_mode": "x"}, "invalid cgroup namespace mode: x"),
+        ({"isolation": "hyperv"}, r"invalid isolation \(hyperv\): linux only supports 'default'"),
         ({"isolation": "process"}, r"invalid isolation \(process\): linux only supports 'default'"),
         ({"network_mode": "container:"}, "invalid container format container:<name|id>"),
         ({"network_mode": "container:c1", "links": ["a:b"]}, "container type network can't be used with links"),

@@ -94,3 +94,20 @@ async def test_no_restart_while_the_rests_of_the_last_daemon_are_cleared_away() 
         assert not restarted.is_set()
     await waiting
     assert restarted.is_set()
+
+
+async def test_restarts_come_at_docker_s_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 ms, doubled up to a minute; a run of ten seconds starts at the beginning again."""
+    supervisor = Supervisor(*[MagicMock() for _ in range(10)])
+    waited: list[float] = []
+
+    async def restart(container_id: str, delay: float) -> None:
+        waited.append(delay)
+
+    monkeypatch.setattr(supervisor, "_restart", restart)
+    one = container("a", "web")
+    for ran in [1.0] * 12 + [10.0, 1.0]:
+        supervisor._schedule(one, ran)
+        await supervisor._restarts[one.id]
+    assert waited == pytest.approx([0.1 * 2**step for step in range(10)] + [60.0, 60.0, 0.1, 0.2])
+    await supervisor.close()

@@ -46,7 +46,6 @@ def test_the_daemons_ulimits_are_for_who_names_none() -> None:
             "invalid CapAdd: capability not supported by your kernel or not available in the current environment: "
             '"CAP_SYS_RESOURCE"',
         ),
-        ({"isolation": "hyperv"}, "invalid isolation (hyperv): linux only supports 'default'"),
         ({"storage_opt": {"nope": "x"}}, "Unknown option nope"),
         (
             {"storage_opt": {"size": "1g"}},

@@ -11,13 +11,13 @@ import pytest
 from havre.engine.container.record import REMOVING, RUNNING, Container
 from havre.engine.container.registry import Registry
 from havre.engine.container.update import Updater, merged
-from havre.errors import Conflict, SystemFault
+from havre.errors import Conflict, SystemFault, Unsupported
 from havre.kernel import pidfd
 from havre.kernel.cgroups import Cgroups
 from havre.runtime import resources
 from havre.store.db import Database
 from havre.store.schema import ALL as SCHEMAS
-from havre.wire.containers import HostConfig, RestartPolicy, ThrottleDevice
+from havre.wire.containers import HostConfig, RestartPolicy, ThrottleDevice, WeightDevice
 from tests.unit.engine.container.test_limits import ALL
 from tests.unit.engine.container.test_registry import container
 
@@ -144,6 +144,7 @@ class Place:
 
     registry: Registry
     shares: Path
+    blkio: Path
     runtime: Runtime
     updater: Updater
 
@@ -162,9 +163,11 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     shares.parent.mkdir(parents=True)
     shares.write_text("1024")
     runtime = Runtime(shares, None)
-    cgroups = Cgroups(1, {"cpu": tmp_path / "cpu"})
+    blkio = tmp_path / "blkio/havre/x"
+    blkio.mkdir(parents=True)
+    cgroups = Cgroups(1, {"cpu": tmp_path / "cpu", "blkio": tmp_path / "blkio"})
     updater = Updater(registry, cast(Any, Runtimes(runtime)), cgroups, ALL, cast(Any, Nobody()))
-    yield Place(registry, shares, runtime, updater)
+    yield Place(registry, shares, blkio, runtime, updater)
     database.close()
 
 
@@ -188,6 +191,28 @@ async def test_a_change_that_cannot_be_recorded_is_taken_back(place: Place, monk
     with pytest.raises(SystemFault, match="No space left on device"):
         await place.updater.update("web", HostConfig(cpu_shares=5))
     assert (place.shares.read_text(), place.host().cpu_shares) == ("1024", 0)
+
+
+async def test_rates_of_devices_that_cannot_be_recorded_are_taken_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = place.blkio / "blkio.throttle.read_bps_device"
+    await place.updater.update("web", HostConfig(blkio_device_read_bps=[ThrottleDevice(path="/dev/zero", rate=100)]))
+    assert rates.read_text() == "1:5 100"
+
+    async def full(container: Container) -> Container:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(place.registry, "save", full)
+    for asked in ([ThrottleDevice(path="/dev/zero", rate=200)], []):
+        with pytest.raises(SystemFault, match="No space left on device"):
+            await place.updater.update("web", HostConfig(blkio_device_read_bps=asked))
+        assert rates.read_text() == "1:5 100"
+
+
+async def test_weights_of_devices_are_not_changed_in_silence(place: Place) -> None:
+    with pytest.raises(Unsupported, match="BlkioWeightDevice"):
+        await place.updater.update("web", HostConfig(blkio_weight_device=[WeightDevice(path="/dev/zero", weight=100)]))
 
 
 async def test_a_container_that_ends_meanwhile_has_the_limits_next_time(place: Place) -> None:
