@@ -14,7 +14,7 @@ WEB = PortRequest(80, host_port_start=8080, host_port_end=8080)
 OTHER = PortRequest(80, host_port_start=8081, host_port_end=8081)
 LOCAL = PortRequest(80, "tcp", "127.0.0.1", 8082, 8082)
 POLICY = """
-table inet policy {
+table inet site {
     chain input {
         type filter hook input priority filter; policy drop
         ct state established,related accept
@@ -46,7 +46,7 @@ async def test_a_host_that_lets_few_in(lab: Lab) -> None:
                 neighbour.connect(HOST, 8081)
             assert admitted()
             # A change of the host's rules is heard of.
-            run("nft", "insert rule inet policy input ip saddr 198.51.100.9 drop")
+            run("nft", "insert rule inet site input ip saddr 198.51.100.9 drop")
             for _ in range(100):
                 if admitted():
                     await asyncio.sleep(0.02)
