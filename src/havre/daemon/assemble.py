@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
-from havre.daemon import addresspools, assemble_containers, assemble_storage
+from havre.daemon import addresspools, assemble_containers, assemble_storage, networkopts
 from havre.daemon.assemble_containers import Base, Containers
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
@@ -165,7 +165,13 @@ async def assemble(config: Config) -> Daemon:
         logs=containers.logs,
         listing=listing,
         images=images,
-        networks=NetworkVerbs(networks, usage.container_name, containers.connector, events),
+        networks=NetworkVerbs(
+            networks,
+            usage.container_name,
+            containers.connector,
+            events,
+            networkopts.parse(config.default_network_opts),
+        ),
         port_reasons=PortReasons(networks, usage.container_name),
         publish=Publisher(registry, networks),
         volumes=volumes,
