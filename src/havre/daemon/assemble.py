@@ -129,6 +129,7 @@ async def assemble(config: Config) -> Daemon:
     history = EventHistory(storage.database)
     events = Events(history)
     networks = _networks(config, storage)
+    defaults = networkopts.parse(config.default_network_opts)
     registry = Registry(storage.database)
     registry.load()
     usage = Usage(registry)
@@ -165,13 +166,7 @@ async def assemble(config: Config) -> Daemon:
         logs=containers.logs,
         listing=listing,
         images=images,
-        networks=NetworkVerbs(
-            networks,
-            usage.container_name,
-            containers.connector,
-            events,
-            networkopts.parse(config.default_network_opts),
-        ),
+        networks=NetworkVerbs(networks, usage.container_name, containers.connector, events, defaults),
         port_reasons=PortReasons(networks, usage.container_name),
         publish=Publisher(registry, networks),
         volumes=volumes,
