@@ -27,6 +27,7 @@ from havre.engine.container.export import Exporter
 from havre.engine.container.freezing import Freezer
 from havre.engine.container.hostmounts import HostMounts
 from havre.engine.container.links import Links
+from havre.engine.container.publish import Publisher
 from havre.engine.container.registry import Registry
 from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
@@ -37,6 +38,7 @@ from havre.engine.eventhistory import EventHistory
 from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
+from havre.engine.portreasons import PortReasons
 from havre.engine.system import System, identity
 from havre.engine.volumebackings import Backings
 from havre.engine.volumecopies import VolumeCopies
@@ -169,6 +171,8 @@ async def assemble(config: Config) -> Daemon:
         listing=listing,
         images=images,
         networks=NetworkVerbs(networks, usage.container_name, containers.connector, events),
+        port_reasons=PortReasons(networks, usage.container_name),
+        publish=Publisher(registry, networks),
         volumes=volumes,
         volume_copies=VolumeCopies(volumes, LocalDriver(layout.volumes), volumes.mounts, usage, freezer),
         events=events,
@@ -239,6 +243,7 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
         bip=ipaddress.IPv4Interface(config.bip) if config.bip else None,
         firewall=config.iptables,
         firewall6=config.ip6tables,
+        honest=config.firewall == "honest",
         icc=config.icc,
         pools=addresspools.parse(config.default_address_pools),
         mtu=config.mtu or 1500,

@@ -19,6 +19,7 @@ from havre.errors import HavreError, InvalidParameter
 
 DEFAULT_FILE = Path("/etc/havre/daemon.json")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+FIREWALLS = ("docker", "honest")
 STORAGE_DRIVERS = ("overlay2", "overlay")
 _PATHS = ("data_root", "exec_root", "pidfile")
 _BRIDGE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
@@ -40,6 +41,7 @@ class Config:
     bip: str = ""
     mtu: int = 0
     ip: str = ""
+    firewall: str = "docker"
     iptables: bool = True
     ip6tables: bool = True
     icc: bool = True
@@ -204,6 +206,8 @@ def _build(values: Mapping[str, Any]) -> Config:
 
 
 def _check(config: Config) -> None:
+    if config.firewall not in FIREWALLS:
+        raise InvalidParameter(f'invalid firewall: "{config.firewall}", use one of {", ".join(FIREWALLS)}')
     if config.log_level not in LOG_LEVELS:
         raise InvalidParameter(f'invalid logging level: "{config.log_level}", use one of {", ".join(LOG_LEVELS)}')
     if config.storage_driver not in STORAGE_DRIVERS:

@@ -31,7 +31,7 @@ def facts(base: Base, conmon: str, plugins: PluginDrivers) -> Facts:
         conmon=conmon,
         firewall="nftables" if config.iptables else "none",
         log_drivers=tuple(sorted(LOG_DRIVERS)),
-        network_drivers=tuple(sorted({network.driver for network in base.networks.all()})),
+        network_drivers=base.networks.kinds,
         volume_drivers=lambda: sorted(["local", *plugins.loaded()]),
         address_pools=tuple((str(pool.base), pool.size) for pool in addresspools.parse(config.default_address_pools)),
         registries=registrysettings.registries(config),

@@ -76,6 +76,12 @@ OPTIONS: tuple[Option, ...] = (
     _list("dns-search", "--dns-search", "domain", "DNS search domain of containers that name none"),
     _list("exec-opts", "--exec-opt", "option", "native.cgroupdriver=cgroupfs (default) or systemd"),
     _text("exec-root", "--exec-root", "dir", "Directory of state that ends with a reboot (default /run/havre)"),
+    _text(
+        "firewall",
+        "--firewall",
+        "kind",
+        "What published ports obey: docker (default), no rules of the host for its own ports; honest, these rules",
+    ),
     _text("group", "-G --group", "name", "Group of the unix socket (default havre, where there is one)"),
     _list("hosts", "-H --host", "address", "Where to listen: unix://, tcp:// or fd:// (default in the exec root)"),
     _flag("icc", "--icc", "Let containers of the default bridge talk to each other (default true)"),

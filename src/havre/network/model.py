@@ -1,7 +1,9 @@
 """The nouns of the network room: networks, endpoints, ports. All immutable, all kept in the database as they are."""
 
+import re
 from dataclasses import dataclass, field
 
+MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 PROTOCOLS = ("tcp", "udp", "sctp")
 # Docker's three networks that are always there, with their drivers.
 PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}

@@ -57,6 +57,12 @@ def test_address_pools_that_are_none(tmp_path: Path, pool: str) -> None:
         load(tmp_path, "--default-address-pool", pool)
 
 
+def test_the_firewall(tmp_path: Path) -> None:
+    assert load(tmp_path, stored={"firewall": "honest"}).firewall == "honest"
+    with pytest.raises(InvalidParameter, match='invalid firewall: "ufw", use one of docker, honest'):
+        load(tmp_path, "--firewall", "ufw")
+
+
 def test_the_socket_and_the_pid_follow_the_exec_root(tmp_path: Path) -> None:
     config = load(tmp_path, "--exec-root", "/run/other")
     assert config.addresses == ("unix:///run/other/havre.sock",)

@@ -8,8 +8,9 @@ from unittest.mock import Mock
 import pytest
 
 from havre.engine.networks import NetworkVerbs
+from havre.engine.portreasons import PortReasons
 from havre.errors import Conflict, Forbidden, InvalidParameter, NotFound, Unsupported
-from havre.network.model import EndpointRequest
+from havre.network.model import EndpointRequest, PortRequest
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
 from havre.store import schema
@@ -186,7 +187,6 @@ async def test_refusals(networks: Networks, verbs: NetworkVerbs) -> None:
         (NetworkCreate(), InvalidParameter, "invalid name: name is empty"),
         (NetworkCreate(name="lan"), Conflict, "network with name lan already exists"),
         (NetworkCreate(name="x", driver="odd"), NotFound, 'plugin "odd" not found'),
-        (NetworkCreate(name="x", driver="macvlan"), Unsupported, "network driver macvlan"),
         (NetworkCreate(name="x", driver="overlay"), Forbidden, "not a swarm manager"),
         (NetworkCreate(name="x", ingress=True), Forbidden, "Ingress network"),
         (NetworkCreate(name="x", scope="swarm"), Forbidden, "swarm is not active"),
@@ -198,3 +198,19 @@ async def test_refusals(networks: Networks, verbs: NetworkVerbs) -> None:
         with pytest.raises(error, match=text):
             await verbs.create(body)
     assert names(verbs) == ["bridge", "host", "none", "lan"]
+
+
+async def test_why_a_port_is_reached(networks: Networks) -> None:
+    reasons = PortReasons(networks, {"c1": "box"}.__getitem__, lambda: [("ip", "filter", "FORWARD")])
+    with pytest.raises(NotFound, match="no running container publishes port 8080"):
+        await reasons.why("8080")
+    await networks.connect("c1", "bridge", EndpointRequest(ports=(PortRequest(80, "tcp", "", 8080, 8080),)))
+    (found,) = await reasons.why("8080")
+    assert (found["Container"], found["ContainerName"], found["Target"]) == ("c1", "box", "10.88.0.2:80")
+    assert found["Rule"] == "table ip havre_fake0, map published: tcp . 8080 : 10.88.0.2 . 80"
+    assert "chain FORWARD of table ip filter" in found["Reach"][-1]
+    assert await reasons.why("8080/tcp") == [found]
+    with pytest.raises(NotFound):
+        await reasons.why("8080/udp")
+    with pytest.raises(InvalidParameter):
+        await reasons.why("web")
