@@ -64,6 +64,11 @@ class Config:
     dns_opts: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()
+    max_concurrent_downloads: int = 3
+    max_download_attempts: int = 5
+    max_partial_age: str = "24h"
+    max_partial_size: str = "10g"
+    registries: Mapping[str, Any] = field(default_factory=dict)
     registry_mirrors: tuple[str, ...] = ()
     default_runtime: str = ""
     runtimes: Mapping[str, str] = field(default_factory=dict)
@@ -141,6 +146,8 @@ def _of_kind(option: Option, value: Any) -> Any:
             return tuple(networkopts.texts_of(value))
         case "list" if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
+        case "object" if isinstance(value, dict):
+            return value
         case "map" if isinstance(value, dict):
             return {name: _map_value(option, item) for name, item in value.items()}
     wanted = {"text": "a string", "flag": "true or false", "number": "a number", "list": "a list of strings"}
