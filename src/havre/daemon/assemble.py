@@ -208,14 +208,15 @@ def _image_verbs(storage: Storage, puller: Puller, usage: Usage, events: Events)
     importer = Importer(storage.blobs, storage.layers, storage.images)
     hello = Hello(storage.images, importer)
     saver = Saver(storage.blobs)
-    return Images(storage.images, storage.snapshotter, loader, saver, importer, hello, puller, usage, events)
+    stores = (storage.images, storage.blobs, storage.snapshotter)
+    return Images(*stores, loader, saver, importer, hello, puller, usage, events)
 
 
 def _remote(settings: RegistryConfig, storage: Storage, session: ClientSession) -> tuple[Puller, Login]:
     transport = Transport(session, Proxies.from_environ(os.environ), settings.certificates)
     tokens = Tokens(transport, settings)
     registries = Registries(transport, settings, tokens)
-    puller = Puller(storage.blobs, storage.images, storage.layers, registries)
+    puller = Puller(storage.blobs, storage.images, storage.layers, registries, storage.places)
     return puller, Login(transport, registries, tokens)
 
 
