@@ -34,26 +34,17 @@ class ManifestListing:
 
     def descriptor(self, image: Image) -> Json:
         """What the image's names stand for: an index, or its manifest."""
-        target = self._images.target(image.id)
-        found = self._images.document(target) if target is not None else None
-        return shown(found or made.manifest_of(image, self._blobs)[0])
+        found = self._images.documents.get(self._images.target(image.id))
+        return shown(found.descriptor if found else made.manifest_of(image, self._blobs)[0])
 
     def summaries(self, image: Image) -> list[Json]:
         """Every manifest behind the image's names, in the order of their index."""
         target = self._images.target(image.id)
-        leaves = self._images.leaves(target)
+        leaves = self._images.documents.leaves(target)
         if not leaves:
             descriptor, data = made.manifest_of(image, self._blobs)
             leaves = [Leaf(descriptor, msgspec.json.decode(data, type=Manifest))]
         return [self._summary(leaf) for leaf in leaves]
-
-    def manifest_of(self, image: Image) -> Json:
-        """The descriptor of the manifest of exactly this image, with its platform."""
-        target = self._images.target(image.id)
-        for leaf in self._images.leaves(target):
-            if leaf.manifest is not None and leaf.manifest.config.digest == image.id:
-                return shown(leaf.descriptor, image.config.platform)
-        return shown(made.manifest_of(image, self._blobs)[0], image.config.platform)
 
     def _summary(self, leaf: Leaf) -> Json:
         manifest = leaf.manifest
@@ -86,11 +77,9 @@ class ManifestListing:
         return summary
 
 
-def shown(descriptor: Descriptor, platform: Platform | None = None) -> Json:
+def shown(descriptor: Descriptor) -> Json:
     """The descriptor as the API has it."""
     found: Json = msgspec.to_builtins(descriptor)
-    if platform is not None:
-        found["platform"] = shown_platform(platform)
     return found
 
 

@@ -52,7 +52,7 @@ class Content:
 
     def prune(self, older_than: float) -> int:
         """Delete all that nothing needs or has touched for ``older_than`` seconds; returns the bytes of blobs."""
-        self._blobs.drop_stale_ingests(older_than)
+        self._blobs.drop_staged()
         return sum(self._delete(digest) for digest, _ in self._blobs.unused(self.used(), older_than))
 
     def unused_layer(self) -> str | None:

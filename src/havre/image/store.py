@@ -18,7 +18,7 @@ from havre.image import digest as digests
 from havre.image import records
 from havre.image.blobs import BlobStore
 from havre.image.content import Content
-from havre.image.documents import Documents, Leaf
+from havre.image.documents import Documents
 from havre.image.layers import LayerStore
 from havre.image.manifest import Descriptor, Platform, best
 from havre.image.names import Name, Names
@@ -37,7 +37,10 @@ KEEP_UNUSED = 24 * 3600.0
 
 
 class ImageStore:
-    """Images by name and id. Changes are durable when a call returns."""
+    """Images by name and id. Changes are durable when a call returns.
+
+    ``documents`` are the manifests and indexes that names stand for, ``content`` knows what of all content is needed.
+    """
 
     def __init__(self, db: Database, blobs: BlobStore, layers: LayerStore, snapshotter: Snapshotter) -> None:
         self._db = db
@@ -45,9 +48,9 @@ class ImageStore:
         self._layers = layers
         self._snapshotter = snapshotter
         self._images: dict[str, Image] = {}
-        self._documents = Documents(blobs)
-        self._names = Names(self._documents, self._platform_of)
-        self._content = Content(db, blobs, snapshotter, self._documents, self._names, self._images)
+        self.documents = Documents(blobs)
+        self._names = Names(self.documents, self._platform_of)
+        self.content = Content(db, blobs, snapshotter, self.documents, self._names, self._images)
         self._holds = 0
         # What is asked for at once is done in turn: each finds what the one before has left.
         self._changing = asyncio.Lock()
@@ -55,7 +58,7 @@ class ImageStore:
     async def start(self) -> None:
         """Read the records and clear away content that nothing has needed for a day."""
         stored = await self._db.read(records.load)
-        self._content.compressed.update(stored.compressed)
+        self.content.compressed.update(stored.compressed)
         for image_id, record in stored.images:
             try:
                 self._images[image_id] = self._read(image_id, record)
@@ -68,13 +71,14 @@ class ImageStore:
                 name = references.parse(text, None)
                 # Names of before targets were kept.
                 target = target or name.digest
-                self._names.put(name, Name(image_id, target if target and self._documents.load(target) else None))
+                self._names.put(name, Name(image_id, target if target and self.documents.load(target) else None))
         self._names.changed()
         for image_id in self._images:
             self._refresh(image_id)
         await self.collect()
-        self._content.delete_unused(self._blobs.left_behind())
+        self.content.delete_unused(self._blobs.left_behind())
         await self.prune_content(KEEP_UNUSED)
+        self._blobs.partials.bound()
 
     # -- finding ------------------------------------------------------------------------------------------------------
 
@@ -118,15 +122,6 @@ class ImageStore:
         found = next((at.target for at in named if at is not None and at.target), None)
         return found or (image.manifest.digest if image.manifest is not None else None)
 
-    def leaves(self, target: str | None) -> list[Leaf]:
-        """The manifests that the document ``target`` lists, here or not."""
-        return self._documents.leaves(target)
-
-    def document(self, target: str) -> Descriptor | None:
-        """How to refer to the index or manifest ``target``; None when it is not here."""
-        found = self._documents.get(target)
-        return found.descriptor if found else None
-
     def reaching(self, image_id: str) -> list[Reference]:
         """All names that stand for the image, among those for other platforms too."""
         return self._names.reaching(image_id)
@@ -134,7 +129,7 @@ class ImageStore:
     def provides(self, name: Reference, image_id: str, target: str | None) -> bool:
         """Whether ``name`` stands for this document (if that is here) already, and for this image with it."""
         known = self._names.get(name)
-        if known is None or known.target != (target if self._documents.get(target) else None):
+        if known is None or known.target != (target if self.documents.get(target) else None):
             return False
         return image_id == known.image or image_id in self._names.variants(target)
 
@@ -275,7 +270,7 @@ class ImageStore:
             image = self._images.get(image_id)
             if image is None:
                 raise NotFound(f"No such image: {image_id}")
-            before = self._content.of(image)
+            before = self.content.of(image)
             moved = self._moved(image)
 
             def forget(connection: Connection) -> None:
@@ -291,19 +286,19 @@ class ImageStore:
                 self._refresh(at.image)
         removed = await self.collect()
         if not self._holds:
-            self._content.delete_unused(before)
+            self.content.delete_unused(before)
         return removed
 
     async def _put(self, image: Image, names: Sequence[Reference], target: str | None) -> None:
         """Make the image and what it is called durable, and known."""
         self._load_documents(image.manifest)
-        if target is not None and self._documents.load(target) is None:
+        if target is not None and self.documents.load(target) is None:
             target = None
         before = self._images.get(image.id)
         self._images[image.id] = image
         self._names.changed()
         # A name that is a digest tells itself what it stands for.
-        targets = {name: target or (name.digest if self._documents.get(name.digest) else None) for name in names}
+        targets = {name: target or (name.digest if self.documents.get(name.digest) else None) for name in names}
         given = [(name, Name(self._names.meant(at, image.id), at)) for name, at in targets.items()]
         # Another name's meaning may change with one more platform here.
         given += [(n, m) for n, m in self._renewed() if n not in targets]
@@ -350,7 +345,7 @@ class ImageStore:
         call sees to it.
         """
         removed: list[str] = []
-        while not self._holds and (key := self._content.unused_layer()) is not None:
+        while not self._holds and (key := self.content.unused_layer()) is not None:
             try:
                 await self._snapshotter.remove(key)
             except (Conflict, NotFound):  # taken up, or taken away, by somebody else meanwhile
@@ -362,22 +357,22 @@ class ImageStore:
         """Clear away after an image that came to nothing: layers without an image, and ``blobs`` no image has."""
         await self.collect()
         if not self._holds:
-            self._content.delete_unused(blobs)
+            self.content.delete_unused(blobs)
 
     async def prune_content(self, older_than: float = 0.0) -> int:
-        """Delete blobs no image has, and broken-off ones, untouched for ``older_than`` seconds; returns the bytes."""
+        """Delete blobs no image has, untouched for ``older_than`` seconds; returns the bytes."""
         if self._holds:
             return 0
-        await self._content.forget_compressed()
-        return self._content.prune(older_than)
+        await self.content.forget_compressed()
+        return self.content.prune(older_than)
 
-    def compressed(self, diff_id: str) -> Descriptor | None:
-        """The blob that a layer which came uncompressed has been pushed as."""
-        return self._content.compressed.get(diff_id)
+    def partial_bytes(self) -> int:
+        """Bytes of broken-off downloads."""
+        return self._blobs.partials.size()
 
-    async def keep_compressed(self, diff_id: str, form: Descriptor) -> None:
-        """Keep a blob that is stored for as long as an image has the layer."""
-        await self._content.keep_compressed(diff_id, form)
+    def prune_partials(self) -> int:
+        """Delete broken-off downloads that nobody carries on right now; returns the bytes."""
+        return self._blobs.partials.drop()
 
     # -- the index ----------------------------------------------------------------------------------------------------
 
@@ -397,4 +392,4 @@ class ImageStore:
 
     def _load_documents(self, manifest: Descriptor | None) -> None:
         if manifest is not None:
-            self._documents.load(manifest.digest, manifest.media_type)
+            self.documents.load(manifest.digest, manifest.media_type)

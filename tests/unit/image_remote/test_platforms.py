@@ -88,7 +88,7 @@ async def test_the_platform_that_came_first_is_meant_until_ours_comes(remote: Re
 async def test_what_is_said_of_an_image_is_kept_with_it(remote: Remote, registry: FakeRegistry) -> None:
     index, ours, _ = publish(registry)
     await pull(remote, f"{registry.host}/app")
-    kinds = [(leaf.kind, leaf.manifest is not None) for leaf in remote.images.leaves(index)]
+    kinds = [(leaf.kind, leaf.manifest is not None) for leaf in remote.images.documents.leaves(index)]
     assert kinds == [("image", True), ("image", False), ("attestation", True)]
     await remote.images.prune_content()
     assert len(stored(remote)) == 3 + 3 + 1  # ours and its attestation: manifest, configuration, layer; the index
