@@ -72,11 +72,13 @@ class ImageListing:
         """``GET /images/{name}/json``. With ``container`` also what it was committed from. Raises ``NotFound``."""
         image = self._images.resolve(ref, platform)
         config = image.config
+        # By a name that means another platform's image, this one is called as well.
+        names = image.names or sorted(self._images.reaching(image.id), key=Reference.canonical)
         tagged = image.record.tagged
         return {
             "Id": image.id,
-            "RepoTags": list(image.repo_tags),
-            "RepoDigests": list(image.repo_digests),
+            "RepoTags": [name.familiar() for name in names if name.tag],
+            "RepoDigests": [name.familiar() for name in names if name.digest],
             "Parent": image.record.parent or "",
             "Comment": _comment(config),
             "Created": config.created or _NEVER,
