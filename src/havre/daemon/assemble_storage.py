@@ -3,9 +3,11 @@
 import shutil
 from dataclasses import dataclass
 
+from havre.daemon import registrysettings
 from havre.daemon.config import Config
 from havre.image.blobs import BlobStore
 from havre.image.layers import LayerStore
+from havre.image.remote.places import BlobPlaces
 from havre.image.snapshots.overlay import OverlaySnapshotter
 from havre.image.store import ImageStore
 from havre.store import lock
@@ -24,6 +26,7 @@ class Storage:
     snapshotter: OverlaySnapshotter
     layers: LayerStore
     images: ImageStore
+    places: BlobPlaces
 
 
 async def storage(config: Config) -> Storage:
@@ -36,11 +39,13 @@ async def storage(config: Config) -> Storage:
     shutil.rmtree(layout.tmp, ignore_errors=True)
     layout.tmp.mkdir(mode=0o700)
     database = Database.open(layout.database, SCHEMAS, layout.reserve)
-    blobs = BlobStore(layout)
+    blobs = BlobStore(layout, registrysettings.partial_limits(config))
     snapshotter = OverlaySnapshotter(database, layout)
     await snapshotter.start()
     layers = LayerStore(blobs, snapshotter)
     await layers.start()
     images = ImageStore(database, blobs, layers, snapshotter)
     await images.start()
-    return Storage(layout, database, blobs, snapshotter, layers, images)
+    places = BlobPlaces(database)
+    await places.start(blobs.exists)
+    return Storage(layout, database, blobs, snapshotter, layers, images, places)

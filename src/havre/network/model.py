@@ -29,7 +29,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network. ``interface`` is its bridge, or ""; ``options`` are the user's, ``state`` the driver's."""
+    """One network. ``interface`` is its bridge, or ""; ``options`` are the user's, ``state`` the driver's.
+
+    ``config_only``: others can be made from it, and name it in ``config_from``; nobody is connected to it.
+    """
 
     id: str
     name: str
@@ -45,6 +48,9 @@ class Network:
     internal: bool = False
     attachable: bool = False
     ipam_options: dict[str, str] | None = None
+    ipam_driver: str = "default"
+    config_only: bool = False
+    config_from: str = ""
 
     @property
     def predefined(self) -> bool:

@@ -5,8 +5,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
-from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,10 +21,9 @@ from havre.errors import (
 )
 from havre.lib.ids import is_id_prefix, new_id
 from havre.lib.tasks import TaskOwner
-from havre.network import gateways, records, sandbox
+from havre.network import configurations, gateways, records, sandbox
 from havre.network.driver import Driver
-from havre.network.drivers import builtin_drivers
-from havre.network.ipam import overlapping
+from havre.network.drivers import builtin_drivers, pools
 from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network
 from havre.network.names import NameService, NoNames
 from havre.network.publishing import Publishing
@@ -123,11 +122,11 @@ class Networks:
                 await asyncio.wait(list(self._leaving.values()))
             if any(network.name == other.name for other in self._networks.values()):
                 raise Conflict(f"network with name {network.name} already exists")
-            driver.check(network)
-            taken = [pool.subnet for other in self._networks.values() for pool in other.pools]
-            for pool in network.pools:
-                if overlapping(ip_network(pool.subnet), taken):
-                    raise Forbidden("invalid pool request: Pool overlaps with other one on this address space")
+            network = configurations.adopt(network, self._networks.values())
+            taken = [pool.subnet for other in self._networks.values() if not other.config_only for pool in other.pools]
+            if not network.config_only:
+                pools.check(network, taken)
+                driver.check(network)
             chosen = await driver.choose(network, False, taken)
             try:
                 await self._db.write(lambda connection: records.put_network(connection, chosen))
@@ -146,12 +145,22 @@ class Networks:
             log.exception("network %s is not undone; it will be there after the daemon's next start", network.name)
 
     async def remove(self, network: Network) -> None:
-        """Remove the network. ``Forbidden`` while a container is on it."""
+        """Remove the network. ``Forbidden`` while a container is on it, or a network is made from it."""
+        # A network that is just being made may be made from this one.
+        async with self._creating if network.config_only else nullcontext():
+            await self._remove_unused(network)
+
+    async def _remove_unused(self, network: Network) -> None:
         if self._networks.pop(network.id, None) is None:
             raise NotFound(f"network {network.id} not found")
-        if self.endpoints_on(network.id):
+        try:
+            if network.config_only:
+                configurations.check_unused(network, self._networks.values())
+            if self.endpoints_on(network.id):
+                raise Forbidden(f"network {network.name} has active endpoints")
+        except Forbidden:
             self._networks[network.id] = network
-            raise Forbidden(f"network {network.name} has active endpoints")
+            raise
         # A client that does not wait for it has asked for it all the same.
         self._leaving[network.id] = self._tasks.start(self._remove(network), f"removal of network {network.name}")
         error = await asyncio.shield(self._leaving[network.id])
@@ -379,6 +388,8 @@ class Networks:
     def _validate(self, network: Network, request: EndpointRequest) -> None:
         if network.id in self._broken:
             raise Unavailable(f"network {network.name} could not be set up: {self._broken[network.id]}")
+        if network.config_only:
+            raise Forbidden("cannot create endpoint on configuration-only network")
         if network.predefined:
             if request.ipv4 or request.ipv6:
                 raise InvalidParameter("user specified IP address is supported on user defined networks only")
