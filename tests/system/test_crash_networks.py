@@ -184,6 +184,10 @@ def test_connect_and_disconnect(scene: Scene) -> None:
             check(scene)
             on = set(scene.daemon.inspect("victim")["NetworkSettings"]["Networks"])
             assert on == wanted if scene.acknowledged else on in ({NAME, "bridge"}, {"bridge"}), point
+            if NAME not in on:
+                change("connect")
+                assert scene.acknowledged, point
+                check(scene)
             tidy(scene)
             check(scene)
     scene.check()
