@@ -8,16 +8,17 @@ import argparse
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from havre import __version__
 from havre.errors import InvalidParameter
+from havre.registry.upkeep.commands import add_commands as commands_of_upkeep
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:/\[\]]*)):([0-9]{1,5})")
-SECTIONS: tuple[str, ...] = ()
+SECTIONS: tuple[str, ...] = ("gc", "retention", "quota", "upstreams", "cache")
 """The tables the file may have, each read by the part of that name."""
 
 
@@ -46,11 +47,10 @@ _LEVELS = ("debug", "info", "warning", "error")
 _KEYS = {each.name.replace("_", "-") for each in fields(Config)} - {"sections"}
 
 
-def load(arguments: Sequence[str] | None) -> Config:
-    """Read the command line and the file it names. Raises ``InvalidParameter``."""
-    given = vars(parser().parse_args(arguments))
-    given.pop("command")
-    file = given.pop("config")
+def load(arguments: argparse.Namespace) -> Config:
+    """What the arguments of ``serve`` and the file they name say. Raises ``InvalidParameter``."""
+    given = {name: value for name, value in vars(arguments).items() if name != "command"}
+    file = given.pop("config", None)
     config = Config(**_check(_read(file), file)) if file else Config()
     config = replace(config, **{name: value for name, value in given.items() if value is not None})
     if bool(config.tls_cert) != bool(config.tls_key):
@@ -73,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--tls-cert", metavar="FILE", help="the certificate (PEM) to serve HTTPS with")
     serve.add_argument("--tls-key", metavar="FILE", help="its private key (PEM)")
     serve.add_argument("--log-level", choices=_LEVELS, help=f"what to log (default {_DEFAULTS.log_level})")
+    commands_of_upkeep(commands)
     return whole
 
 
