@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
-from havre.daemon import addresspools, assemble_containers, assemble_storage, registrysettings
+from havre.daemon import addresspools, assemble_containers, assemble_storage, networkopts, registrysettings
 from havre.daemon.assemble_containers import Base, Containers
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
@@ -134,6 +134,7 @@ async def assemble(config: Config) -> Daemon:
     history = EventHistory(storage.database)
     events = Events(history)
     networks = _networks(config, storage)
+    defaults = networkopts.parse(config.default_network_opts)
     registry = Registry(storage.database)
     registry.load()
     usage = Usage(registry)
@@ -170,7 +171,7 @@ async def assemble(config: Config) -> Daemon:
         logs=containers.logs,
         listing=listing,
         images=images,
-        networks=NetworkVerbs(networks, usage.container_name, containers.connector, events),
+        networks=NetworkVerbs(networks, usage.container_name, containers.connector, events, defaults),
         port_reasons=PortReasons(networks, usage.container_name),
         publish=Publisher(registry, networks),
         volumes=volumes,
@@ -217,7 +218,8 @@ def _image_verbs(storage: Storage, puller: Puller, usage: Usage, events: Events)
     importer = Importer(storage.blobs, storage.layers, storage.images)
     hello = Hello(storage.images, importer)
     saver = Saver(storage.blobs)
-    return Images(storage.images, storage.snapshotter, loader, saver, importer, hello, puller, usage, events)
+    stores = (storage.images, storage.blobs, storage.snapshotter)
+    return Images(*stores, loader, saver, importer, hello, puller, usage, events)
 
 
 def _remote(config: Config, storage: Storage, session: ClientSession) -> tuple[Registries, Puller, Login]:
@@ -225,7 +227,7 @@ def _remote(config: Config, storage: Storage, session: ClientSession) -> tuple[R
     settings = registrysettings.registries(config)
     tokens = Tokens(transport, settings)
     registries = Registries(transport, settings, tokens, registrysettings.retries(config))
-    puller = Puller(storage.blobs, storage.images, storage.layers, registries)
+    puller = Puller(storage.blobs, storage.images, storage.layers, registries, storage.places)
     return registries, puller, Login(transport, registries, tokens)
 
 

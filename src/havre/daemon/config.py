@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from havre.daemon import addresspools
+from havre.daemon import addresspools, networkopts
 from havre.daemon.flags import Flags
 from havre.daemon.options import BY_KEY, Option
 from havre.errors import HavreError, InvalidParameter
@@ -46,6 +46,7 @@ class Config:
     ip6tables: bool = True
     icc: bool = True
     default_address_pools: tuple[str, ...] = ()
+    default_network_opts: tuple[str, ...] = ()
     cdi_spec_dirs: tuple[str, ...] = ("/etc/cdi", "/var/run/cdi")
     cgroup_parent: str = ""
     cpu_rt_period: int = 0
@@ -141,6 +142,8 @@ def _of_kind(option: Option, value: Any) -> Any:
             return value
         case "list" if option.key == "default-address-pools" and isinstance(value, list):
             return tuple(addresspools.text_of(item) for item in value)
+        case "list" if option.key == "default-network-opts":
+            return tuple(networkopts.texts_of(value))
         case "list" if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
         case "object" if isinstance(value, dict):
@@ -215,6 +218,7 @@ def _check(config: Config) -> None:
     if not _BRIDGE_NAME.fullmatch(config.bridge):
         raise InvalidParameter(f"invalid bridge name {config.bridge!r}: at most 15 of A-Z a-z 0-9 _ . -")
     addresspools.parse(config.default_address_pools)
+    networkopts.parse(config.default_network_opts)
     _check_log_driver(config)
     if config.bip:
         _check_network(config.bip)

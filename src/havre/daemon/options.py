@@ -55,6 +55,12 @@ OPTIONS: tuple[Option, ...] = (
         "base=cidr,size=bits",
         "What networks without a subnet get theirs from (default: /24s of private ranges)",
     ),
+    _list(
+        "default-network-opts",
+        "--default-network-opt",
+        "driver=key=value",
+        "Option of networks of that driver that do not set it",
+    ),
     _flag("debug", "-D --debug", "Log at level debug"),
     _text("data-root", "--data-root", "dir", "Directory of persistent state (default /var/lib/havre)"),
     _text("default-runtime", "--default-runtime", "name", "OCI runtime of containers that name none (default: probed)"),

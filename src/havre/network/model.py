@@ -29,7 +29,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network. ``interface`` is its bridge, or ""; ``options`` are the user's, ``state`` the driver's."""
+    """One network. ``interface`` is its bridge, or ""; ``options`` are the user's, ``state`` the driver's.
+
+    ``config_only``: others can be made from it, and name it in ``config_from``; nobody is connected to it.
+    """
 
     id: str
     name: str
@@ -45,6 +48,9 @@ class Network:
     internal: bool = False
     attachable: bool = False
     ipam_options: dict[str, str] | None = None
+    ipam_driver: str = "default"
+    config_only: bool = False
+    config_from: str = ""
 
     @property
     def predefined(self) -> bool:
@@ -117,7 +123,8 @@ class EndpointRequest:
 class Endpoint:
     """A container's place on a network. Addresses are "" and prefixes 0 where there are none (host, none).
 
-    ``interface`` is what the container calls its end, ``host_interface`` the other end on the host.
+    ``interface`` is what the container calls its end, ``host_interface`` the other end on the host. ``unsettled``: its
+    container runs, and is being connected or disconnected; should the daemon die in that, it is not connected.
     """
 
     network_id: str
@@ -138,6 +145,7 @@ class Endpoint:
     names: tuple[str, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
     priority: int = 0
+    unsettled: bool = False
 
     @property
     def addresses(self) -> tuple[str, ...]:

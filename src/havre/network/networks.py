@@ -5,8 +5,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
-from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,10 +21,9 @@ from havre.errors import (
 )
 from havre.lib.ids import is_id_prefix, new_id
 from havre.lib.tasks import TaskOwner
-from havre.network import gateways, records, sandbox
+from havre.network import configurations, gateways, records, sandbox
 from havre.network.driver import Driver
-from havre.network.drivers import builtin_drivers
-from havre.network.ipam import overlapping
+from havre.network.drivers import builtin_drivers, pools
 from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network
 from havre.network.names import NameService, NoNames
 from havre.network.publishing import Publishing
@@ -123,11 +122,11 @@ class Networks:
                 await asyncio.wait(list(self._leaving.values()))
             if any(network.name == other.name for other in self._networks.values()):
                 raise Conflict(f"network with name {network.name} already exists")
-            driver.check(network)
-            taken = [pool.subnet for other in self._networks.values() for pool in other.pools]
-            for pool in network.pools:
-                if overlapping(ip_network(pool.subnet), taken):
-                    raise Forbidden("invalid pool request: Pool overlaps with other one on this address space")
+            network = configurations.adopt(network, self._networks.values())
+            taken = [pool.subnet for other in self._networks.values() if not other.config_only for pool in other.pools]
+            if not network.config_only:
+                pools.check(network, taken)
+                driver.check(network)
             chosen = await driver.choose(network, False, taken)
             try:
                 await self._db.write(lambda connection: records.put_network(connection, chosen))
@@ -146,12 +145,22 @@ class Networks:
             log.exception("network %s is not undone; it will be there after the daemon's next start", network.name)
 
     async def remove(self, network: Network) -> None:
-        """Remove the network. ``Forbidden`` while a container is on it."""
+        """Remove the network. ``Forbidden`` while a container is on it, or a network is made from it."""
+        # A network that is just being made may be made from this one.
+        async with self._creating if network.config_only else nullcontext():
+            await self._remove_unused(network)
+
+    async def _remove_unused(self, network: Network) -> None:
         if self._networks.pop(network.id, None) is None:
             raise NotFound(f"network {network.id} not found")
-        if self.endpoints_on(network.id):
+        try:
+            if network.config_only:
+                configurations.check_unused(network, self._networks.values())
+            if self.endpoints_on(network.id):
+                raise Forbidden(f"network {network.name} has active endpoints")
+        except Forbidden:
             self._networks[network.id] = network
-            raise Forbidden(f"network {network.name} has active endpoints")
+            raise
         # A client that does not wait for it has asked for it all the same.
         self._leaving[network.id] = self._tasks.start(self._remove(network), f"removal of network {network.name}")
         error = await asyncio.shield(self._leaving[network.id])
@@ -175,9 +184,13 @@ class Networks:
         return None
 
     async def live(self, container_ids: set[str]) -> None:
-        """Drop every endpoint and namespace of containers that are not among ``container_ids``, those that run."""
+        """Drop every endpoint and namespace of containers that are not among ``container_ids``, those that run; and of
+        those each endpoint whose connecting, or disconnecting, the last daemon died in.
+        """
         for container_id in set(self._endpoints) - container_ids:
             await self.sandbox_remove(container_id)
+        for endpoint in [each for on in self._endpoints.values() for each in on.values() if each.unsettled]:
+            await self.disconnect(endpoint.container_id, endpoint.network_id)
         for container_id in sandbox.existing(self._layout.netns):
             if container_id not in container_ids:
                 await self.names.detach(container_id)
@@ -218,8 +231,13 @@ class Networks:
             await self._disconnect(endpoint)
         await self._in_thread(sandbox.remove, self.sandbox_path(container_id))
 
-    async def connect(self, container_id: str, network: str, request: EndpointRequest) -> Endpoint:
-        """Put the container, whose sandbox exists (but on ``host``), on the network. On any error nothing is left."""
+    async def connect(
+        self, container_id: str, network: str, request: EndpointRequest, *, running: bool = False
+    ) -> Endpoint:
+        """Put the container, whose sandbox exists (but on ``host``), on the network. On any error nothing is left.
+
+        ``running``: it goes on should the daemon die meanwhile.
+        """
         found = self.get(network)
         self._validate(found, request)
         others = self.endpoints_of(container_id)
@@ -233,7 +251,7 @@ class Networks:
             request = replace(request, interface=interface)
         if not gateways.publishes(found, request, self.publishing.places(others)):
             request = replace(request, ports=())
-        endpoint = driver.plan(found, container_id, request)
+        endpoint = replace(driver.plan(found, container_id, request), unsettled=running)
         default = [each for each in gateways.VERSIONS if gateways.chosen([*others, endpoint], each) is endpoint]
         self._endpoints.setdefault(container_id, {})[found.id] = endpoint
         cursor = driver.cursor(found)
@@ -243,6 +261,8 @@ class Networks:
                 await driver.attach(found, endpoint, self.sandbox_path(container_id), default)
             if others:
                 await self.publishing.move(container_id, self.endpoints_of(container_id))
+            if running:
+                await self._settle(container_id, found.id, unsettled=False)
         except BaseException as error:
             try:
                 # What it may have taken over goes back to the container's other networks.
@@ -266,14 +286,19 @@ class Networks:
             return
         rest = [other for other in self.endpoints_of(container_id) if other is not endpoint]
         was = [version for version in gateways.VERSIONS if gateways.chosen([*rest, endpoint], version) is endpoint]
+        await self._settle(container_id, endpoint.network_id, unsettled=True)
         await self.publishing.move(container_id, rest)
-        endpoint = self._endpoints[container_id][endpoint.network_id]
-        await self._disconnect(endpoint, alive=True)
         for version in was:
-            heir = gateways.chosen(self.endpoints_of(container_id), version)
+            heir = gateways.chosen(rest, version)
             if heir is not None:
                 gateway, path = gateways.gateway(heir, version), self.sandbox_path(container_id)
                 await self._in_thread(sandbox.route, path, heir.interface, gateway)
+        await self._disconnect(self._endpoints[container_id][endpoint.network_id], alive=True)
+
+    async def _settle(self, container_id: str, network_id: str, *, unsettled: bool) -> None:
+        changed = replace(self._endpoints[container_id][network_id], unsettled=unsettled)
+        await self._db.write(lambda connection: records.change_endpoints(connection, [changed]), frees_room=unsettled)
+        self._endpoints[container_id][network_id] = changed
 
     async def rename(self, container_id: str, old: str, new: str) -> None:
         """The container is called ``new`` by others from now on, no more ``old``."""
@@ -363,6 +388,8 @@ class Networks:
     def _validate(self, network: Network, request: EndpointRequest) -> None:
         if network.id in self._broken:
             raise Unavailable(f"network {network.name} could not be set up: {self._broken[network.id]}")
+        if network.config_only:
+            raise Forbidden("cannot create endpoint on configuration-only network")
         if network.predefined:
             if request.ipv4 or request.ipv6:
                 raise InvalidParameter("user specified IP address is supported on user defined networks only")

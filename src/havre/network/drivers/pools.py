@@ -4,9 +4,36 @@ from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-from havre.network.ipam import DEFAULT_POOLS, AddressPool, AnyAddress, AnyNetwork, free_piece, local_pool
+from havre.errors import Forbidden, InvalidParameter, NotFound
+from havre.network.ipam import (
+    DEFAULT_POOLS,
+    AddressPool,
+    AnyAddress,
+    AnyNetwork,
+    free_piece,
+    local_pool,
+    overlapping,
+)
 from havre.network.model import EndpointRequest, Network, Pool
 from havre.network.settings import NetworkSettings
+
+
+def check(network: Network, taken: Sequence[str]) -> None:
+    """Refuse a network without addresses, subnets that others have, and addresses that nobody here gives out.
+
+    ``taken`` are the subnets of the other networks.
+    """
+    if not network.ipv4 and not network.ipv6:
+        raise InvalidParameter("IPv4 or IPv6 must be enabled")
+    if network.ipam_driver == "null":
+        if network.pools:
+            raise InvalidParameter("null ipam driver does not handle specific address pool requests")
+        raise InvalidParameter(f"ipv{4 if network.ipv4 else 6} pool is empty")
+    if network.ipam_driver != "default":
+        raise NotFound(f'plugin "{network.ipam_driver}" not found')
+    for pool in network.pools:
+        if overlapping(ip_network(pool.subnet), taken):
+            raise Forbidden("invalid pool request: Pool overlaps with other one on this address space")
 
 
 def choose(
