@@ -1,4 +1,4 @@
-"""One HTTP connection: aiohttp's protocol, with errors in the registry's shape and heads that are bounded as a whole."""
+"""One HTTP connection: aiohttp's protocol, errors in the registry's shape, and heads that are bounded as a whole."""
 
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
