@@ -182,8 +182,7 @@ class Uploads:
             return piece, fault, False
         finally:
             session.reading = None
-        fault = TooSlow("another request goes on with the upload") if session.wanted else None
-        return piece, fault, False
+        return piece, TooSlow("another request goes on with the upload") if session.wanted else None, False
 
     async def _append(self, session: Session, piece: list[bytes]) -> None:
         hasher = session.hasher
