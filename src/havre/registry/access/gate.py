@@ -15,15 +15,13 @@ from havre.registry.access.challenges import BASIC, BearerScheme, is_protocol, s
 from havre.registry.access.peers import Peers
 from havre.registry.access.scopes import REGISTRY, REPOSITORY, Access, covers
 from havre.registry.access.tokens import BadToken, Claims
-from havre.registry.call import Call
+from havre.registry.call import POLICY_HEADERS, Call
 from havre.registry.errors import Denied, Unauthorized
 from havre.registry.identity import ANONYMOUS, CERTIFICATE, Identity
 from havre.registry.seams import Action
 
 log = logging.getLogger(__name__)
 _REMEMBERED = 2_000
-# What of a request is noted for later: its answer's headers, and that it has been counted.
-HEADERS = "havre.headers"
 
 
 class TokenReader(Protocol):
@@ -170,9 +168,10 @@ class AccessGate:
         return repository is not None and action in self.accounts.granted(identity, repository)
 
     def _count(self, call: Call, identity: Identity, address: str) -> None:
-        if HEADERS not in call.request:
-            call.request[HEADERS] = {}
-            call.request[HEADERS] = self._budgets.spend(call, identity, address)
+        # A mount is admitted twice, and is one request.
+        if POLICY_HEADERS not in call.request:
+            call.request[POLICY_HEADERS] = {}
+            call.request[POLICY_HEADERS] = self._budgets.spend(call, identity, address)
 
     def _unauthorized(
         self, call: Call, action: str, repository: str | None, message: str, error: str = ""

@@ -126,6 +126,11 @@ def everybody_signed_in(*, anonymous_reads: bool) -> Rules:
     return Rules((Rule(frozenset({f"{USER}:*"}), Grant(("**",), EVERYTHING)), *reads_of_all(anonymous_reads)))
 
 
+def everything_for_everybody() -> Rules:
+    """The table of a registry that asks nobody who they are."""
+    return Rules((Rule(frozenset({ANONYMOUS_KIND, "authenticated"}), Grant(("**",), EVERYTHING)),))
+
+
 def reads_of_all(wanted: bool) -> tuple[Rule, ...]:
     """The rule behind ``--anonymous-read``."""
     everyone = frozenset({ANONYMOUS_KIND, "authenticated"})

@@ -11,13 +11,20 @@ import pytest
 from aiohttp import web
 
 from havre.errors import InvalidParameter
-from havre.registry.webhooks.delivery import Backoff, Endpoint, Webhooks
-from havre.registry.webhooks.envelope import MEDIA_TYPE, Happening, envelope, event
-from havre.registry.webhooks.queue import EventQueue
+from havre.registry.reports.webhooks.delivery import Backoff, Endpoint, Webhooks
+from havre.registry.reports.webhooks.envelope import MEDIA_TYPE, Happening, envelope, event
+from havre.registry.reports.webhooks.queue import EventQueue
 
 
 def push(number: int = 1, **more: Any) -> Happening:
-    fields = {"action": "push", "repository": "team/app", "time": number, "digest": f"sha256:{number:064x}", "size": 7}
+    fields = {
+        "action": "push",
+        "kind": "manifest",
+        "repository": "team/app",
+        "time": number,
+        "digest": f"sha256:{number:064x}",
+        "size": 7,
+    }
     return Happening(**{**fields, **more})  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from havre.errors import InvalidParameter
-from havre.registry.audit import AuditLog, AuditRecord, line
+from havre.registry.reports.audit import AuditLog, AuditRecord, line
 
 
 def record(**more: Any) -> AuditRecord:

@@ -15,9 +15,9 @@ import aiohttp
 
 from havre.errors import InvalidParameter, SystemFault
 from havre.lib.tasks import TaskOwner
-from havre.registry.exposition import Counter
-from havre.registry.webhooks.envelope import MEDIA_TYPE, SIGNATURE_HEADER, Happening, envelope, event, signature
-from havre.registry.webhooks.queue import EventQueue
+from havre.registry.reports.exposition import Counter
+from havre.registry.reports.webhooks.envelope import MEDIA_TYPE, SIGNATURE_HEADER, Happening, envelope, event, signature
+from havre.registry.reports.webhooks.queue import EventQueue
 
 log = logging.getLogger(__name__)
 _BATCH = 16

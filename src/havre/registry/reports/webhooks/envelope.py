@@ -14,9 +14,10 @@ SIGNATURE_HEADER = "X-Hub-Signature-256"
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What happened to a manifest or blob; ``action`` is push, pull, mount or delete, ``time`` nanoseconds."""
+    """What happened to a ``kind`` (manifest, blob). ``action`` is push, pull, mount or delete, ``time`` nanoseconds."""
 
     action: str
+    kind: str
     repository: str
     time: int
     digest: str = ""
@@ -36,7 +37,6 @@ class Happening:
 def event(happening: Happening, source_address: str, instance: str) -> bytes:
     """The JSON of one event. It gets its id here, and keeps it over all attempts to deliver it."""
     what = happening
-    kind = "manifests" if what.tag or "manifest" in what.media_type or "index" in what.media_type else "blobs"
     target: dict[str, object] = {
         "mediaType": what.media_type,
         "digest": what.digest,
@@ -47,7 +47,7 @@ def event(happening: Happening, source_address: str, instance: str) -> bytes:
         "tag": what.tag,
     }
     if what.host and what.digest:
-        target["url"] = f"{what.scheme}://{what.host}/v2/{what.repository}/{kind}/{what.digest}"
+        target["url"] = f"{what.scheme}://{what.host}/v2/{what.repository}/{what.kind}s/{what.digest}"
     request = {
         "id": what.request_id,
         "addr": what.address,

@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from havre.registry.exposition import Counter, Gauge, Histogram
+from havre.registry.reports.exposition import Counter, Gauge, Histogram
 
 
 def test_all_kinds_parse() -> None:
