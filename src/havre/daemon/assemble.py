@@ -218,7 +218,8 @@ def _image_verbs(storage: Storage, puller: Puller, usage: Usage, events: Events)
     importer = Importer(storage.blobs, storage.layers, storage.images)
     hello = Hello(storage.images, importer)
     saver = Saver(storage.blobs)
-    return Images(storage.images, storage.snapshotter, loader, saver, importer, hello, puller, usage, events)
+    stores = (storage.images, storage.blobs, storage.snapshotter)
+    return Images(*stores, loader, saver, importer, hello, puller, usage, events)
 
 
 def _remote(config: Config, storage: Storage, session: ClientSession) -> tuple[Registries, Puller, Login]:
@@ -226,7 +227,7 @@ def _remote(config: Config, storage: Storage, session: ClientSession) -> tuple[R
     settings = registrysettings.registries(config)
     tokens = Tokens(transport, settings)
     registries = Registries(transport, settings, tokens, registrysettings.retries(config))
-    puller = Puller(storage.blobs, storage.images, storage.layers, registries)
+    puller = Puller(storage.blobs, storage.images, storage.layers, registries, storage.places)
     return registries, puller, Login(transport, registries, tokens)
 
 
