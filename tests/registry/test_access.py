@@ -89,7 +89,16 @@ def test_no_endpoint_is_forgotten(registry: Server, images: dict[str, str], meth
 def test_the_probe_tells_how_to_sign_in(registry: Server) -> None:
     assert who(registry, "").ask("GET", "/v2/").status == 401
     assert who(registry, "bob").ask("GET", "/v2/").status == 200
-    for wrong in (basic("bob", "x"), basic("nobody", "x"), "Basic !", "Basic", "Basic Ym9i", "Bearer x", "Digest x", "é"):
+    for wrong in (
+        basic("bob", "x"),
+        basic("nobody", "x"),
+        "Basic !",
+        "Basic",
+        "Basic Ym9i",
+        "Bearer x",
+        "Digest x",
+        "é",
+    ):
         answer = SignedClient(registry.port, wrong).ask("GET", "/v2/")
         assert (answer.status, answer.code) == (401, "UNAUTHORIZED"), wrong
 
