@@ -11,6 +11,9 @@ from havre.store import lock
 from havre.store.db import Database
 from havre.store.schema import registry as schema
 
+# Uploads nobody has written to for a week are not gone on with (seconds).
+_STALE_UPLOADS = 7 * 86400.0
+
 
 class Assembly:
     """A registry and what has to be ended with it."""
@@ -28,7 +31,8 @@ class Assembly:
         self._reports = reports.install(self.registry, self._gate, config)
 
     async def start(self) -> None:
-        """Begin what goes on in the background."""
+        """Put away what nobody comes back for; begin to tell of what happens."""
+        await self.registry.uploads.sweep(_STALE_UPLOADS)
         await self._reports.start()
 
     async def stop(self) -> None:
