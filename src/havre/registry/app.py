@@ -6,6 +6,7 @@ import time
 from typing import Any
 from urllib.parse import unquote
 
+from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
@@ -14,6 +15,7 @@ from havre import __version__
 from havre.registry import errors, names
 from havre.registry.call import Call
 from havre.registry.catalog import Catalog
+from havre.registry.connection import Connection
 from havre.registry.errors import Refusal
 from havre.registry.routes import Handler, Routes
 from havre.registry.seams import (
@@ -120,7 +122,12 @@ class Door(Server):
             auto_decompress=False,
             read_bufsize=128 * 1024,
             keepalive_timeout=_IDLE,
+            # Tokens travel in one header.
+            max_field_size=32 * 1024,
         )
+
+    def __call__(self) -> RequestHandler:
+        return Connection(self, loop=self._loop, **self._kwargs)
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> _Request:
         return _Request(message, payload, protocol, writer, task, self._loop)

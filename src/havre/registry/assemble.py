@@ -9,6 +9,9 @@ from havre.store import lock
 from havre.store.db import Database
 from havre.store.schema import registry as schema
 
+# Uploads nobody has written to for a week are not gone on with (seconds).
+_STALE_UPLOADS = 7 * 86400.0
+
 
 class Assembly:
     """A registry and what has to be ended with it."""
@@ -24,7 +27,8 @@ class Assembly:
         self.registry = Registry(catalog, FilesystemStorage(layout.blobs, layout.uploads))
 
     async def start(self) -> None:
-        """Begin what goes on in the background."""
+        """Put away what nobody comes back for."""
+        await self.registry.uploads.sweep(_STALE_UPLOADS)
 
     async def stop(self) -> None:
         """End it, and close the files. Requests have ended."""

@@ -43,8 +43,12 @@ async def begin(call: Call) -> Response:
 
 
 async def status(call: Call) -> Response:
-    """GET …/blobs/uploads/<id>: how far the upload has come."""
-    return _accepted(call, await call.registry.uploads.find(call.repository, call.reference), 204)
+    """GET …/blobs/uploads/<id>: how far the upload has come. Who asks has lost its connection: the one that may still
+    seem to be writing is ended first, so that the answer stays true."""
+    uploads = call.registry.uploads
+    session = await uploads.find(call.repository, call.reference)
+    async with uploads.writing(session):
+        return _accepted(call, session, 204)
 
 
 async def append(call: Call) -> Response:
