@@ -123,7 +123,8 @@ class EndpointRequest:
 class Endpoint:
     """A container's place on a network. Addresses are "" and prefixes 0 where there are none (host, none).
 
-    ``interface`` is what the container calls its end, ``host_interface`` the other end on the host.
+    ``interface`` is what the container calls its end, ``host_interface`` the other end on the host. ``unsettled``: its
+    container runs, and is being connected or disconnected; should the daemon die in that, it is not connected.
     """
 
     network_id: str
@@ -144,6 +145,7 @@ class Endpoint:
     names: tuple[str, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
     priority: int = 0
+    unsettled: bool = False
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -195,7 +195,7 @@ def _places(request: PortRequest, default_ip: str, ipv4: str, ipv6: str) -> dict
         raise InvalidParameter(f"invalid proto: {request.proto}")
     if not request.host_ip and default_ip == ANY and (ipv4 or ipv6):
         return {host: address for host, address in ((ANY, ipv4), (ANY6, ipv6)) if address}
-    host_ip = _address(request.host_ip or default_ip)
+    host_ip = _canonical(request.host_ip or default_ip)
     version, target = (6, ipv6) if ":" in host_ip else (4, ipv4)
     port = f"{request.container_port}/{request.proto}"
     if not target:
@@ -211,7 +211,16 @@ def _places(request: PortRequest, default_ip: str, ipv4: str, ipv6: str) -> dict
     return {host_ip: target}
 
 
-def _address(text: str) -> str:
+def asks(request: PortRequest, port: PublishedPort) -> bool:
+    """Whether ``port`` is what ``request`` asks for, or one of it."""
+    if (request.container_port, request.proto) != (port.container_port, port.proto):
+        return False
+    if request.host_ip and _canonical(request.host_ip) != port.host_ip:
+        return False
+    return not request.host_port_start or request.host_port_start <= port.host_port <= request.host_port_end
+
+
+def _canonical(text: str) -> str:
     """The address as the kernel writes it; one of IPv4 in the clothes of IPv6 is one of IPv4."""
     try:
         address = ip_address("" if "%" in text else text)

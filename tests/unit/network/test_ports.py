@@ -10,7 +10,7 @@ import pytest
 from havre.errors import InvalidParameter, SystemFault, Unavailable, Unsupported
 from havre.network import ports
 from havre.network.model import PortRequest, PublishedPort
-from havre.network.ports import PortLedger
+from havre.network.ports import PortLedger, asks
 
 HTTP = PortRequest(80, "tcp", "", 8080, 8080)
 
@@ -241,3 +241,19 @@ def test_connections_closed_a_moment_ago_do_not_count(free_port: int) -> None:
 def test_a_listening_program_is_never_pushed_aside(free_port: int) -> None:
     with socket.create_server(("127.0.0.1", free_port)), pytest.raises(OSError, match="in use"):
         ports.bind("tcp", "0.0.0.0", free_port)
+
+
+@pytest.mark.parametrize(
+    ("request_", "asked"),
+    [
+        (PortRequest(80), True),
+        (PortRequest(80, host_ip="::0001"), False),
+        (PortRequest(80, host_ip="::ffff:127.0.0.1"), True),
+        (PortRequest(80, "tcp", "127.0.0.1", 8000, 8100), True),
+        (PortRequest(80, "tcp", "", 8000, 8079), False),
+        (PortRequest(80, "udp"), False),
+        (PortRequest(81), False),
+    ],
+)
+def test_what_was_asked_for(request_: PortRequest, asked: bool) -> None:
+    assert asks(request_, PublishedPort(80, "tcp", "127.0.0.1", 8080)) == asked
