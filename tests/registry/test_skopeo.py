@@ -68,19 +68,10 @@ def test_all_platforms_are_copied(server: Server, skopeo: Skopeo, client: Client
     here = f"127.0.0.1:{server.port}/skopeo"
     digests = []
     for architecture in ("amd64", "arm64"):
-        image = images.busybox().derive(f"registry-{architecture}", architecture=architecture)
-        skopeo(
-            "copy",
-            IN,
-            "--format",
-            "oci",
-            f"docker-archive:{image.archive('a:latest')}",
-            f"docker://{here}/many:{architecture}",
-        )
-        found = client.ask("HEAD", f"/v2/skopeo/many/manifests/{architecture}")
-        digests.append(
-            (architecture, found.headers["Docker-Content-Digest"], int(found.headers["Content-Length"] or 0))
-        )
+        archive = images.busybox().derive(f"registry-{architecture}", architecture=architecture).archive("a:latest")
+        skopeo("copy", IN, "--format", "oci", f"docker-archive:{archive}", f"docker://{here}/many:{architecture}")
+        found = client.ask("HEAD", f"/v2/skopeo/many/manifests/{architecture}").headers
+        digests.append((architecture, found["Docker-Content-Digest"], int(found["Content-Length"] or 0)))
     index = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",

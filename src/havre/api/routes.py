@@ -82,7 +82,7 @@ IMAGES: tuple[Route, ...] = (
     post("/images/load", images.load),
     get("/images/get", images.save, CLIENT_ONLY),
     post("/images/prune", images.prune, since=(1, 25)),
-    get("/images/search", NOT_YET("docker search")),
+    get("/images/search", images.search),
     get("/images/{name}/get", images.save, CLIENT_ONLY),
     get("/images/{name}/history", images.history),
     get("/images/{name}/json", images.inspect),

@@ -34,7 +34,7 @@ class PortReasons:
             for network in self._networks.all()
             for endpoint in self._networks.endpoints_on(network.id)
             for port in endpoint.ports
-            if port.host_port == number and ("/" not in text or port.proto == proto)
+            if (port.host_port or port.container_port) == number and ("/" not in text or port.proto == proto)
         ]
         if not found:
             raise NotFound(f"no running container publishes port {text}")

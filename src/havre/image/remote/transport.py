@@ -60,13 +60,14 @@ class Transport:
         endpoint: Endpoint,
         headers: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer to a request, whatever its status but a redirect: those are followed, for GET and HEAD.
 
         ``endpoint`` gives the TLS settings, also for where it redirects to. ``Authorization`` never goes to another
         origin than that of ``url``. Raises ``RemoteFailure`` when there is no answer, or none to believe.
         """
-        target = URL(url)
+        target = URL(url).update_query(query or {})
         sent = dict(headers or {})
         for _ in range(_MOST_REDIRECTS + 1):
             response = await self._send(method, target, endpoint, sent, form)

@@ -214,7 +214,8 @@ class BridgeDriver:
 
     def _claim(self, state: _State, requests: Sequence[PortRequest], ipv4: str, ipv6: str) -> tuple[PublishedPort, ...]:
         reached = ipv6 if state.rules.subnet6 is not None else ""
-        return self._ports.claim(requests, state.options.host_ip, ipv4, reached)
+        routed = [version for version, family in ((4, "ip"), (6, "ip6")) if state.rules.routed(family)]
+        return self._ports.claim(requests, state.options.host_ip, ipv4, reached, routed)
 
     def reserve(
         self, network: Network, endpoint: Endpoint, requests: Sequence[PortRequest]
@@ -250,9 +251,9 @@ class BridgeDriver:
         self._states[network.id].endpoints[endpoint.endpoint_id] = changed
         if self._tables is not None:
             await self._tables.withdraw(network.interface, gone)
-            await self._publish(come, network.interface)
-            if any(port.proto == "udp" for port in gone.ports):
-                await self._in_thread(bridge_links.forget_flows, [gone])
+            # All of them: one that is gone may have shared an element with one that stays.
+            await self._tables.publish(network.interface, changed)
+            await self._in_thread(bridge_links.forget_flows, [gone, come])
         return changed
 
     async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
@@ -388,4 +389,7 @@ def _rules(network: Network, options: BridgeOptions) -> BridgeRules:
         subnet6=IPv6Network(six[0].subnet) if six else None,
         source=options.source,
         source6=options.source6,
+        mode=options.mode,
+        mode6=options.mode6,
+        trusted=options.trusted,
     )
