@@ -1,4 +1,4 @@
-"""Docker's own clients and an engine against havre-registry: what is pushed comes back, with the digest it went with."""
+"""Docker's own clients and an engine against havre-registry: what is pushed comes back with the digest it went with."""
 
 import uuid
 from collections.abc import Iterator
