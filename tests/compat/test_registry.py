@@ -86,9 +86,7 @@ def test_docker_pushes(pushing: None, docker: Program, registry_client: Client, 
     assert docker("run", "--rm", name, "echo", "back").out == "back\n"
 
 
-def test_docker_py_pushes_and_pulls(
-    pushing: None, engine: Engine, registry_client: Client, name: str
-) -> None:
+def test_docker_py_pushes_and_pulls(pushing: None, engine: Engine, registry_client: Client, name: str) -> None:
     client = docker_py.DockerClient(base_url=engine.host, version="auto")
     repository, _, tag = name.rpartition(":")
     client.images.get("busybox:latest").tag(repository, tag)
