@@ -1,10 +1,12 @@
 """Builds the registry, once, from its configuration: to know what there is and how it is connected, read this."""
 
+from havre.registry.access import assemble as access
 from havre.registry.app import Registry
 from havre.registry.catalog import Catalog
 from havre.registry.config import Config
 from havre.registry.control import Control
 from havre.registry.layout import Layout
+from havre.registry.reports import assemble as reports
 from havre.registry.storages.filesystem import FilesystemStorage
 from havre.registry.upkeep import assemble as upkeep
 from havre.registry.upkeep import settings as upkeep_settings
@@ -32,15 +34,18 @@ class Assembly:
         self._database = Database.open(layout.database, SCHEMAS, layout.reserve)
         catalog = Catalog(self._database)
         self.registry = Registry(catalog, FilesystemStorage(layout.blobs, layout.uploads))
+        self._gate = access.install(self.registry, config.access, config.root)
+        self._reports = reports.install(self.registry, self._gate, config)
         self._control = Control(layout.control)
         self.collector = upkeep.install(self.registry, settings, self._control, upstreams.cached)
         remove = self.collector.remove_content
         self._upstreams = upstream.Installed(self.registry, upstreams, layout.spool, remove)
 
     async def start(self) -> None:
-        """Begin what goes on in the background."""
+        """Begin what goes on in the background, and to tell of what happens."""
+        await self._reports.start()
         await self._upstreams.start()
-        self.collector.start()
+        await self.collector.start()
         await self._control.start()
 
     async def stop(self) -> None:
@@ -49,4 +54,6 @@ class Assembly:
         await self.collector.close()
         await self._upstreams.close()
         await self.registry.uploads.close()
+        await self._gate.close()
+        await self._reports.close()
         self._database.close()

@@ -16,8 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = configuration.parser().parse_args(arguments)
     try:
         if given.command != "serve":
-            run: Callable[[argparse.Namespace], None] = given.run
-            run(given)
+            run: Callable[[argparse.Namespace], str] = given.run
+            print(run(given), end="")
             return 0
         config = configuration.load(given)
         logging.basicConfig(
@@ -30,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         asyncio.run(serve(config))
         return 0
+    except ModuleNotFoundError as error:
+        print(f"havre-registry: {error.name} is not installed: pip install 'havre[registry]'", file=sys.stderr)
+        return 1
     except HavreError as error:
         print(f"havre-registry: {error.message}", file=sys.stderr)
         return 1

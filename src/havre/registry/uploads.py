@@ -173,6 +173,8 @@ class Uploads:
         try:
             async with asyncio.timeout(0 if session.wanted else self._patience) as session.reading:
                 while size < _PIECE:
+                    if session.wanted:
+                        break
                     data = await body.readany()
                     if not data:
                         return piece, None, True
@@ -185,7 +187,7 @@ class Uploads:
             return piece, fault, False
         finally:
             session.reading = None
-        return piece, None, False
+        return piece, TooSlow("another request goes on with the upload") if session.wanted else None, False
 
     async def _append(self, session: Session, piece: list[bytes]) -> None:
         hasher = session.hasher

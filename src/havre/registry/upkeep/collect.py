@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from havre.errors import HavreError
 from havre.lib.tasks import TaskOwner
 from havre.registry.app import Registry
+from havre.registry.identity import Identity
 from havre.registry.manifestcache import Manifest
-from havre.registry.seams import Event, Identity
+from havre.registry.seams import Event
 from havre.registry.upkeep import garbage
 from havre.registry.upkeep.garbage import Link, Place
 from havre.registry.upkeep.retention import Decision, decide, rule_for
@@ -64,8 +65,9 @@ class Collector:
         self._turn = asyncio.Lock()
         self._tasks = TaskOwner("garbage collection")
 
-    def start(self) -> None:
-        """Collect now and then, as the settings say."""
+    async def start(self) -> None:
+        """Put away uploads nobody comes back for; then collect now and then, as the settings say."""
+        await self._registry.uploads.sweep(self._settings.gc.uploads)
         if self._settings.gc.interval:
             self._tasks.start(self._forever(), "periodic")
 

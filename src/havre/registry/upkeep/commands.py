@@ -27,7 +27,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     gc.set_defaults(run=_gc)
 
 
-def _gc(given: argparse.Namespace) -> None:
+def _gc(given: argparse.Namespace) -> str:
     # Configuration knows of this command, too.
     from havre.registry import config as configuration
 
@@ -36,7 +36,7 @@ def _gc(given: argparse.Namespace) -> None:
     report = ask(Layout(config.root).control, "gc", dry=given.dry_run)
     if report is None:
         report = asyncio.run(_alone(config, given.dry_run))
-    print(json.dumps(report) if given.json else _told(report, given.dry_run))
+    return (json.dumps(report) if given.json else _told(report, given.dry_run)) + "\n"
 
 
 async def _alone(config: Any, dry: bool) -> Any:

@@ -19,7 +19,7 @@ class Gc(Table, frozen=True):
 
     interval: Seconds = Seconds(3600)
     grace: Seconds = Seconds(3600)
-    uploads: Seconds = Seconds(86400)
+    uploads: Seconds = Seconds(7 * 86400)
 
 
 class Retention(Table, frozen=True):
