@@ -9,6 +9,7 @@ from havre.errors import NotFound
 from havre.kernel.nftables import Nftables
 from havre.network import reasons
 from havre.network.networks import Networks
+from havre.network.obstacles import Chain, obstacles
 
 
 class PortReasons:
@@ -20,7 +21,7 @@ class PortReasons:
         self,
         networks: Networks,
         container_name: Callable[[str], str],
-        dropping: Callable[[], list[reasons.Chain]] | None = None,
+        dropping: Callable[[], list[Chain]] | None = None,
     ) -> None:
         self._networks = networks
         self._container_name = container_name
@@ -56,5 +57,5 @@ class PortReasons:
         ]
 
 
-def _dropping() -> list[reasons.Chain]:
-    return Nftables().dropping_chains("forward")
+def _dropping() -> list[Chain]:
+    return obstacles(Nftables())

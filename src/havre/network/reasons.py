@@ -3,13 +3,11 @@
 from collections.abc import Iterable
 from ipaddress import ip_address
 
-from havre.network.firewall import table_of
+from havre.network.firewall import MARK, table_of
 from havre.network.model import Endpoint, Network, PublishedPort
+from havre.network.obstacles import Chain
 from havre.network.ports import ANY, ANY6
 from havre.network.settings import NetworkSettings
-
-# Family, table and chain.
-Chain = tuple[str, str, str]
 
 
 def target(endpoint: Endpoint, port: PublishedPort) -> str:
@@ -55,7 +53,8 @@ def reach(port: PublishedPort, settings: NetworkSettings, dropping: Iterable[Cha
 
 def _dropped(version: int, dropping: Iterable[Chain]) -> list[str]:
     return [
-        f"only what chain {chain} of table {family} {table} accepts: it drops forwarded packets by default"
+        f"only what chain {chain} of table {family} {table} accepts: it drops forwarded packets by default, also those "
+        f"with the mark {MARK:#x} (docs/firewall.md)"
         for family, table, chain in dropping
         if family == "inet" or (family == "ip6") == (version == 6)
     ]

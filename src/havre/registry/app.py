@@ -13,7 +13,7 @@ from aiohttp.web_server import Server
 
 from havre import __version__
 from havre.registry import errors, names
-from havre.registry.call import Call
+from havre.registry.call import POLICY_HEADERS, Call
 from havre.registry.catalog import Catalog
 from havre.registry.connection import Connection
 from havre.registry.errors import Refusal
@@ -54,6 +54,7 @@ class Registry:
         self.quota: Quota = NoQuota()
         self.observers: list[Observer] = []
         self.routes = Routes()
+        self.in_flight = 0
 
     def add(self, method: str, path: str, handler: Handler, action: Action = "open") -> None:
         """Add a page: ``/metrics``, or ``/ui/*`` for all below ``/ui/``. The gate is asked for ``action`` first."""
@@ -64,6 +65,7 @@ class Registry:
         call = Call(request, self)
         begun = time.monotonic()
         status = 499
+        self.in_flight += 1
         try:
             response = await self._answer(call)
             status = response.status
@@ -78,6 +80,7 @@ class Registry:
                 raise ConnectionAbortedError("failed in the middle of a response") from error
             return response
         finally:
+            self.in_flight -= 1
             for observer in self.observers:
                 observer.answered(call, status, request.writer.output_size, time.monotonic() - begun)
 
@@ -108,6 +111,7 @@ class Registry:
 class _Request(BaseRequest):
     async def _prepare_hook(self, resp: StreamResponse) -> None:
         resp.headers.update(VERSION_HEADERS)
+        resp.headers.update(self.get(POLICY_HEADERS, {}))
 
 
 class Door(Server):

@@ -98,7 +98,7 @@ async def _mount(call: Call, digest: str, source: str | None) -> Response | None
             return None
         await registry.quota.room(call.repository, size)
         await registry.catalog.link_blob(call.repository, digest, size)
-    call.tell("mounted", "blob", digest, size=size)
+    call.tell("mounted", "blob", digest, size=size, origin=source)
     return _created(call, digest)
 
 
