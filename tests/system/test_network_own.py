@@ -372,3 +372,31 @@ async def test_repair(lab: Lab) -> None:
         assert (found.mended, found.problem) == (("network",), "")
         one = await box(daemon, "b")
         await daemon.remove(one)
+
+
+async def test_cut_off_and_back(lab: Lab) -> None:
+    """A connection is silent while one end is off the network, and goes on once that is back at its address."""
+    async with netlab.daemon(lab.layout()) as daemon:
+        await daemon.networks.create(network("a", "10.5.0.0/24"))
+        one, two = await box(daemon, "a"), await box(daemon, "a")
+        before = two.endpoint
+        with two.listen(80) as server:
+            client = one.connect(before.ip_address, 80)
+            far, _ = server.accept()
+            with client, far:
+                far.settimeout(netlab.REFUSED)
+                await daemon.networks.disconnect(two.id, "a")
+                client.sendall(b"lost?")
+                with pytest.raises(TimeoutError):
+                    far.recv(5)
+                assert misses(one, before.ip_address, 80)
+                again = EndpointRequest(name="box", ipv4=before.ip_address)
+                after = await daemon.networks.connect(two.id, "a", again)
+                assert (after.ip_address, after.mac) == (before.ip_address, before.mac)
+                far.settimeout(30)
+                assert far.recv(5) == b"lost?", "it is sent again"
+                far.sendall(b"no")
+                client.settimeout(30)
+                assert client.recv(2) == b"no"
+            assert reaches(one, before.ip_address, 80)
+        await daemon.remove(one, two)
