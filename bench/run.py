@@ -22,7 +22,7 @@ from typing import Any
 from tests.system import images
 from tests.system.registry import Registry, serve
 
-from bench import networking, watching
+from bench import networking, throughput, watching
 from bench.engines import Measured, dockerd, havred, running
 from bench.report import table, update
 from bench.rows import Row, rows
@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 *rows(str(big.archive("bench:latest")), reference, options.repeat),
                 *watching.rows(options.repeat),
                 *networking.rows(options.repeat),
+                *throughput.rows(options.repeat),
             )
             if not options.rows or row.key in options.rows
         ]
