@@ -20,6 +20,7 @@ from havre.network.settings import NetworkSettings
 from tests.fakes.network import FakeDriver
 from tests.system import netlab
 
+_REAL = ("bridge", "macvlan")
 REQUEST = EndpointRequest(name="box", ports=(PortRequest(80, "tcp", "127.0.0.1", 18080, 18080), PortRequest(53, "udp")))
 
 
@@ -32,17 +33,17 @@ class Stage:
     netns: Path
 
 
-@pytest.fixture(params=["fake", "none", "host", "bridge", "bridge without firewall"])
+@pytest.fixture(params=["fake", "none", "host", "bridge", "bridge without firewall", "macvlan"])
 def kind(request: pytest.FixtureRequest) -> str:
-    if str(request.param).startswith("bridge") and os.geteuid() != 0:
-        pytest.skip("the bridge driver needs root")
+    if str(request.param).startswith(_REAL) and os.geteuid() != 0:
+        pytest.skip("the driver needs root")
     return str(request.param)
 
 
 @pytest.fixture
 def place(kind: str, tmp_path: Path) -> Iterator[Path]:
-    """Where the driver may work: for the bridge, in a host of its own."""
-    if not kind.startswith("bridge"):
+    """Where the driver may work: if it is a real one, in a host of its own."""
+    if not kind.startswith(_REAL):
         yield tmp_path / "netns"
         return
     (tmp_path / "lab").mkdir()
@@ -62,12 +63,14 @@ async def stage(kind: str, place: Path) -> AsyncIterator[Stage]:
     tasks = TaskOwner("contract")
     with ThreadPoolExecutor(2) as executor:
         driver: Driver
-        if kind.startswith("bridge"):
+        options = {"parent": "wan0"} if kind == "macvlan" else {}
+        if kind.startswith(_REAL):
             settings = NetworkSettings(firewall=kind == "bridge")
-            driver = next(each for each in builtin_drivers(settings, executor, tasks) if each.name == "bridge")
+            drivers = {each.name: each for each in builtin_drivers(settings, executor, tasks)}
+            driver = drivers[kind.partition(" ")[0]]
         else:
             driver = {"fake": FakeDriver, "none": NoneDriver, "host": HostDriver}[kind]()
-        network = await driver.choose(Network(new_id(), "bridge", driver.name, 1), in_use=False)
+        network = await driver.choose(Network(new_id(), "bridge", driver.name, 1, options=options), in_use=False)
         await driver.open(network, [], 0)
         yield Stage(driver, network, place)
         await tasks.close()
@@ -91,7 +94,7 @@ async def test_a_whole_life(stage: Stage, request_: EndpointRequest) -> None:
     assert (endpoint.network_id, endpoint.network_name, endpoint.container_id) == (network.id, "bridge", "c1")
     assert bool(endpoint.ip_address) == bool(network.subnet) == bool(endpoint.prefix_len)
     await driver.attach(network, endpoint, stage.netns, (4, 6))
-    await driver.detach(network, endpoint)
+    await driver.detach(network, endpoint, stage.netns)
     driver.release(network, endpoint)
     await driver.close(network)
 
@@ -108,12 +111,12 @@ async def test_plans_are_apart(stage: Stage) -> None:
 
 async def test_detach_is_right_at_any_stage(stage: Stage, request_: EndpointRequest) -> None:
     never = stage.driver.plan(stage.network, "c1", request_)
-    await stage.driver.detach(stage.network, never)
+    await stage.driver.detach(stage.network, never, stage.netns)
     stage.driver.release(stage.network, never)
     twice = stage.driver.plan(stage.network, "c1", request_)
     await stage.driver.attach(stage.network, twice, stage.netns, (4,))
-    await stage.driver.detach(stage.network, twice, alive=True)
-    await stage.driver.detach(stage.network, twice)
+    await stage.driver.detach(stage.network, twice, stage.netns, alive=True)
+    await stage.driver.detach(stage.network, twice, stage.netns)
     stage.driver.release(stage.network, twice)
 
 
@@ -129,7 +132,7 @@ async def test_a_daemons_restart(stage: Stage, request_: EndpointRequest) -> Non
     other = driver.plan(network, "c2", EndpointRequest())
     assert not other.ip_address or other.ip_address != endpoint.ip_address
     for each in (endpoint, other):
-        await driver.detach(network, each)
+        await driver.detach(network, each, stage.netns)
         driver.release(network, each)
     await driver.close(network)
 

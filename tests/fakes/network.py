@@ -10,7 +10,7 @@ from pathlib import Path
 
 from havre.lib.ids import new_id
 from havre.network.ipam import AddressPool, mac_of
-from havre.network.model import Endpoint, EndpointRequest, Network, Pool, PublishedPort
+from havre.network.model import Endpoint, EndpointRequest, Network, Pool, PortRequest, PublishedPort
 
 _SUBNET = IPv4Network("10.88.0.0/16")
 _GATEWAY = IPv4Address("10.88.0.1")
@@ -21,6 +21,7 @@ class FakeDriver:
 
     def __init__(self, name: str = "bridge") -> None:
         self.name = name
+        self.publishes = True
         self.attached: set[str] = set()
         self.calls: list[str] = []
         self._pools: dict[str, AddressPool] = {}
@@ -42,11 +43,6 @@ class FakeDriver:
 
     def plan(self, network: Network, container_id: str, request: EndpointRequest) -> Endpoint:
         address = IPv4Address(int(self._pools[network.id].lease()))
-        ports = []
-        for port in request.ports:
-            self._port += 1
-            number = port.host_port_start or self._port
-            ports.append(PublishedPort(port.container_port, port.proto, port.host_ip or "0.0.0.0", number))
         return Endpoint(
             network.id,
             network.name,
@@ -57,11 +53,28 @@ class FakeDriver:
             _SUBNET.prefixlen,
             request.mac or mac_of(address),
             "veth0",
-            tuple(ports),
+            self._published(request.ports),
             interface=request.interface or "eth0",
             names=request.names,
             priority=request.priority,
         )
+
+    def _published(self, requests: Sequence[PortRequest]) -> tuple[PublishedPort, ...]:
+        ports = []
+        for port in requests:
+            self._port += 1
+            number = port.host_port_start or self._port
+            ports.append(PublishedPort(port.container_port, port.proto, port.host_ip or "0.0.0.0", number))
+        return tuple(ports)
+
+    def reserve(
+        self, network: Network, endpoint: Endpoint, requests: Sequence[PortRequest]
+    ) -> tuple[PublishedPort, ...]:
+        self.calls.append("reserve")
+        return self._published(requests)
+
+    def give_up(self, network: Network, ports: tuple[PublishedPort, ...]) -> None:
+        self.calls.append("give_up")
 
     def interface_prefix(self, network: Network) -> str:
         return "eth"
@@ -77,7 +90,7 @@ class FakeDriver:
         self.calls.append("republish")
         return replace(endpoint, ports=ports)
 
-    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
+    async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
         self.calls.append("detach")
         self.attached.discard(endpoint.endpoint_id)
 

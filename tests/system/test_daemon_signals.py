@@ -18,7 +18,7 @@ def send(daemon: Havred, number: signal.Signals) -> None:
 
 
 def test_reload(new_havred: NewDaemon, tmp_path: Path) -> None:
-    """SIGHUP takes labels and the log level from the file as it is now, and nothing from a file that is wrong."""
+    """SIGHUP takes labels, registries and the log level from the file, and nothing from a file that is wrong."""
     file = tmp_path / "daemon.json"
     file.write_text(json.dumps({"labels": ["a=b"]}))
     daemon = new_havred("--config-file", str(file))
@@ -35,6 +35,19 @@ def test_reload(new_havred: NewDaemon, tmp_path: Path) -> None:
     now = str(int(time.time()) + 1)
     events = daemon.api("GET", "/events", since="1", until=now, filters={"type": ["daemon"]}).body
     assert json.loads(events)["Action"] == "reload"
+
+    def mirrors() -> list[str]:
+        named = daemon.api("GET", "/info").json()["RegistryConfig"]["IndexConfigs"]
+        return [*named["docker.io"]["Mirrors"], *named.get("quay.test", {"Mirrors": []})["Mirrors"]]
+
+    registries = {"quay.test": {"mirrors": ["http://127.0.0.1:2"]}}
+    file.write_text(
+        json.dumps(
+            {"labels": ["c=d"], "debug": True, "registries": registries, "registry-mirrors": ["http://127.0.0.1:1"]}
+        )
+    )
+    send(daemon, signal.SIGHUP)
+    wait_until(lambda: mirrors() == ["http://127.0.0.1:1/", "http://127.0.0.1:2/"], "the new mirrors", daemon.tail)
     file.write_text("{nonsense")
     send(daemon, signal.SIGHUP)
     wait_until(lambda: "the configuration stays as it was" in daemon.tail(), "the complaint", daemon.tail)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from havre.kernel import namespaces
-from havre.kernel.nftables import Nftables, RuleEvents
+from havre.kernel.nftables import Nftables, RuleEvents, RuleNews
 from havre.lib.ids import new_id
 from havre.network import records
 from havre.network.model import EndpointRequest, PortRequest
@@ -182,7 +182,7 @@ async def test_flushed_rules_come_back(lab: Lab, caplog: pytest.LogCaptureFixtur
 async def test_flushed_rules_come_back_with_the_next_change(
     lab: Lab, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RuleEvents, "deleted_tables", lambda _: set())
+    monkeypatch.setattr(RuleEvents, "news", lambda _: RuleNews(set(), set(), False))
     async with netlab.daemon(lab.layout()) as daemon:
         box = await daemon.container(WEB)
         run("nft", "flush", "ruleset")

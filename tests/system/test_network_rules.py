@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ CASES = {
     "internal": (BridgeRules("br-in", IPv4Network("10.1.3.0/24"), icc=True, internal=True), []),
     "no-masquerade": (BridgeRules("br-open", IPv4Network("10.1.4.0/24"), icc=True, masquerade=False), []),
     "dual-stack": (DUAL, [WEB6]),
+    "honest": (replace(DUAL, honest=True), [WEB6]),
 }
 
 

@@ -143,6 +143,57 @@ def test_dual_stack(cli: Program, engine: Engine) -> None:
     assert f"{SIX}:99\t" in cli("exec", "box", "cat", "/etc/hosts").out
 
 
+def test_configurations(cli: Program, engine: Engine) -> None:
+    """Networks that are only a configuration, and those made from one."""
+    flags = ("--subnet", LAN, "--label", "a=b", "-o", "com.docker.network.driver.mtu=1400")
+    cli("network", "create", "--config-only", *flags, "conf")
+    cli("network", "create", "--config-from", "conf", "lan")
+    said = cli("run", "--rm", "--network", "lan", "busybox", "ip", "link", "show", "eth0")
+    assert "mtu 1400" in said.out
+    made = engine.api("GET", "/networks/lan").json()
+    assert (made["ConfigFrom"], made["Labels"]) == ({"Network": "conf"}, {"a": "b"})
+    conf = engine.api("GET", "/networks/conf").json()
+    assert (conf["ConfigOnly"], conf["Driver"], conf["IPAM"]["Config"]) == (True, "null", [{"Subnet": LAN}])
+    nobody = "cannot create endpoint on configuration-only network"
+    assert nobody in cli("run", "--rm", "--network", "conf", "busybox", "true", code=125).err
+    cli("run", "-d", "--name", "box", *SLEEP)
+    assert nobody in cli("network", "connect", "conf", "box", code=1).err
+    if isinstance(engine, Havred):
+        # dockerd lists it among the container's networks from then on.
+        assert set(endpoints(engine, "box")) == {"bridge"}
+    assert 'configuration network "conf" is in use' in cli("network", "rm", "conf", code=1).err
+    assert "Pool overlaps" in cli("network", "create", "--config-from", "conf", "lan2", code=1).err
+    refused = cli("network", "create", "--config-from", "conf", "--label", "x", "lan2", code=1)
+    assert "user specified configurations are not supported" in refused.err
+    cli("network", "rm", "lan", "conf")
+
+
+def test_only_ipv6(cli: Program, engine: Engine) -> None:
+    cli("network", "create", "--ipv4=false", "--ipv6", "--subnet", f"{SIX}:/64", "six")
+    cli("run", "-d", "--name", "box", "--network", "six", *SLEEP)
+    place = endpoints(engine, "box")["six"]
+    assert (place["IPAddress"], place["GlobalIPv6Address"]) == ("", f"{SIX}:2")
+    said = cli("run", "--rm", "--network", "six", "busybox", "sh", "-c", "ip -4 -o addr; ping -6 -c1 -W2 box")
+    assert "eth0" not in said.out and f"{SIX}:2" in said.out
+    assert "IPv4 or IPv6 must be enabled" in cli("network", "create", "--ipv4=false", "none6", code=1).err
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (("--ipam-driver", "null"), "ipv4 pool is empty"),
+        (("--ipam-driver", "null", "--subnet", LAN), "null ipam driver does not handle specific address pool requests"),
+        (("--scope", "swarm"), "cannot create a swarm scoped network when swarm is not active"),
+        (("--ingress",), "Ingress network can only be global scope network"),
+        (("-d", "overlay"), "This node is not a swarm manager."),
+        (("-d", "host"), 'only one instance of "host" network is allowed'),
+        (("-o", "com.docker.network.enable_ipv6=x"), 'driver-opt "com.docker.network.enable_ipv6" is not a valid bool'),
+    ],
+)
+def test_networks_that_cannot_be(cli: Program, flags: tuple[str, ...], text: str) -> None:
+    assert text in cli("network", "create", *flags, "lan", code=1).err
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

@@ -14,6 +14,7 @@ from havre.api.handlers import (
     files,
     images,
     networks,
+    ports,
     stats,
     streams,
     system,
@@ -125,6 +126,9 @@ HAVRE: tuple[Route, ...] = (
     post("/havre/volumes/{name}/snapshots", volumecopies.snapshot),
     post("/havre/volumes/{name}/snapshots/{snapshot}/restore", volumecopies.restore),
     delete("/havre/volumes/{name}/snapshots/{snapshot}", volumecopies.drop_snapshot),
+    get("/havre/ports/{port}", ports.why),
+    post("/havre/containers/{name}/ports", ports.add),
+    delete("/havre/containers/{name}/ports/{port}", ports.remove),
 )
 
 PLUGINS: tuple[Route, ...] = (

@@ -122,7 +122,9 @@ def _main(words: list[str]) -> int:
 
 def _find(words: list[str]) -> tuple[str, list[str]]:
     """The command's full name and what follows it; a group's name where no command follows it."""
-    if words[0] in GROUPS and len(words) > 1 and f"{words[0]} {words[1]}" in COMMANDS:
+    # ``port add 80`` is Docker's way to ask for a port of a container that is called add; it never has more words.
+    group = words[0] in GROUPS or len(words) > 3
+    if group and len(words) > 1 and f"{words[0]} {words[1]}" in COMMANDS:
         return f"{words[0]} {words[1]}", words[2:]
     return words[0], words[1:]
 

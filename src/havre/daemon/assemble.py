@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
-from havre.daemon import addresspools, assemble_containers, assemble_storage
+from havre.daemon import addresspools, assemble_containers, assemble_storage, networkopts, registrysettings
 from havre.daemon.assemble_containers import Base, Containers
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
@@ -27,6 +27,7 @@ from havre.engine.container.export import Exporter
 from havre.engine.container.freezing import Freezer
 from havre.engine.container.hostmounts import HostMounts
 from havre.engine.container.links import Links
+from havre.engine.container.publish import Publisher
 from havre.engine.container.registry import Registry
 from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
@@ -37,6 +38,7 @@ from havre.engine.eventhistory import EventHistory
 from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
+from havre.engine.portreasons import PortReasons
 from havre.engine.system import System, identity
 from havre.engine.volumebackings import Backings
 from havre.engine.volumecopies import VolumeCopies
@@ -46,7 +48,6 @@ from havre.image.committer import Committer
 from havre.image.hello import Hello
 from havre.image.importer import Importer
 from havre.image.load import Loader
-from havre.image.remote.config import RegistryConfig
 from havre.image.remote.login import Login
 from havre.image.remote.proxies import Proxies
 from havre.image.remote.pull import Puller
@@ -78,6 +79,7 @@ class Daemon:
     networks: Networks
     containers: Containers
     views: Views
+    registries: Registries
     puller: Puller
     history: EventHistory
     session: ClientSession
@@ -85,6 +87,12 @@ class Daemon:
     async def start(self) -> None:
         """Begin serving: after this the door may open."""
         await self.containers.recovery.restart()
+
+    def reload(self, config: Config) -> None:
+        """Take over from ``config`` what may change meanwhile: labels, the log level, registries."""
+        registries = registrysettings.registries(config)
+        self.registries.reload(registries)
+        self.engine.system.reload(config.labels, config.level == "debug", registries)
 
     async def stop(self) -> None:
         """End. With ``live-restore`` (the default) containers run on; else they are stopped first."""
@@ -121,12 +129,12 @@ async def assemble(config: Config) -> Daemon:
 
     Raises ``HavreError`` when it cannot be.
     """
-    settings = RegistryConfig(insecure=config.insecure_registries, mirrors=config.registry_mirrors)
     storage = await assemble_storage.storage(config)
     cgroups = Cgroups.detect()
     history = EventHistory(storage.database)
     events = Events(history)
     networks = _networks(config, storage)
+    defaults = networkopts.parse(config.default_network_opts)
     registry = Registry(storage.database)
     registry.load()
     usage = Usage(registry)
@@ -140,7 +148,7 @@ async def assemble(config: Config) -> Daemon:
     containers.logs.start()
     await containers.recovery.run()
     session = open_session()
-    puller, login = _remote(settings, storage, session)
+    registries, puller, login = _remote(config, storage, session)
     images = _image_verbs(storage, puller, usage, events)
     listing = assemble_containers.listing(base, containers)
     facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
@@ -163,7 +171,9 @@ async def assemble(config: Config) -> Daemon:
         logs=containers.logs,
         listing=listing,
         images=images,
-        networks=NetworkVerbs(networks, usage.container_name, containers.connector, events),
+        networks=NetworkVerbs(networks, usage.container_name, containers.connector, events, defaults),
+        port_reasons=PortReasons(networks, usage.container_name),
+        publish=Publisher(registry, networks),
         volumes=volumes,
         volume_copies=VolumeCopies(volumes, LocalDriver(layout.volumes), volumes.mounts, usage, freezer),
         events=events,
@@ -171,7 +181,7 @@ async def assemble(config: Config) -> Daemon:
             facts, events, usage.states, listing, images, volumes, login.check_auth, config.labels, config.debug
         ),
     )
-    return Daemon(engine, config, storage, networks, containers, views, puller, history, session)
+    return Daemon(engine, config, storage, networks, containers, views, registries, puller, history, session)
 
 
 def _base(
@@ -211,12 +221,13 @@ def _image_verbs(storage: Storage, puller: Puller, usage: Usage, events: Events)
     return Images(storage.images, storage.snapshotter, loader, saver, importer, hello, puller, usage, events)
 
 
-def _remote(settings: RegistryConfig, storage: Storage, session: ClientSession) -> tuple[Puller, Login]:
-    transport = Transport(session, Proxies.from_environ(os.environ), settings.certificates)
+def _remote(config: Config, storage: Storage, session: ClientSession) -> tuple[Registries, Puller, Login]:
+    transport = Transport(session, Proxies.from_environ(os.environ))
+    settings = registrysettings.registries(config)
     tokens = Tokens(transport, settings)
-    registries = Registries(transport, settings, tokens)
+    registries = Registries(transport, settings, tokens, registrysettings.retries(config))
     puller = Puller(storage.blobs, storage.images, storage.layers, registries)
-    return puller, Login(transport, registries, tokens)
+    return registries, puller, Login(transport, registries, tokens)
 
 
 def _networks(config: Config, storage: Storage) -> Networks:
@@ -233,6 +244,7 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
         bip=ipaddress.IPv4Interface(config.bip) if config.bip else None,
         firewall=config.iptables,
         firewall6=config.ip6tables,
+        honest=config.firewall == "honest",
         icc=config.icc,
         pools=addresspools.parse(config.default_address_pools),
         mtu=config.mtu or 1500,

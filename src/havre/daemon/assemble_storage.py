@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 
+from havre.daemon import registrysettings
 from havre.daemon.config import Config
 from havre.image.blobs import BlobStore
 from havre.image.layers import LayerStore
@@ -36,7 +37,7 @@ async def storage(config: Config) -> Storage:
     shutil.rmtree(layout.tmp, ignore_errors=True)
     layout.tmp.mkdir(mode=0o700)
     database = Database.open(layout.database, SCHEMAS, layout.reserve)
-    blobs = BlobStore(layout)
+    blobs = BlobStore(layout, registrysettings.partial_limits(config))
     snapshotter = OverlaySnapshotter(database, layout)
     await snapshotter.start()
     layers = LayerStore(blobs, snapshotter)

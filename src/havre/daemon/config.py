@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from havre.daemon import addresspools
+from havre.daemon import addresspools, networkopts
 from havre.daemon.flags import Flags
 from havre.daemon.options import BY_KEY, Option
 from havre.errors import HavreError, InvalidParameter
 
 DEFAULT_FILE = Path("/etc/havre/daemon.json")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+FIREWALLS = ("docker", "honest")
 STORAGE_DRIVERS = ("overlay2", "overlay")
 _PATHS = ("data_root", "exec_root", "pidfile")
 _BRIDGE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
@@ -40,10 +41,12 @@ class Config:
     bip: str = ""
     mtu: int = 0
     ip: str = ""
+    firewall: str = "docker"
     iptables: bool = True
     ip6tables: bool = True
     icc: bool = True
     default_address_pools: tuple[str, ...] = ()
+    default_network_opts: tuple[str, ...] = ()
     cdi_spec_dirs: tuple[str, ...] = ("/etc/cdi", "/var/run/cdi")
     cgroup_parent: str = ""
     cpu_rt_period: int = 0
@@ -61,6 +64,11 @@ class Config:
     dns_opts: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()
+    max_concurrent_downloads: int = 3
+    max_download_attempts: int = 5
+    max_partial_age: str = "24h"
+    max_partial_size: str = "10g"
+    registries: Mapping[str, Any] = field(default_factory=dict)
     registry_mirrors: tuple[str, ...] = ()
     default_runtime: str = ""
     runtimes: Mapping[str, str] = field(default_factory=dict)
@@ -134,8 +142,12 @@ def _of_kind(option: Option, value: Any) -> Any:
             return value
         case "list" if option.key == "default-address-pools" and isinstance(value, list):
             return tuple(addresspools.text_of(item) for item in value)
+        case "list" if option.key == "default-network-opts":
+            return tuple(networkopts.texts_of(value))
         case "list" if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
+        case "object" if isinstance(value, dict):
+            return value
         case "map" if isinstance(value, dict):
             return {name: _map_value(option, item) for name, item in value.items()}
     wanted = {"text": "a string", "flag": "true or false", "number": "a number", "list": "a list of strings"}
@@ -197,6 +209,8 @@ def _build(values: Mapping[str, Any]) -> Config:
 
 
 def _check(config: Config) -> None:
+    if config.firewall not in FIREWALLS:
+        raise InvalidParameter(f'invalid firewall: "{config.firewall}", use one of {", ".join(FIREWALLS)}')
     if config.log_level not in LOG_LEVELS:
         raise InvalidParameter(f'invalid logging level: "{config.log_level}", use one of {", ".join(LOG_LEVELS)}')
     if config.storage_driver not in STORAGE_DRIVERS:
@@ -204,6 +218,7 @@ def _check(config: Config) -> None:
     if not _BRIDGE_NAME.fullmatch(config.bridge):
         raise InvalidParameter(f"invalid bridge name {config.bridge!r}: at most 15 of A-Z a-z 0-9 _ . -")
     addresspools.parse(config.default_address_pools)
+    networkopts.parse(config.default_network_opts)
     _check_log_driver(config)
     if config.bip:
         _check_network(config.bip)

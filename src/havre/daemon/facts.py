@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from havre.daemon import addresspools, containerdefaults
+from havre.daemon import addresspools, containerdefaults, registrysettings
 from havre.daemon.assemble_containers import Base
 from havre.daemon.config import Config
 from havre.engine.container.ocispec import find_init
@@ -31,11 +31,10 @@ def facts(base: Base, conmon: str, plugins: PluginDrivers) -> Facts:
         conmon=conmon,
         firewall="nftables" if config.iptables else "none",
         log_drivers=tuple(sorted(LOG_DRIVERS)),
-        network_drivers=tuple(sorted({network.driver for network in base.networks.all()})),
+        network_drivers=base.networks.kinds,
         volume_drivers=lambda: sorted(["local", *plugins.loaded()]),
         address_pools=tuple((str(pool.base), pool.size) for pool in addresspools.parse(config.default_address_pools)),
-        insecure_registries=config.insecure_registries,
-        registry_mirrors=config.registry_mirrors,
+        registries=registrysettings.registries(config),
         live_restore=config.live_restore,
         init_binary=config.init_path or str(find_init() or ""),
         cgroup_driver=base.driver.name,

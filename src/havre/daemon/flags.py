@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="All options but --config-file, --validate and --version can stand in the configuration file instead.",
     )
     for option in OPTIONS:
-        _add(parser, option)
+        if option.flags:
+            _add(parser, option)
     parser.add_argument(
         "--config-file", type=Path, metavar="file", help="Daemon configuration file (default /etc/havre/daemon.json)"
     )

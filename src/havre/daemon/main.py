@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from havre import __version__
 from havre.daemon import config as configuration
-from havre.daemon import containerdefaults, listeners, log, notify
+from havre.daemon import containerdefaults, listeners, log, notify, registrysettings
 from havre.daemon import flags as command_line
 from havre.daemon.config import Config
 from havre.daemon.flags import Flags
@@ -20,7 +20,7 @@ from havre.daemon.pidfile import PidFile
 from havre.errors import HavreError
 
 if TYPE_CHECKING:
-    from havre.engine import Engine
+    from havre.daemon.assemble import Daemon
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flags = command_line.parse(arguments)
         config = configuration.load(flags)
         containerdefaults.check(config)
+        registrysettings.check(config)
         if flags.validate:
             print("configuration OK", file=sys.stderr)
             return 0
@@ -91,7 +92,7 @@ async def _serve(flags: Flags, config: Config, opened: list[listeners.Listener])
     loop.add_signal_handler(signal.SIGUSR1, _log_tasks)
     daemon = await assemble(config)
     server = ApiServer(daemon.engine, opened)
-    loop.add_signal_handler(signal.SIGHUP, _reload, flags, daemon.engine)
+    loop.add_signal_handler(signal.SIGHUP, _reload, flags, daemon)
     await daemon.start()
     end.started()
     await server.start()
@@ -151,13 +152,14 @@ def _log_tasks() -> None:
         logger.info("task %s waits at %s for %r", task.get_name(), " > ".join(places), waiting)
 
 
-def _reload(flags: Flags, engine: "Engine") -> None:
-    """SIGHUP: take what may change while running, the labels and the log level, from the configuration as it is now."""
+def _reload(flags: Flags, daemon: "Daemon") -> None:
+    """SIGHUP: take what may change while running (see ``Daemon.reload``) from the configuration as it is now."""
     try:
         config = configuration.load(flags)
+        registrysettings.check(config)
     except HavreError as error:
         logger.error("the configuration stays as it was: %s", error.message)
         return
     log.set_level(config.level)
-    engine.system.reload(config.labels, config.level == "debug")
+    daemon.reload(config)
     logger.info("reloaded configuration: labels [%s], log level %s", " ".join(config.labels), config.level)

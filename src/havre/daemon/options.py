@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["text", "flag", "number", "list", "map"]
+Kind = Literal["text", "flag", "number", "list", "map", "object"]
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """``key`` is the name in daemon.json, ``flags`` that on the command line; a list or map may be given repeatedly."""
+    """``key`` is the name in daemon.json, ``flags`` that on the command line; a list or map may be given repeatedly.
+
+    An object stands in daemon.json only.
+    """
 
     key: str
     flags: tuple[str, ...]
@@ -52,6 +55,12 @@ OPTIONS: tuple[Option, ...] = (
         "base=cidr,size=bits",
         "What networks without a subnet get theirs from (default: /24s of private ranges)",
     ),
+    _list(
+        "default-network-opts",
+        "--default-network-opt",
+        "driver=key=value",
+        "Option of networks of that driver that do not set it",
+    ),
     _flag("debug", "-D --debug", "Log at level debug"),
     _text("data-root", "--data-root", "dir", "Directory of persistent state (default /var/lib/havre)"),
     _text("default-runtime", "--default-runtime", "name", "OCI runtime of containers that name none (default: probed)"),
@@ -73,6 +82,12 @@ OPTIONS: tuple[Option, ...] = (
     _list("dns-search", "--dns-search", "domain", "DNS search domain of containers that name none"),
     _list("exec-opts", "--exec-opt", "option", "native.cgroupdriver=cgroupfs (default) or systemd"),
     _text("exec-root", "--exec-root", "dir", "Directory of state that ends with a reboot (default /run/havre)"),
+    _text(
+        "firewall",
+        "--firewall",
+        "kind",
+        "What published ports obey: docker (default), no rules of the host for its own ports; honest, these rules",
+    ),
     _text("group", "-G --group", "name", "Group of the unix socket (default havre, where there is one)"),
     _list("hosts", "-H --host", "address", "Where to listen: unix://, tcp:// or fd:// (default in the exec root)"),
     _flag("icc", "--icc", "Let containers of the default bridge talk to each other (default true)"),
@@ -87,9 +102,14 @@ OPTIONS: tuple[Option, ...] = (
     _text("log-driver", "--log-driver", "name", "Log driver of containers that name none (default json-file)"),
     _text("log-level", "-l --log-level", "level", "debug, info, warn, error or fatal (default info)"),
     _map("log-opts", "--log-opt", "name=value", "Option of the default log driver"),
+    _number("max-concurrent-downloads", "--max-concurrent-downloads", "Layers a pull downloads at a time (default 3)"),
+    _number("max-download-attempts", "--max-download-attempts", "Attempts at a download, progress apart (default 5)"),
+    _text("max-partial-age", "--max-partial-age", "duration", "How long broken-off downloads are kept (default 24h)"),
+    _text("max-partial-size", "--max-partial-size", "bytes", "What broken-off downloads may take (default 10g)"),
     _number("mtu", "--mtu", "MTU of the bridge"),
     _flag("no-new-privileges", "--no-new-privileges", "Give set-user-id programs in containers no effect"),
     _text("pidfile", "-p --pidfile", "path", "Where to write the process id (default havre.pid in the exec root)"),
+    Option("registries", (), "object", "", "Mirrors and TLS settings by registry"),
     _list("registry-mirrors", "--registry-mirror", "url", "Mirror of docker.io, asked first"),
     _text("seccomp-profile", "--seccomp-profile", "path", "Policy of system calls: a file, builtin or unconfined"),
     _number("shutdown-timeout", "--shutdown-timeout", "Seconds containers get to end with the daemon (default 15)"),

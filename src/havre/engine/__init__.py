@@ -15,6 +15,7 @@ from havre.engine.container.export import Exporter
 from havre.engine.container.lifecycle import Lifecycle
 from havre.engine.container.listing import Listing
 from havre.engine.container.logs import Logs
+from havre.engine.container.publish import Publisher
 from havre.engine.container.remove import Remover
 from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
@@ -22,6 +23,7 @@ from havre.engine.container.update import Updater
 from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
+from havre.engine.portreasons import PortReasons
 from havre.engine.system import System
 from havre.engine.volumecopies import VolumeCopies
 from havre.engine.volumes import Volumes
@@ -47,6 +49,8 @@ class Engine:
     listing: Listing
     images: Images
     networks: NetworkVerbs
+    port_reasons: PortReasons
+    publish: Publisher
     volumes: Volumes
     volume_copies: VolumeCopies
     events: Events

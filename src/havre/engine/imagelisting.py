@@ -118,13 +118,14 @@ class ImageListing:
         return steps
 
     def disk_usage(self) -> Json:
-        """The images' part of ``GET /system/df``: every layer counted once."""
+        """The images' part of ``GET /system/df``: every layer counted once, and what waits to be downloaded further."""
         layers = {
             chain_id: size
             for image in self._images.all()
             for chain_id, size in zip(image.chain_ids, image.layer_sizes, strict=True)
         }
-        return {"LayersSize": sum(layers.values()), "Images": self.list(False, Filters(), shared_size=True)}
+        size = sum(layers.values()) + self._images.partial_bytes()
+        return {"LayersSize": size, "Images": self.list(False, Filters(), shared_size=True)}
 
     def _wanted(self, image: Image, names: Sequence[Reference], all: bool, filters: Filters, dangling: bool) -> bool:
         if not names:

@@ -52,7 +52,10 @@ class ImageRemoval:
         return records
 
     async def prune(self, filters: Filters) -> Json:
-        """``POST /images/prune``: nameless images, or with ``dangling=false`` all that no container uses."""
+        """``POST /images/prune``: nameless images, or with ``dangling=false`` all that no container uses.
+
+        Broken-off downloads go as well.
+        """
         filters.validate(_PRUNE_FILTERS)
         dangling = filters.flag("dangling", default=True)
         until = prune_until(filters)
@@ -70,6 +73,7 @@ class ImageRemoval:
         freed = sum(sizes.get(record.get("Deleted", ""), 0) for record in deleted)
         await self._images.collect()
         await self._images.prune_content(0)
+        freed += self._images.prune_partials()
         return {"ImagesDeleted": deleted or None, "SpaceReclaimed": freed}
 
     def _prunable(self, image: Image, filters: Filters, until: int | None, dangling: bool) -> bool:

@@ -1,10 +1,11 @@
 """The request to create a network, checked and made a network of. Pure."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from havre.errors import Forbidden, InvalidParameter, NotFound, Unsupported
+from havre.errors import Forbidden, InvalidParameter
+from havre.lib.booleans import parse_bool
 from havre.lib.ids import new_id
 from havre.network.model import PREDEFINED, Network, Pool
 from havre.wire.networks import IPAM, IPAMConfig, NetworkCreate
@@ -16,8 +17,20 @@ _NO_SWARM = (
 )
 
 
-def network(body: NetworkCreate) -> Network:
-    """What ``body`` asks for. ``InvalidParameter`` and ``Forbidden`` in Docker's words, ``Unsupported`` by name."""
+_OPERATORS = (
+    "configuration network can only contain network specific fields. Network operator fields like "
+    "[ ingress | internal | attachable | scope ] are not supported."
+)
+_CONFIGURED = "user specified configurations are not supported if the network depends on a configuration network"
+_OPTIONS = "network driver options are not supported if the network depends on a configuration network"
+_IPV4, _IPV6 = "com.docker.network.enable_ipv4", "com.docker.network.enable_ipv6"
+
+
+def network(body: NetworkCreate, defaults: Mapping[str, Mapping[str, str]] | None = None) -> Network:
+    """What ``body`` asks for; ``defaults`` are the options of networks that do not set them, by driver.
+
+    ``InvalidParameter`` and ``Forbidden`` in Docker's words.
+    """
     if not body.name.strip():
         raise InvalidParameter("invalid name: name is empty")
     if body.name in (*PREDEFINED, "default"):
@@ -26,42 +39,71 @@ def network(body: NetworkCreate) -> Network:
     _refuse_foreign(body, driver)
     ipam = body.ipam or IPAM()
     pools = _pools(ipam.config or ())
-    ipv4, ipv6 = body.enable_ipv4 is not False, body.enable_ipv6 is True
-    if not ipv4 and not ipv6:
-        raise InvalidParameter("IPv4 or IPv6 must be enabled")
-    # As with Docker, a subnet of a version that is not enabled means nothing.
-    pools = [pool for pool in pools if (ipv4 if pool.version == 4 else ipv6)]
+    options = body.options or {}
+    config_from = body.config_from.network if body.config_from is not None else ""
+    if not config_from:
+        options = {**(defaults or {}).get(driver, {}), **options}
+    ipv4, ipv6 = _enabled(body.enable_ipv4, options, _IPV4, True), _enabled(body.enable_ipv6, options, _IPV6, False)
+    if body.config_only:
+        _check_configuration(body, config_from)
+    elif config_from:
+        _check_use(body, ipv4, ipv6)
+    if not body.config_only:
+        # As with Docker, a subnet of a version that is not enabled means nothing.
+        pools = [pool for pool in pools if (ipv4 if pool.version == 4 else ipv6)]
     return Network(
         id=new_id(),
         name=body.name,
-        driver=driver,
+        # Docker keeps no driver of a configuration either.
+        driver="null" if body.config_only else driver,
         created_ns=time.time_ns(),
         pools=tuple(pools),
-        options=body.options or {},
+        options=options,
         labels=body.labels or {},
         ipv4=ipv4,
         ipv6=ipv6,
         internal=body.internal,
         attachable=body.attachable,
         ipam_options=ipam.options,
+        ipam_driver=ipam.driver or "default",
+        config_only=body.config_only,
+        config_from=config_from,
     )
 
 
 def _refuse_foreign(body: NetworkCreate, driver: str) -> None:
     if driver in _SWARM_DRIVERS:
         raise Forbidden(_NO_SWARM)
+    if body.config_only:
+        return
     if body.scope == "swarm":
         raise Forbidden("cannot create a swarm scoped network when swarm is not active")
     if body.ingress:
         raise Forbidden("Ingress network can only be global scope network")
-    if body.config_only:
-        raise Unsupported("havre does not implement networks that are only a configuration (ConfigOnly) yet")
-    if body.config_from is not None and body.config_from.network:
-        raise Unsupported("havre does not implement networks made from a configuration (ConfigFrom) yet")
-    if body.ipam is not None and body.ipam.driver not in ("", "default"):
-        if body.ipam.driver == "null":
-            raise Unsupported("havre does not implement the IPAM driver null yet")
-        raise NotFound(f'plugin "{body.ipam.driver}" not found')
+
+
+def _enabled(asked: bool | None, options: Mapping[str, str], key: str, default: bool) -> bool:
+    """Whether the network has an IP version; the request counts more than the option."""
+    option = parse_bool(options[key]) if key in options else default
+    if option is None:
+        raise InvalidParameter(f'driver-opt "{key}" is not a valid bool')
+    return option if asked is None else asked
+
+
+def _check_configuration(body: NetworkCreate, config_from: str) -> None:
+    if body.ingress or body.internal or body.attachable or body.scope == "swarm":
+        raise Forbidden(_OPERATORS)
+    if config_from:
+        raise Forbidden("a configuration network cannot depend on another configuration network")
+
+
+def _check_use(body: NetworkCreate, ipv4: bool, ipv6: bool) -> None:
+    """What a network takes from a configuration it cannot say itself."""
+    if body.options:
+        raise Forbidden(_OPTIONS)
+    ipam = body.ipam or IPAM()
+    if ipam.config or ipam.options or ipam.driver not in ("", "default") or body.labels or ipv6 or not ipv4:
+        raise Forbidden(_CONFIGURED)
 
 
 def _pools(configs: Sequence[IPAMConfig]) -> list[Pool]:

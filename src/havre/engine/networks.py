@@ -4,7 +4,7 @@ Answers are JSON-able dicts in the newest API's shape.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_network
 from typing import Any
 
@@ -27,7 +27,8 @@ _PRUNE_FILTERS = ("label", "label!", "until")
 class NetworkVerbs:
     """create, list, inspect, remove, prune, connect, disconnect.
 
-    ``container_name`` gives the name of a container id ("" if gone).
+    ``container_name`` gives the name of a container id ("" if gone), ``defaults`` the options of networks that do not
+    set them, by driver.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class NetworkVerbs:
         container_name: Callable[[str], str],
         connector: Connector,
         events: EventSink,
+        defaults: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._networks = networks
         self._container_name = container_name
         self._connector = connector
         self._events = events
+        self._defaults = defaults or {}
 
     def list(self, filters: Filters) -> list[dict[str, Any]]:
         """``GET /networks``; as in Docker, without the containers on them."""
@@ -49,7 +52,7 @@ class NetworkVerbs:
         for kind in kinds:
             if kind not in ("builtin", "custom"):
                 raise InvalidParameter(f"invalid filter: 'type'='{kind}'")
-        dangling = filters.flag("dangling") if "dangling" in filters else None
+        dangling = _flag(filters, "dangling")
         return [
             self._document(network, [])
             for network in self._networks.all()
@@ -82,6 +85,7 @@ class NetworkVerbs:
             network
             for network in self._networks.all()
             if self._dangling(network)
+            and not network.config_only
             and (until is None or network.created_ns <= until)
             and filters.match_labels(network.labels)
             and not filters.refuses_labels(network.labels)
@@ -97,7 +101,7 @@ class NetworkVerbs:
 
     async def create(self, body: NetworkCreate) -> dict[str, Any]:
         """``POST /networks/create``."""
-        network = await self._networks.create(networkrequest.network(body))
+        network = await self._networks.create(networkrequest.network(body, self._defaults))
         self._events.publish("network", "create", network.id, {"name": network.name, "type": network.driver})
         return {"Id": network.id, "Warning": ""}
 
@@ -112,7 +116,10 @@ class NetworkVerbs:
                 for endpoint in endpoints
             )
             raise Forbidden(f"error while removing network: network {network.name} has active endpoints ({told})")
-        await self._remove(network)
+        try:
+            await self._remove(network)
+        except Forbidden as error:
+            raise Forbidden(f"error while removing network: {error.message}") from None
 
     async def _remove(self, network: Network) -> None:
         await self._networks.remove(network)
@@ -136,15 +143,15 @@ class NetworkVerbs:
             "EnableIPv4": network.ipv4,
             "EnableIPv6": network.ipv6,
             "IPAM": {
-                "Driver": "default",
+                "Driver": network.ipam_driver,
                 "Options": network.ipam_options,
                 "Config": [_subnet(pool) for pool in network.pools] or None,
             },
             "Internal": network.internal,
             "Attachable": network.attachable,
             "Ingress": False,
-            "ConfigFrom": {"Network": ""},
-            "ConfigOnly": False,
+            "ConfigFrom": {"Network": network.config_from},
+            "ConfigOnly": network.config_only,
             "Containers": {endpoint.container_id: self._resident(endpoint) for endpoint in endpoints},
             "Options": self._options(network),
             "Labels": network.labels,
@@ -174,6 +181,16 @@ class NetworkVerbs:
         }
 
 
+def _flag(filters: Filters, name: str) -> bool | None:
+    """A boolean filter in Docker's words for networks; None if it was not given."""
+    values = filters.values_of(name)
+    if len(values) > 1:
+        raise InvalidParameter(f'got more than one value for filter key "{name}"')
+    if values and values[0] not in ("true", "1", "false", "0"):
+        raise InvalidParameter(f'invalid value for filter \'{name}\', must be "true" (or "1"), or "false" (or "0")')
+    return filters.flag(name) if values else None
+
+
 def _subnet(pool: Pool) -> dict[str, Any]:
     """As Docker shows it: what was asked for, or what was chosen in its place."""
     document: dict[str, Any] = {"Subnet": pool.subnet}
@@ -188,7 +205,7 @@ def _subnet(pool: Pool) -> dict[str, Any]:
 
 def _status(network: Network, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     """How full the network is; its own address, its gateway's, reserved ones and the broadcast's are always in use."""
-    if not network.pools:
+    if not network.pools or network.config_only:
         return {}
     residents = list(endpoints)
     subnets = {}

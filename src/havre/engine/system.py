@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import msgspec
 from havre import __version__
 from havre.engine import hostreport
 from havre.engine.events import Events
+from havre.image.remote.config import HUB_NAMES, RegistryConfig
 from havre.kernel import hostinfo
 from havre.kernel.cgrouplimits import Support
 from havre.kernel.cgroups import Cgroups
@@ -28,6 +29,7 @@ from havre.wire.filters import Filters
 Json = dict[str, Any]
 
 _INDEX = "https://index.docker.io/v1/"
+_HUB = "docker.io"
 _INSECURE_CIDRS = ("127.0.0.0/8", "::1/128")
 # GOARCH, which clients compare with, for what the kernel calls the machine.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
@@ -79,8 +81,7 @@ class Facts:
     network_drivers: tuple[str, ...] = ()
     volume_drivers: Callable[[], list[str]] = list
     address_pools: tuple[tuple[str, int], ...] = ()
-    insecure_registries: tuple[str, ...] = ()
-    registry_mirrors: tuple[str, ...] = ()
+    registries: RegistryConfig = field(default_factory=RegistryConfig)
     live_restore: bool = False
     init_binary: str = ""
     cgroup_driver: str = "cgroupfs"
@@ -107,10 +108,18 @@ class System:
     host: hostinfo.Host = field(default_factory=hostinfo.host)
     _answers: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def reload(self, labels: tuple[str, ...], debug: bool) -> None:
+    def reload(self, labels: tuple[str, ...], debug: bool, registries: RegistryConfig) -> None:
         """Take over what may change while the daemon runs."""
         self.labels, self.debug = labels, debug
-        attributes = {"name": self.host.name, "labels": " ".join(labels), "debug": str(debug).lower()}
+        self.facts = replace(self.facts, registries=registries)
+        attributes = {
+            "name": self.host.name,
+            "labels": " ".join(labels),
+            "debug": str(debug).lower(),
+            "insecure-registries": msgspec.json.encode(registries.insecure).decode(),
+            "registry-mirrors": msgspec.json.encode(registries.mirrors).decode(),
+            "max-concurrent-downloads": str(registries.downloads),
+        }
         self.events.publish("daemon", "reload", self.facts.identity, attributes)
 
     async def info(self) -> Json:
@@ -255,18 +264,22 @@ class System:
         }
 
     def _registries(self) -> Json:
-        mirrors = [f"{mirror.rstrip('/')}/" for mirror in self.facts.registry_mirrors]
-        insecure = self.facts.insecure_registries
+        registries = self.facts.registries
+        insecure = registries.insecure
+        mirrors = [_slashed(mirror) for mirror in registries.mirrors]
+        named = {host: settings for host, settings in registries.hosts.items() if host not in HUB_NAMES}
         hosts = {
-            name: {"Name": name, "Mirrors": [], "Secure": False, "Official": False}
-            for name in insecure
-            if "/" not in name
+            **{name: _index(name, secure=False) for name in insecure if "/" not in name},
+            **{
+                name: _index(name, one.mirrors, secure=not (one.insecure or name in insecure))
+                for name, one in named.items()
+            },
         }
-        official = {"Name": "docker.io", "Mirrors": mirrors, "Secure": True, "Official": True}
+        official = _index(_HUB, registries.all_mirrors(_HUB), official=True)
         return {
             "IndexServerAddress": _INDEX,
             "RegistryConfig": {
-                "IndexConfigs": {**hosts, "docker.io": official},
+                "IndexConfigs": {**hosts, _HUB: official},
                 "InsecureRegistryCIDRs": [*_INSECURE_CIDRS, *(name for name in insecure if "/" in name)],
                 "Mirrors": mirrors or None,
             },
@@ -316,6 +329,14 @@ class System:
             output, _ = await process.communicate()
             self._answers[program, word] = output.decode(errors="replace")
         return self._answers[program, word]
+
+
+def _index(name: str, mirrors: Iterable[str] = (), *, secure: bool = True, official: bool = False) -> Json:
+    return {"Name": name, "Mirrors": [_slashed(url) for url in mirrors], "Secure": secure, "Official": official}
+
+
+def _slashed(url: str) -> str:
+    return f"{url.rstrip('/')}/"
 
 
 def identity(path: Path) -> str:

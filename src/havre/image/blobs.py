@@ -16,13 +16,13 @@ from typing import BinaryIO
 from havre.errors import NotFound
 from havre.image import digest as digests
 from havre.image.digest import DigestMismatch, Hasher
+from havre.image.partials import STAGED, PartialLimits, PartialStore
 from havre.kernel.mounts import start_writing_out
 from havre.lib.ids import new_id
 from havre.store.files import sync_directory
 from havre.store.layout import Layout
 
 _READ = 1 << 20
-_STAGED = "staged-"
 
 
 class Partial:
@@ -107,10 +107,11 @@ class Partial:
 class BlobStore:
     """Blobs of one daemon by digest."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, limits: PartialLimits | None = None) -> None:
         self._blobs = layout.blobs
         self._ingest = layout.ingest
         self._turns: dict[str, _Turns] = {}
+        self.partials = PartialStore(layout.ingest, limits or PartialLimits(), self._turns.__contains__)
 
     def path(self, digest: str) -> Path:
         """Where the blob lies, or would lie. Raises ``InvalidParameter`` for what is no digest."""
@@ -164,24 +165,27 @@ class BlobStore:
     async def partial(self, digest: str) -> AsyncIterator[Partial | None]:
         """The blob ``digest`` on its way in, with what an earlier attempt left; None when it is complete already.
 
-        Waits for another writer of the same blob. Left without ``commit``, the bytes stay for the next attempt.
+        Waits for another writer of the same blob. Left without ``commit``, the bytes stay for the next attempt, within
+        the bounds of ``partials``.
         """
         final = self.path(digest)
-        async with self._turn(digest):
-            if final.exists():
-                self.touch(digest)
-                yield None
-                return
-            path = self._ingest / digest.replace(":", "-")
-            partial = await asyncio.to_thread(_open_partial, path, digest)
-            try:
-                yield partial
-            finally:
-                partial.close()
+        try:
+            async with self._turn(digest):
+                if final.exists():
+                    self.touch(digest)
+                    yield None
+                    return
+                partial = await asyncio.to_thread(_open_partial, self.partials.path(digest), digest)
+                try:
+                    yield partial
+                finally:
+                    partial.close()
+        finally:
+            self.partials.bound()
 
     def stage(self) -> Partial:
         """A blob whose digest is known only at its end. It is gone at the next start unless adopted."""
-        return Partial(self._ingest / f"{_STAGED}{new_id()}", None)
+        return Partial(self._ingest / f"{STAGED}{new_id()}", None)
 
     @asynccontextmanager
     async def staged(self) -> AsyncIterator[Partial]:
@@ -240,7 +244,7 @@ class BlobStore:
 
         To be called before those are dropped.
         """
-        staged = (entry for entry in os.scandir(self._ingest) if entry.name.startswith(_STAGED))
+        staged = (entry for entry in os.scandir(self._ingest) if entry.name.startswith(STAGED))
         inodes = {entry.inode() for entry in staged if entry.stat().st_nlink > 1}
         if not inodes:
             return []
@@ -251,13 +255,10 @@ class BlobStore:
             if entry.inode() in inodes
         ]
 
-    def drop_stale_ingests(self, older_than: float) -> None:
-        """Remove broken-off blobs nobody came back for within ``older_than`` seconds, and all that cannot be
-        resumed.
-        """
-        horizon = time.time() - older_than
+    def drop_staged(self) -> None:
+        """Remove what cannot be carried on. To be called while nothing is being staged."""
         for entry in os.scandir(self._ingest):
-            if entry.name.startswith(_STAGED) or entry.stat().st_mtime <= horizon:
+            if entry.name.startswith(STAGED):
                 Path(entry.path).unlink(missing_ok=True)
 
     @asynccontextmanager

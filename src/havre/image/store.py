@@ -112,6 +112,7 @@ class ImageStore:
         for digest in set(self._blobs.left_behind()) - self._used_content():
             self._blobs.delete(digest)
         await self.prune_content(KEEP_UNUSED)
+        self._blobs.partials.bound()
 
     # -- finding ------------------------------------------------------------------------------------------------------
 
@@ -293,11 +294,19 @@ class ImageStore:
                 self._blobs.delete(digest)
 
     async def prune_content(self, older_than: float = 0.0) -> int:
-        """Delete blobs no image has, and broken-off ones, untouched for ``older_than`` seconds; returns the bytes."""
+        """Delete blobs no image has, untouched for ``older_than`` seconds; returns the bytes."""
         if self._holds:
             return 0
-        self._blobs.drop_stale_ingests(older_than)
+        self._blobs.drop_staged()
         return sum(self._blobs.delete(digest) for digest, _ in self._blobs.unused(self._used_content(), older_than))
+
+    def partial_bytes(self) -> int:
+        """Bytes of broken-off downloads."""
+        return self._blobs.partials.size()
+
+    def prune_partials(self) -> int:
+        """Delete broken-off downloads that nobody carries on right now; returns the bytes."""
+        return self._blobs.partials.drop()
 
     def _used_content(self) -> set[str]:
         return set().union(*(_content(image) for image in self._images.values()))

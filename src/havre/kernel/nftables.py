@@ -8,6 +8,7 @@ import ctypes
 import json
 import socket
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 from havre.errors import Unavailable
@@ -18,6 +19,8 @@ _OUTPUT_JSON = 1 << 4
 _NETLINK_NETFILTER = 12
 _SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP_NFTABLES = 270, 1, 7
 _DELETED_TABLE, _TABLE_NAME = 0xA02, 1
+# New and deleted tables, chains, rules, sets and their elements: all name their table by the same attribute.
+_CHANGES = frozenset(0xA00 + number for number in (0, 2, 3, 5, 6, 8, 9, 11, 12, 14))
 _GENERIC_SIZE = 4
 
 
@@ -99,6 +102,15 @@ class Nftables:
             function.restype = ctypes.c_char_p
 
 
+@dataclass(frozen=True, slots=True)
+class RuleNews:
+    """The names of tables that were deleted and that were changed in any way; ``lost``: there was more, unknown."""
+
+    deleted: set[str]
+    changed: set[str]
+    lost: bool
+
+
 class RuleEvents:
     """What happens to the tables of this network namespace; for ``add_reader`` of an event loop."""
 
@@ -114,18 +126,22 @@ class RuleEvents:
     def close(self) -> None:
         self._socket.close()
 
-    def deleted_tables(self) -> set[str] | None:
-        """The names of tables deleted since the last call; None when so much happened that it is not known."""
-        names: set[str] = set()
+    def news(self) -> RuleNews:
+        """What happened since the last call."""
+        deleted: set[str] = set()
+        changed: set[str] = set()
         lost = False
         while True:
             try:
                 data = self._socket.recv(1 << 17)
             except BlockingIOError:
-                return None if lost else names
+                return RuleNews(deleted, changed, lost)
             except OSError:  # ENOBUFS: the kernel had more to say than fits
                 lost = True
                 continue
             for kind, _, payload in messages(data):
-                if kind == _DELETED_TABLE:
-                    names.add(attributes(payload[_GENERIC_SIZE:])[_TABLE_NAME].rstrip(b"\0").decode())
+                if kind in _CHANGES:
+                    name = attributes(payload[_GENERIC_SIZE:])[_TABLE_NAME].rstrip(b"\0").decode()
+                    changed.add(name)
+                    if kind == _DELETED_TABLE:
+                        deleted.add(name)

@@ -158,13 +158,16 @@ def address_add(index: int, address: IPv4Interface | IPv6Interface) -> Request:
 
 
 def default_route_add(index: int, gateway: IPv4Address | IPv6Address) -> Request:
-    """Route everything else through ``gateway``, which the link must reach, instead of through another there was."""
+    """Route everything else through ``gateway``, which the link must reach, instead of through another there was.
+
+    The unspecified address is no gateway: everybody is on the link.
+    """
     family = socket.AF_INET if gateway.version == 4 else socket.AF_INET6
     # One of IPv6 would be added beside the other, were it not of the same metric.
     metric = number(_RTA_PRIORITY, _METRIC6) if gateway.version == 6 else b""
     body = (
         _RTMSG.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0)
-        + attribute(_RTA_GATEWAY, gateway.packed)
+        + (b"" if gateway.is_unspecified else attribute(_RTA_GATEWAY, gateway.packed))
         + number(_RTA_OIF, index)
         + metric
     )

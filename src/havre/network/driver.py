@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from havre.network.model import Endpoint, EndpointRequest, Network, PublishedPort
+from havre.network.model import Endpoint, EndpointRequest, Network, PortRequest, PublishedPort
 
 
 class Driver(Protocol):
@@ -23,6 +23,8 @@ class Driver(Protocol):
     """
 
     name: str
+    # Whether ports can be published on its networks; ``republish`` is called on those alone.
+    publishes: bool
 
     def check(self, network: Network) -> None:
         """Refuse a new network that cannot be: ``InvalidParameter``, ``Forbidden``, ``Unsupported``."""
@@ -62,12 +64,23 @@ class Driver(Protocol):
         """
         ...
 
+    def reserve(
+        self, network: Network, endpoint: Endpoint, requests: Sequence[PortRequest]
+    ) -> tuple[PublishedPort, ...]:
+        """Set ports of the host aside, besides those ``plan`` did, for ``republish``; it raises what ``plan`` does."""
+        ...
+
+    def give_up(self, network: Network, ports: tuple[PublishedPort, ...]) -> None:
+        """Give back ports that are set aside and published no longer."""
+        ...
+
     async def republish(self, network: Network, endpoint: Endpoint, ports: tuple[PublishedPort, ...]) -> Endpoint:
         """Publish exactly ``ports`` from now on; those that come are set aside already, those that go stay so."""
         ...
 
-    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
-        """Take the endpoint off the network: when this returns nothing passes any more.
+    async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
+        """Take the endpoint, of the namespace at ``sandbox`` if that is still there, off the network: when this returns
+        nothing passes any more.
 
         ``alive``: its container goes on without it, and is to see that at once.
         """

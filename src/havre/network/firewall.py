@@ -5,6 +5,9 @@ havre_<bridge>``; nothing outside them is ever read or written. What differs fro
 two maps, so a start or stop costs the same with one container or thousands.
 
 Networks are apart because each table drops what comes to its bridge from elsewhere and was not published.
+
+Honest tables (docs/adr/0016-honest-ports.md) translate only for clients that the host's own input rules have let in:
+the first packet of a client goes the way of packets to the host, and is noted and dropped where it has come through.
 """
 
 from collections.abc import Iterable
@@ -18,7 +21,8 @@ from havre.network.ports import ANY, ANY6
 @dataclass(frozen=True, slots=True)
 class BridgeRules:
     """What a bridge's rules depend on. ``internal``: nothing leaves it, and nothing comes in. ``source`` is the address
-    of the host that what leaves carries; "" is for the kernel to choose.
+    of the host that what leaves carries; "" is for the kernel to choose. ``honest``: published ports obey the host's
+    input rules.
     """
 
     bridge: str
@@ -29,6 +33,7 @@ class BridgeRules:
     subnet6: IPv6Network | None = None
     source: str = ""
     source6: str = ""
+    honest: bool = False
 
     @property
     def table(self) -> str:
@@ -40,9 +45,21 @@ class BridgeRules:
         return tuple(name for name, subnet in (("ip", self.subnet), ("ip6", self.subnet6)) if subnet is not None)
 
 
+_PREFIX = "havre_"
+# Clients that a table remembers, each with a port; about 150 bytes of kernel memory each.
+_CLIENTS = 262_144
+# A change of the host's rules is heard of sooner, while the daemon runs.
+_ADMITTED_FOR = "1h"
+
+
 def table_of(bridge: str) -> str:
     """The name of the bridge's tables."""
-    return f"havre_{bridge}"
+    return f"{_PREFIX}{bridge}"
+
+
+def is_own(table: str) -> bool:
+    """Whether a table of that name is a daemon's of ours."""
+    return table.startswith(_PREFIX)
 
 
 def ruleset(rules: BridgeRules, endpoints: Iterable[Endpoint]) -> str:
@@ -61,6 +78,8 @@ def _table(rules: BridgeRules, family: str, kind: str, loopback: str, subnet: st
     bridge = f'"{rules.bridge}"'
     source = rules.source if family == "ip" else rules.source6
     translated = f"snat to {source}" if source else "masquerade"
+    admitted = f"{family} saddr . {family} daddr . meta l4proto . th dport . iifname"
+    if_admitted = f" {admitted} @admitted" if rules.honest else ""
     out = f"\n        oifname != {bridge} {family} saddr {subnet} {translated}" if rules.masquerade else ""
     return f"""\
 table {family} {rules.table} {{
@@ -71,12 +90,13 @@ table {family} {rules.table} {{
     map published_on {{
         type {kind} . inet_proto . inet_service : {kind} . inet_service
     }}
+{_admission(family, kind, admitted) if rules.honest else ""}\
 {_guard(bridge) if family == "ip" else ""}\
     chain prerouting {{
         type nat hook prerouting priority dstnat; policy accept
         # A frame from outside may name the loopback as its destination: what is published there is for this host alone.
         {family} daddr {loopback} return
-        fib daddr type local jump publish
+        fib daddr type local{if_admitted} jump publish
     }}
     chain output {{
         type nat hook output priority -100; policy accept
@@ -97,6 +117,40 @@ table {family} {rules.table} {{
     }}
 }}
 """
+
+
+def _admission(family: str, kind: str, client: str) -> str:
+    return f"""\
+    # The published ports once more, and who may use them: from where, to which address, through which interface.
+    set open {{
+        type inet_proto . inet_service
+    }}
+    set open_on {{
+        type {kind} . inet_proto . inet_service
+    }}
+    set admitted {{
+        type {kind} . {kind} . inet_proto . inet_service . ifname
+        size {_CLIENTS}
+        flags dynamic,timeout
+        timeout {_ADMITTED_FOR}
+    }}
+    chain admission {{
+        type filter hook input priority 300; policy accept
+        iifname "lo" return
+        # What has come this far, the host's own rules have accepted.
+        ct state new meta l4proto . th dport @open jump admit
+        ct state new {family} daddr . meta l4proto . th dport @open_on jump admit
+    }}
+    chain admit {{
+        # The client sends it again, and is led to the container then.
+        update @admitted {{ {client} }} drop
+    }}
+"""
+
+
+def forget_admissions(rules: BridgeRules) -> str:
+    """The transaction that asks the host's rules anew about everybody."""
+    return "".join(f"flush set {family} {rules.table} admitted\n" for family in rules.families if rules.honest)
 
 
 def _own_loopback(family: str) -> str:
@@ -138,7 +192,7 @@ def _forward(rules: BridgeRules, bridge: str) -> str:
 def publish(rules: BridgeRules, endpoint: Endpoint) -> list[str]:
     """The commands that send the endpoint's published ports to it."""
     return [
-        f"add element {family} {rules.table} {name} {{ {key} : {target} }}\n"
+        f"add element {family} {rules.table} {name} {{ {key}{f' : {target}' if target else ''} }}\n"
         for family, name, key, target in _elements(rules, endpoint)
     ]
 
@@ -165,8 +219,10 @@ def _elements(rules: BridgeRules, endpoint: Endpoint) -> list[tuple[str, str, st
         if family not in rules.families or not address:
             continue
         target = f"{address} . {port.container_port}"
-        if port.host_ip in (ANY, ANY6):
-            found.append((family, "published", key, target))
-        else:
-            found.append((family, "published_on", f"{port.host_ip} . {key}", target))
+        ending = ""
+        if port.host_ip not in (ANY, ANY6):
+            ending, key = "_on", f"{port.host_ip} . {key}"
+        found.append((family, f"published{ending}", key, target))
+        if rules.honest:
+            found.append((family, f"open{ending}", key, ""))
     return found

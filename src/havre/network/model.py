@@ -1,7 +1,9 @@
 """The nouns of the network room: networks, endpoints, ports. All immutable, all kept in the database as they are."""
 
+import re
 from dataclasses import dataclass, field
 
+MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 PROTOCOLS = ("tcp", "udp", "sctp")
 # Docker's three networks that are always there, with their drivers.
 PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
@@ -27,7 +29,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network. ``interface`` is its bridge, or ""; ``options`` are the user's, ``state`` the driver's."""
+    """One network. ``interface`` is its bridge, or ""; ``options`` are the user's, ``state`` the driver's.
+
+    ``config_only``: others can be made from it, and name it in ``config_from``; nobody is connected to it.
+    """
 
     id: str
     name: str
@@ -43,6 +48,9 @@ class Network:
     internal: bool = False
     attachable: bool = False
     ipam_options: dict[str, str] | None = None
+    ipam_driver: str = "default"
+    config_only: bool = False
+    config_from: str = ""
 
     @property
     def predefined(self) -> bool:

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
-from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,16 +18,15 @@ from havre.errors import (
     NotFound,
     SystemFault,
     Unavailable,
-    Unsupported,
 )
 from havre.lib.ids import is_id_prefix, new_id
 from havre.lib.tasks import TaskOwner
-from havre.network import gateways, records, sandbox
+from havre.network import configurations, gateways, records, sandbox
 from havre.network.driver import Driver
-from havre.network.drivers import builtin_drivers
-from havre.network.ipam import overlapping
-from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network, PublishedPort
+from havre.network.drivers import builtin_drivers, pools
+from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network
 from havre.network.names import NameService, NoNames
+from havre.network.publishing import Publishing
 from havre.network.settings import NetworkSettings
 from havre.network.threads import to_end
 from havre.store.db import Database
@@ -35,8 +34,6 @@ from havre.store.layout import Layout
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-# Kinds of networks that Docker has and we have not.
-_NOT_YET = ("macvlan", "ipvlan")
 DriverList = Callable[[NetworkSettings, Executor, TaskOwner], Iterable[Driver]]
 
 
@@ -61,6 +58,7 @@ class Networks:
         self._networks: dict[str, Network] = {}
         self._endpoints: dict[str, dict[str, Endpoint]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self.publishing = Publishing(db, self._drivers, self._networks, self._endpoints, self._lock)
         # One network at a time is made, lest two choose the same.
         self._creating = asyncio.Lock()
         # Networks that are being removed: their names, subnets and interfaces are free only then.
@@ -116,8 +114,6 @@ class Networks:
         ``Conflict`` (the name is taken), ``Forbidden`` (its subnet is), ``NotFound`` (no such driver), and what the
         driver has against it.
         """
-        if network.driver in _NOT_YET and network.driver not in self._drivers:
-            raise Unsupported(f"havre does not implement the network driver {network.driver} yet")
         if network.driver not in self._drivers:
             raise NotFound(f'plugin "{network.driver}" not found')
         driver = self._drivers[network.driver]
@@ -126,11 +122,11 @@ class Networks:
                 await asyncio.wait(list(self._leaving.values()))
             if any(network.name == other.name for other in self._networks.values()):
                 raise Conflict(f"network with name {network.name} already exists")
-            driver.check(network)
-            taken = [pool.subnet for other in self._networks.values() for pool in other.pools]
-            for pool in network.pools:
-                if overlapping(ip_network(pool.subnet), taken):
-                    raise Forbidden("invalid pool request: Pool overlaps with other one on this address space")
+            network = configurations.adopt(network, self._networks.values())
+            taken = [pool.subnet for other in self._networks.values() if not other.config_only for pool in other.pools]
+            if not network.config_only:
+                pools.check(network, taken)
+                driver.check(network)
             chosen = await driver.choose(network, False, taken)
             try:
                 await self._db.write(lambda connection: records.put_network(connection, chosen))
@@ -149,12 +145,22 @@ class Networks:
             log.exception("network %s is not undone; it will be there after the daemon's next start", network.name)
 
     async def remove(self, network: Network) -> None:
-        """Remove the network. ``Forbidden`` while a container is on it."""
+        """Remove the network. ``Forbidden`` while a container is on it, or a network is made from it."""
+        # A network that is just being made may be made from this one.
+        async with self._creating if network.config_only else nullcontext():
+            await self._remove_unused(network)
+
+    async def _remove_unused(self, network: Network) -> None:
         if self._networks.pop(network.id, None) is None:
             raise NotFound(f"network {network.id} not found")
-        if self.endpoints_on(network.id):
+        try:
+            if network.config_only:
+                configurations.check_unused(network, self._networks.values())
+            if self.endpoints_on(network.id):
+                raise Forbidden(f"network {network.name} has active endpoints")
+        except Forbidden:
             self._networks[network.id] = network
-            raise Forbidden(f"network {network.name} has active endpoints")
+            raise
         # A client that does not wait for it has asked for it all the same.
         self._leaving[network.id] = self._tasks.start(self._remove(network), f"removal of network {network.name}")
         error = await asyncio.shield(self._leaving[network.id])
@@ -234,7 +240,7 @@ class Networks:
             if interface in {other.interface for other in others}:
                 raise InvalidParameter(f"the container has an interface {interface} already")
             request = replace(request, interface=interface)
-        if not gateways.publishes(found, request, others):
+        if not gateways.publishes(found, request, self.publishing.places(others)):
             request = replace(request, ports=())
         endpoint = driver.plan(found, container_id, request)
         default = [each for each in gateways.VERSIONS if gateways.chosen([*others, endpoint], each) is endpoint]
@@ -245,7 +251,7 @@ class Networks:
                 await self._db.write(lambda connection: records.add_endpoint(connection, endpoint, cursor))
                 await driver.attach(found, endpoint, self.sandbox_path(container_id), default)
             if others:
-                await self._move_ports(container_id, self.endpoints_of(container_id))
+                await self.publishing.move(container_id, self.endpoints_of(container_id))
         except BaseException as error:
             try:
                 # What it may have taken over goes back to the container's other networks.
@@ -269,7 +275,7 @@ class Networks:
             return
         rest = [other for other in self.endpoints_of(container_id) if other is not endpoint]
         was = [version for version in gateways.VERSIONS if gateways.chosen([*rest, endpoint], version) is endpoint]
-        await self._move_ports(container_id, rest)
+        await self.publishing.move(container_id, rest)
         endpoint = self._endpoints[container_id][endpoint.network_id]
         await self._disconnect(endpoint, alive=True)
         for version in was:
@@ -277,25 +283,6 @@ class Networks:
             if heir is not None:
                 gateway, path = gateways.gateway(heir, version), self.sandbox_path(container_id)
                 await self._in_thread(sandbox.route, path, heir.interface, gateway)
-
-    async def _move_ports(self, container_id: str, candidates: Sequence[Endpoint]) -> None:
-        """Publish the container's ports where, of ``candidates``, its default route of that IP version leads to."""
-        for version in gateways.VERSIONS:
-            endpoints = self._endpoints.get(container_id, {})
-            holder = next((each for each in endpoints.values() if gateways.ports(each, version)), None)
-            heir = gateways.chosen(candidates, version)
-            if holder is not None and heir is not None and heir.network_id != holder.network_id:
-                await self._hand_over(holder, endpoints[heir.network_id], gateways.ports(holder, version))
-
-    async def _hand_over(self, holder: Endpoint, heir: Endpoint, moved: tuple[PublishedPort, ...]) -> None:
-        changed = []
-        kept = tuple(port for port in holder.ports if port not in moved)
-        for endpoint, ports in ((holder, kept), (heir, (*heir.ports, *moved))):
-            network = self._networks[endpoint.network_id]
-            after = await self._drivers[network.driver].republish(network, endpoint, ports)
-            self._endpoints[endpoint.container_id][network.id] = after
-            changed.append(after)
-        await self._db.write(lambda connection: records.change_endpoints(connection, changed), frees_room=True)
 
     async def rename(self, container_id: str, old: str, new: str) -> None:
         """The container is called ``new`` by others from now on, no more ``old``."""
@@ -338,6 +325,11 @@ class Networks:
         found = self.find(reference)
         return found is not None and found.id not in self._broken
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The drivers there are, by name."""
+        return tuple(sorted(self._drivers))
+
     def all(self) -> list[Network]:
         """Every network, in the order they were made."""
         return list(self._networks.values())
@@ -358,7 +350,7 @@ class Networks:
             if present is None or present.endpoint_id != endpoint.endpoint_id:
                 return  # somebody else disconnected it while this waited
             endpoint = present
-            await driver.detach(network, endpoint, alive=alive)
+            await driver.detach(network, endpoint, self.sandbox_path(endpoint.container_id), alive=alive)
             await self._forget(endpoint)
             driver.release(network, endpoint)
             self._locks.pop(endpoint.endpoint_id, None)
@@ -380,6 +372,8 @@ class Networks:
     def _validate(self, network: Network, request: EndpointRequest) -> None:
         if network.id in self._broken:
             raise Unavailable(f"network {network.name} could not be set up: {self._broken[network.id]}")
+        if network.config_only:
+            raise Forbidden("cannot create endpoint on configuration-only network")
         if network.predefined:
             if request.ipv4 or request.ipv6:
                 raise InvalidParameter("user specified IP address is supported on user defined networks only")

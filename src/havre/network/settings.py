@@ -12,8 +12,9 @@ class NetworkSettings:
 
     ``firewall`` False (``--iptables=false``) leaves nftables and the global sysctls alone: no masquerading, no
     published ports; ``firewall6`` False (``--ip6tables=false``) does so for IPv6 alone. ``icc`` False forbids traffic
-    between containers of the default bridge. ``host_ip`` is where a port is published that names no address. ``pools``
-    are what subnets nobody chose are cut from; () means our own, of which the IPv6 range depends on ``seed``.
+    between containers of the default bridge. ``honest``: published ports obey the host's own input rules. ``host_ip``
+    is where a port is published that names no address. ``pools`` are what subnets nobody chose are cut from; () means
+    our own, of which the IPv6 range depends on ``seed``.
     """
 
     bridge_name: str = "havre0"
@@ -21,6 +22,7 @@ class NetworkSettings:
     firewall: bool = True
     firewall6: bool = True
     icc: bool = True
+    honest: bool = False
     mtu: int = 1500
     host_ip: str = "0.0.0.0"
     dns: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from havre.errors import Unavailable
@@ -95,10 +96,19 @@ class Tables:
 
     def _look(self) -> None:
         assert self._events is not None
-        deleted = self._events.deleted_tables()
+        news = self._events.news()
         for table in self._tables.values():
-            if deleted is None or table.rules.table in deleted:
+            if news.lost or table.rules.table in news.deleted:
                 self._tasks.start(self._restore_missing(table), "flushed rules")
+        if news.lost or any(not firewall.is_own(name) for name in news.changed):
+            for table in self._tables.values():
+                if table.rules.honest:
+                    self._tasks.start(self._ask_anew(table), "changed rules of the host")
+
+    async def _ask_anew(self, table: _Table) -> None:
+        """The host's rules have changed: those they let in may be others now."""
+        with suppress(NftError):  # the table is gone, with its admissions
+            await self._commits.apply(firewall.forget_admissions(table.rules))
 
     async def _restore_missing(self, table: _Table) -> None:
         # Our own transactions delete tables too, to make them anew in the same breath.

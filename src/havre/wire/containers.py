@@ -93,6 +93,12 @@ class PortBinding(Wire):
     host_port: str = ""
 
 
+class PortsAdded(Wire):
+    """The body of havre's own ``POST /havre/containers/{id}/ports``."""
+
+    port_bindings: dict[str, list[PortBinding] | None] | None = None
+
+
 class RestartPolicy(Wire):
     name: str = ""
     maximum_retry_count: int = 0

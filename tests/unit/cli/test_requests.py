@@ -209,3 +209,51 @@ def test_networks_removed_by_force(havre: Havre, daemon: FakeDaemon) -> None:
     assert (done.code, done.out) == (1, "bridge\n")
     assert done.err == "Error response from daemon: network nope not found\n"
     assert havre("network", "rm", "-f", "nope").code == 0
+
+
+def test_network_why(havre: Havre, daemon: FakeDaemon) -> None:
+    one = {
+        "HostIp": "::",
+        "HostPort": 8080,
+        "Protocol": "tcp",
+        "Container": "c" * 64,
+        "ContainerName": "web",
+        "Network": "lan",
+        "Target": "[fd00::2]:80",
+        "Rule": "table ip6 havre_br-1, map published: …",
+        "Reach": ["every machine", "but one"],
+    }
+    daemon.on("GET", "/havre/ports/8080", json=[one])
+    assert havre("network", "why", "8080/tcp").out.splitlines() == [
+        "[::]:8080/tcp",
+        "  container  web (cccccccccccc)",
+        "  target     [fd00::2]:80 on network lan",
+        "  rule       table ip6 havre_br-1, map published: …",
+        "  reached by every machine",
+        "             but one",
+    ]
+    assert query(daemon) == {"protocol": "tcp"}
+
+
+def test_ports_come_and_go(havre: Havre, daemon: FakeDaemon) -> None:
+    published = {
+        "80/tcp": [{"HostIp": "::", "HostPort": "8080"}, {"HostIp": "0.0.0.0", "HostPort": "8080"}],
+        "9/tcp": None,
+    }
+    daemon.on("POST", "/havre/containers/web/ports", json={"Ports": published})
+    daemon.on("DELETE", "/havre/containers/web/ports/80", json={"Ports": {}})
+    out = havre("port", "add", "web", "127.0.0.1:8080:80", "53/udp").out
+    assert out.splitlines() == ["80/tcp -> 0.0.0.0:8080", "80/tcp -> [::]:8080"]
+    assert daemon.requests[-1].json() == {
+        "PortBindings": {
+            "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}],
+            "53/udp": [{"HostIp": "", "HostPort": ""}],
+        }
+    }
+    assert havre("port", "rm", "web", "80/tcp").out == "" and query(daemon) == {"protocol": "tcp"}
+
+
+def test_a_container_called_add(havre: Havre, daemon: FakeDaemon) -> None:
+    ports = {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}
+    daemon.on("GET", "/containers/add/json", json={"NetworkSettings": {"Ports": ports}})
+    assert havre("port", "add", "80").out == "0.0.0.0:8080\n" and havre("port", "add").out == "80/tcp -> 0.0.0.0:8080\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from havre.daemon import addresspools
+from havre.daemon import addresspools, networkopts
 from havre.daemon import config as configuration
 from havre.daemon import flags as command_line
 from havre.daemon.config import Config
@@ -55,6 +55,23 @@ def test_address_pools(tmp_path: Path) -> None:
 def test_address_pools_that_are_none(tmp_path: Path, pool: str) -> None:
     with pytest.raises(InvalidParameter, match="invalid default address pool"):
         load(tmp_path, "--default-address-pool", pool)
+
+
+def test_options_of_networks(tmp_path: Path) -> None:
+    config = load(tmp_path, stored={"default-network-opts": {"bridge": {"a": "b=c", "d": ""}, "macvlan": {"e": "f"}}})
+    assert networkopts.parse(config.default_network_opts) == {"bridge": {"a": "b=c", "d": ""}, "macvlan": {"e": "f"}}
+    assert load(tmp_path, "--default-network-opt", "bridge=a=b").default_network_opts == ("bridge=a=b",)
+    with pytest.raises(InvalidParameter, match="driver=key=value is wanted"):
+        load(tmp_path, "--default-network-opt", "bridge=a")
+    for wrong in ([], {"bridge": "a"}, {"bridge": {"a": 1}}):
+        with pytest.raises(InvalidParameter, match="default-network-opts must be"):
+            load(tmp_path, stored={"default-network-opts": wrong})
+
+
+def test_the_firewall(tmp_path: Path) -> None:
+    assert load(tmp_path, stored={"firewall": "honest"}).firewall == "honest"
+    with pytest.raises(InvalidParameter, match='invalid firewall: "ufw", use one of docker, honest'):
+        load(tmp_path, "--firewall", "ufw")
 
 
 def test_the_socket_and_the_pid_follow_the_exec_root(tmp_path: Path) -> None:

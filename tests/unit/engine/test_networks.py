@@ -8,8 +8,9 @@ from unittest.mock import Mock
 import pytest
 
 from havre.engine.networks import NetworkVerbs
-from havre.errors import Conflict, Forbidden, InvalidParameter, NotFound, Unsupported
-from havre.network.model import EndpointRequest
+from havre.engine.portreasons import PortReasons
+from havre.errors import Conflict, Forbidden, InvalidParameter, NotFound
+from havre.network.model import EndpointRequest, PortRequest
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
 from havre.store import schema
@@ -18,6 +19,8 @@ from havre.store.layout import Layout
 from havre.wire.filters import Filters
 from havre.wire.networks import IPAM, ConfigReference, IPAMConfig, NetworkCreate
 from tests.fakes.network import FakeDriver
+
+_IPV6 = "com.docker.network.enable_ipv6"
 
 
 @pytest.fixture
@@ -92,8 +95,10 @@ async def test_filters(networks: Networks, verbs: NetworkVerbs) -> None:
     assert names(verbs, type="custom") == names(verbs, scope="swarm") == names(verbs, label="a") == []
     assert names(verbs, dangling="true") == [] and len(names(verbs, dangling="false")) == 3
     for wrong in ({"type": "odd"}, {"colour": "red"}, {"dangling": "perhaps"}):
-        with pytest.raises(InvalidParameter, match="invalid filter"):
+        with pytest.raises(InvalidParameter, match=r"invalid (value for )?filter"):
             names(verbs, **wrong)
+    with pytest.raises(InvalidParameter, match='got more than one value for filter key "dangling"'):
+        verbs.list(Filters({"dangling": ["1", "0"]}))
 
 
 async def test_prune_keeps_dockers_own_and_those_in_use(networks: Networks, verbs: NetworkVerbs, told: Told) -> None:
@@ -186,15 +191,69 @@ async def test_refusals(networks: Networks, verbs: NetworkVerbs) -> None:
         (NetworkCreate(), InvalidParameter, "invalid name: name is empty"),
         (NetworkCreate(name="lan"), Conflict, "network with name lan already exists"),
         (NetworkCreate(name="x", driver="odd"), NotFound, 'plugin "odd" not found'),
-        (NetworkCreate(name="x", driver="macvlan"), Unsupported, "network driver macvlan"),
         (NetworkCreate(name="x", driver="overlay"), Forbidden, "not a swarm manager"),
         (NetworkCreate(name="x", ingress=True), Forbidden, "Ingress network"),
         (NetworkCreate(name="x", scope="swarm"), Forbidden, "swarm is not active"),
-        (NetworkCreate(name="x", config_only=True), Unsupported, "ConfigOnly"),
-        (NetworkCreate(name="x", config_from=ConfigReference(network="y")), Unsupported, "ConfigFrom"),
+        (NetworkCreate(name="x", ipam=IPAM(driver="odd")), NotFound, 'plugin "odd" not found'),
+        (NetworkCreate(name="x", ipam=IPAM(driver="null")), InvalidParameter, "ipv4 pool is empty"),
+        (NetworkCreate(name="x", options={_IPV6: "perhaps"}), InvalidParameter, "is not a valid bool"),
         (NetworkCreate(name="x", enable_ipv4=False), InvalidParameter, "IPv4 or IPv6 must be enabled"),
         (NetworkCreate(name="x", ipam=subnets("10.1.0.0/16")), Forbidden, "Pool overlaps with other one"),
     ):
         with pytest.raises(error, match=text):
             await verbs.create(body)
     assert names(verbs) == ["bridge", "host", "none", "lan"]
+
+
+async def test_configurations(networks: Networks, told: Told) -> None:
+    """What Docker calls a configuration only network: others are made from it, and nobody is on it."""
+    verbs = NetworkVerbs(networks, {"c1": "box"}.get, Mock(), told, {"bridge": {"mtu": "1400"}})  # type: ignore[arg-type]
+    six = {_IPV6: "true"}
+    await verbs.create(
+        NetworkCreate(name="conf", config_only=True, ipam=subnets("10.7.0.0/24"), labels={"a": "b"}, options=six)
+    )
+    found = verbs.inspect("conf")
+    assert (found["Driver"], found["ConfigOnly"], found["EnableIPv6"]) == ("null", True, True) and "Status" not in found
+    assert found["Options"] == {**six, "mtu": "1400"} and found["Containers"] == {}
+    use = ConfigReference(network="conf")
+    await verbs.create(NetworkCreate(name="lan", config_from=use, internal=True))
+    made = verbs.inspect("lan")
+    assert (made["ConfigFrom"], made["ConfigOnly"], made["Internal"]) == ({"Network": "conf"}, False, True)
+    assert (made["Labels"], made["EnableIPv6"], made["Options"]) == ({"a": "b"}, True, found["Options"])
+    assert made["IPAM"]["Config"][0]["Subnet"] == "10.7.0.0/24"
+    for body, error, text in (
+        (NetworkCreate(name="x", config_from=use), Forbidden, "Pool overlaps"),
+        (NetworkCreate(name="x", config_from=ConfigReference(network="lan")), NotFound, '"lan" does not exist'),
+        (NetworkCreate(name="x", config_from=use, options={"a": "b"}), Forbidden, "network driver options are not"),
+        (NetworkCreate(name="x", config_from=use, labels={"a": "b"}), Forbidden, "user specified configurations"),
+        (NetworkCreate(name="x", config_from=use, enable_ipv6=True), Forbidden, "user specified configurations"),
+        (NetworkCreate(name="x", config_from=use, config_only=True), Forbidden, "cannot depend on another"),
+        (NetworkCreate(name="x", config_only=True, internal=True), Forbidden, "Network operator fields like"),
+    ):
+        with pytest.raises(error, match=text):
+            await verbs.create(body)
+    with pytest.raises(Forbidden, match="cannot create endpoint on configuration-only network"):
+        await networks.connect("c1", "conf", EndpointRequest(name="box"))
+    with pytest.raises(Forbidden, match=r'^error while removing network: configuration network "conf" is in use$'):
+        await verbs.remove("conf")
+    assert await verbs.prune(Filters()) == {"NetworksDeleted": ["lan"]}
+    assert names(verbs, dangling="true") == ["conf"]
+    await verbs.create(NetworkCreate(name="own", ipam=subnets("10.7.0.0/24"), options={"x": "y"}))
+    assert verbs.inspect("own")["Options"] == {"mtu": "1400", "x": "y"}
+    await verbs.remove("conf")
+
+
+async def test_why_a_port_is_reached(networks: Networks) -> None:
+    reasons = PortReasons(networks, {"c1": "box"}.__getitem__, lambda: [("ip", "filter", "FORWARD")])
+    with pytest.raises(NotFound, match="no running container publishes port 8080"):
+        await reasons.why("8080")
+    await networks.connect("c1", "bridge", EndpointRequest(ports=(PortRequest(80, "tcp", "", 8080, 8080),)))
+    (found,) = await reasons.why("8080")
+    assert (found["Container"], found["ContainerName"], found["Target"]) == ("c1", "box", "10.88.0.2:80")
+    assert found["Rule"] == "table ip havre_fake0, map published: tcp . 8080 : 10.88.0.2 . 80"
+    assert "chain FORWARD of table ip filter" in found["Reach"][-1]
+    assert await reasons.why("8080/tcp") == [found]
+    with pytest.raises(NotFound):
+        await reasons.why("8080/udp")
+    with pytest.raises(InvalidParameter):
+        await reasons.why("web")

@@ -10,6 +10,7 @@ import pytest
 from havre import __version__
 from havre.engine.events import Events
 from havre.engine.system import Facts, System, identity
+from havre.image.remote.config import HostSettings, RegistryConfig
 from havre.kernel import cgrouplimits
 from havre.kernel.cgroups import Cgroups
 from havre.kernel.hostinfo import Host
@@ -92,7 +93,9 @@ async def test_info(tmp_path: Path) -> None:
     states = ["running", "running", "paused", "exited", "created"]
     insecure = ("r:5000", "10.0.0.0/8")
     mirrors = ("https://m",)
-    system = make(tmp_path, states, insecure_registries=insecure, registry_mirrors=mirrors, live_restore=True)
+    hosts = {"quay.test": HostSettings(("https://q",)), "docker.io": HostSettings(("https://n",))}
+    configured = RegistryConfig(insecure, mirrors, hosts=hosts)
+    system = make(tmp_path, states, registries=configured, live_restore=True)
     document = await system.info()
     assert (document["Containers"], document["ContainersRunning"]) == (5, 2)
     assert (document["ContainersPaused"], document["ContainersStopped"], document["Images"]) == (1, 2, 3)
@@ -103,6 +106,9 @@ async def test_info(tmp_path: Path) -> None:
     assert document["LiveRestoreEnabled"] is True
     registries = document["RegistryConfig"]
     assert registries["Mirrors"] == ["https://m/"] and registries["IndexConfigs"]["r:5000"]["Secure"] is False
+    quay = {"Name": "quay.test", "Mirrors": ["https://q/"], "Secure": True, "Official": False}
+    assert registries["IndexConfigs"]["quay.test"] == quay
+    assert registries["IndexConfigs"]["docker.io"]["Mirrors"] == ["https://m/", "https://n/"]
     assert registries["InsecureRegistryCIDRs"][-1] == "10.0.0.0/8"
     assert document["Swarm"]["LocalNodeState"] == "inactive"
 
@@ -223,8 +229,10 @@ async def test_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[Any, ...]] = []
     monkeypatch.setattr(Events, "publish", lambda self, *words: told.append(words))
     system = make(tmp_path)
-    system.reload(("c=d",), debug=True)
+    system.reload(("c=d",), debug=True, registries=RegistryConfig(insecure=("r:5000",)))
     document = await system.info()
+    assert "r:5000" in document["RegistryConfig"]["IndexConfigs"]
+    assert told[0][3]["insecure-registries"] == '["r:5000"]' and told[0][3]["registry-mirrors"] == "[]"
     assert document["Labels"] == ["c=d"] and document["Debug"] is True
     assert told[0][:3] == ("daemon", "reload", "id-1")
 

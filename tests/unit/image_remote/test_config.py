@@ -1,9 +1,12 @@
 """Where images of a registry are asked for, and which settings are refused."""
 
+from pathlib import Path
+
 import pytest
 
 from havre.errors import InvalidParameter
-from havre.image.remote.config import RegistryConfig
+from havre.image.remote.config import HostSettings, RegistryConfig
+from havre.image.remote.trust import Trust
 
 
 async def urls(config: RegistryConfig, domain: str) -> list[list[tuple[str, bool]]]:
@@ -75,3 +78,36 @@ def test_insecure_registries_are_checked(entry: str) -> None:
 def test_no_downloads_is_no_setting() -> None:
     with pytest.raises(InvalidParameter):
         RegistryConfig(downloads=0)
+
+
+async def test_mirrors_of_any_registry_with_its_name_for_them() -> None:
+    hosts = {
+        "quay.test": HostSettings(("https://a/", "http://127.0.0.1:1/proxy")),
+        "docker.io": HostSettings(("https://b",)),
+    }
+    config = RegistryConfig(mirrors=("https://hub",), hosts=hosts)
+    places = await config.places("quay.test")
+    assert [place[0].url for place in places] == ["https://a", "http://127.0.0.1:1/proxy", "https://quay.test"]
+    assert [place[0].namespace for place in places] == ["quay.test", "quay.test", ""]
+    hub = await config.places("index.docker.io")
+    assert [(place[0].url, place[0].namespace) for place in hub[:-1]] == [
+        ("https://hub", ""),
+        ("https://b", "docker.io"),
+    ]
+    assert len(await config.places("quay.test", mirrors=False)) == 1
+
+
+async def test_files_belong_to_the_host_that_is_spoken_to(tmp_path: Path) -> None:
+    (tmp_path / "quay.test").mkdir()
+    hosts = {"quay.test": HostSettings(("https://mirror.test",), ca="/quay"), "mirror.test": HostSettings(ca="/mirror")}
+    config = RegistryConfig(certificates=(tmp_path,), hosts=hosts)
+    mirror, registry = await config.places("quay.test")
+    assert mirror[0].trust == Trust(ca="/mirror")
+    assert registry[0].trust == Trust(tmp_path / "quay.test", ca="/quay")
+    assert config.beside("https://token.test/x", registry[0]).trust == registry[0].trust
+    assert config.beside("https://mirror.test/x", registry[0]).trust == mirror[0].trust
+
+
+async def test_a_registry_that_is_said_to_be_insecure() -> None:
+    config = RegistryConfig(hosts={"r.test:5000": HostSettings(insecure=True)})
+    assert await urls(config, "R.test:5000") == [[("https://R.test:5000", False), ("http://R.test:5000", False)]]

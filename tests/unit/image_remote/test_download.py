@@ -333,7 +333,7 @@ async def test_only_so_many_at_a_time(remote: Remote, registry: FakeRegistry) ->
 
 async def test_a_daemon_that_ends_says_so_to_those_who_wait(fetch: Fetch, registry: FakeRegistry) -> None:
     registry.fail("/blobs/", faults.hold(asyncio.Event(), 1000))
-    downloads = Downloads(fetch.remote.blobs, QUICK)
+    downloads = Downloads(fetch.remote.blobs)
     fetch.downloads = downloads
     task = asyncio.ensure_future(fetch.run())
     await until(lambda: bool(registry.asked("/blobs/")))

@@ -1,8 +1,10 @@
 """HTTP as registries need it: certificates, proxies, silence."""
 
+import os
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -12,6 +14,7 @@ from havre.image.remote.config import Endpoint
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.proxies import Proxies, Proxy
 from havre.image.remote.transport import Transport, open_session
+from havre.image.remote.trust import Contexts, Trust
 from tests.fakes import registry_faults as faults
 from tests.fakes.registry import FakeRegistry, serving
 
@@ -65,12 +68,13 @@ async def test_an_authority_for_one_host(
 ) -> None:
     directory = tmp_path / secure.host
     directory.mkdir()
-    transport = Transport(session, certificates=(tmp_path / "none", tmp_path))
+    transport = Transport(session)
+    endpoint = Endpoint(f"https://{secure.host}", trust=Trust(directory))
     (directory / "ca.crt").write_bytes((certificate / "own.cert").read_bytes())
-    assert await status(transport, Endpoint(f"https://{secure.host}")) == 200
+    assert await status(transport, endpoint) == 200
     (directory / "ca.crt").write_bytes(b"nonsense")
     with pytest.raises(RemoteFailure, match="cannot use the certificates in"):
-        await status(transport, Endpoint(f"https://{secure.host}"))
+        await status(transport, endpoint)
 
 
 async def test_a_certificate_of_our_own(session: aiohttp.ClientSession, certificate: Path, tmp_path: Path) -> None:
@@ -85,7 +89,21 @@ async def test_a_certificate_of_our_own(session: aiohttp.ClientSession, certific
         directory.mkdir()
         for name in ("own.cert", "own.key"):
             (directory / name).write_bytes((certificate / name).read_bytes())
-        assert await status(Transport(session, certificates=(tmp_path,)), endpoint) == 200
+        assert await status(Transport(session), replace(endpoint, trust=Trust(directory))) == 200
+        named = Trust(cert=str(certificate / "own.cert"), key=str(certificate / "own.key"))
+        assert await status(Transport(session), replace(endpoint, trust=named)) == 200
+        (directory / "own.key").unlink()
+        with pytest.raises(RemoteFailure, match=r"missing key own\.key for client certificate own\.cert"):
+            await status(Transport(session), replace(endpoint, trust=Trust(directory)))
+
+
+async def test_connections_are_kept_for_as_long_as_certificates_stay_the_same(certificate: Path) -> None:
+    contexts, trust = Contexts(), Trust(ca=str(certificate / "own.cert"))
+    first = contexts.of(trust, True)
+    assert contexts.of(trust, True) is first and contexts.of(trust, False) is not first
+    os.utime(certificate / "own.cert", (1, 1))
+    assert contexts.of(trust, True) is not first
+    assert contexts.of(Trust(), True) is True
 
 
 async def test_a_proxy_is_used_with_its_password(session: aiohttp.ClientSession, registry: FakeRegistry) -> None:

@@ -1,6 +1,7 @@
 """The text of rule sets: what depends on bridge, settings and endpoints. (The kernel's view is in the golden files.)"""
 
 import re
+from dataclasses import replace
 from ipaddress import IPv4Network
 
 from havre.network import firewall
@@ -34,6 +35,20 @@ def test_elements() -> None:
         "delete element ip havre_havre0 published_on { 127.0.0.1 . udp . 53 }\n",
     ]
     assert "".join(firewall.publish(RULES, WEB)) in firewall.ruleset(RULES, [WEB])
+
+
+def test_honest_rules() -> None:
+    honest = replace(RULES, honest=True)
+    assert firewall.publish(honest, WEB) == [
+        "add element ip havre_havre0 published { tcp . 8080 : 172.29.0.2 . 80 }\n",
+        "add element ip havre_havre0 open { tcp . 8080 }\n",
+        "add element ip havre_havre0 published_on { 127.0.0.1 . udp . 53 : 172.29.0.2 . 53 }\n",
+        "add element ip havre_havre0 open_on { 127.0.0.1 . udp . 53 }\n",
+    ]
+    assert len(firewall.withdraw(honest, WEB)) == 4
+    assert firewall.forget_admissions(honest) == "flush set ip havre_havre0 admitted\n"
+    assert firewall.forget_admissions(RULES) == "" and "admitted" not in firewall.ruleset(RULES, [WEB])
+    assert firewall.is_own("havre_br-1") and not firewall.is_own("filter")
 
 
 def test_icc() -> None:

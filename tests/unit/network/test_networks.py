@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import msgspec
 import pytest
 
-from havre.errors import Forbidden, InvalidParameter, NotFound, SystemFault, Unavailable
+from havre.errors import Conflict, Forbidden, InvalidParameter, NotFound, SystemFault, Unavailable
 from havre.lib.ids import new_id
 from havre.network import records
 from havre.network.model import Endpoint, EndpointRequest, Network, Pool, PortRequest
@@ -276,3 +276,59 @@ def test_old_records_are_taken_over(layout: Layout) -> None:
         (Network("h", "host", "host", 8), 9),
     ]
     database.close()
+
+
+async def test_ports_come_and_go(driver_and_networks: tuple[Strict, Networks], database: Database) -> None:
+    driver, networks = driver_and_networks
+    await networks.connect("c1", "bridge", BOX)
+    more = (PortRequest(81, "tcp", "127.0.0.1", 8081, 8081), PortRequest(53, "udp"))
+    ports = await networks.publishing.add("c1", more)
+    assert [(port.container_port, port.host_ip) for port in ports] == [(81, "127.0.0.1"), (53, "0.0.0.0")]
+    (endpoint,) = await database.read(records.endpoints)
+    assert [endpoint] == networks.endpoints_of("c1") and [port.container_port for port in endpoint.ports] == [
+        80,
+        81,
+        53,
+    ]
+    await networks.publishing.remove("c1", lambda port: port.container_port != 81)
+    assert [port.container_port for port in networks.endpoints_of("c1")[0].ports] == [81]
+    assert driver.calls.count("give_up") == 1
+    await networks.publishing.remove("c1", lambda port: port.proto == "sctp")
+    assert driver.calls.count("republish") == 2
+    with pytest.raises(Conflict, match="on no network"):
+        await networks.publishing.add("c2", more)
+
+
+async def test_ports_that_cannot_be_published_are_given_back(
+    driver_and_networks: tuple[Strict, Networks], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, networks = driver_and_networks
+    endpoint = await networks.connect("c1", "bridge", BOX)
+    real, refused = driver.republish, [SystemFault("the kernel refuses")]
+
+    async def republish(*arguments: Any) -> Endpoint:
+        if refused:
+            raise refused.pop()
+        return await real(*arguments)
+
+    monkeypatch.setattr(driver, "republish", republish)
+    with pytest.raises(SystemFault, match="the kernel refuses"):
+        await networks.publishing.add("c1", (PortRequest(81),))
+    assert networks.endpoints_of("c1") == [endpoint] and driver.calls.count("give_up") == 1
+
+
+async def test_ports_stay_where_they_can_be_published(database: Database, layout: Layout) -> None:
+    """A network like macvlan leads out, but publishes nothing."""
+    beside = FakeDriver("beside")
+    beside.publishes = False
+    kinds = [FakeDriver("bridge"), FakeDriver("host"), FakeDriver("null"), beside]
+    networks = Networks(database, NetworkSettings(), layout, lambda *_: kinds)
+    await networks.start()
+    await networks.create(Network(new_id(), "a-lan", "beside", 1, pools=(Pool("10.2.0.0/24", "10.2.0.1"),)))
+    await networks.connect("c1", "bridge", BOX)
+    await networks.connect("c1", "a-lan", EndpointRequest(priority=9))
+    assert [len(each.ports) for each in networks.endpoints_of("c1")] == [1, 0] and "republish" not in beside.calls
+    await networks.connect("c2", "a-lan", EndpointRequest(priority=9))
+    await networks.connect("c2", "bridge", BOX)
+    assert [len(each.ports) for each in networks.endpoints_of("c2")] == [0, 1]
+    await networks.stop()

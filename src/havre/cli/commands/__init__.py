@@ -74,6 +74,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "network prune": ("network_prune", "Remove all unused networks"),
     "network remove": ("network_rm", "Remove one or more networks"),
     "network rm": ("network_rm", "Remove one or more networks"),
+    "port add": ("port_add", "Publish more ports of a container, also while it runs"),
+    "port rm": ("port_rm", "Publish ports of a container no longer, also while it runs"),
+    "network why": (
+        "network_why",
+        "Tell who can reach a published port, through which rule, and to which container",
+    ),
     "ps": ("ps", "List containers"),
     "pull": ("image_pull", "Download an image from a registry"),
     "push": ("image_push", "Upload an image to a registry"),

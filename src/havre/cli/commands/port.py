@@ -25,18 +25,31 @@ def run(args: Args, ctx: Context) -> int:
     answer = ctx.client.get(f"/containers/{quote(name)}/json").json()
     published = answer.get("NetworkSettings", {}).get("Ports") or {}
     if not wanted:
-        lines = [
-            f"{private} -> {_address(binding)}" for private, bindings in published.items() for binding in bindings or ()
-        ]
+        lines = _mappings(published)
     else:
         _check(port)
         bindings = published.get(f"{port}/{protocol or 'tcp'}")
         if not bindings:
             raise CommandError(f"Error: No public port '{wanted}' published for {name}")
         lines = [_address(binding) for binding in bindings]
+    _print(ctx, lines)
+    return 0
+
+
+def print_ports(ctx: Context, published: dict[str, list[dict[str, str]] | None]) -> None:
+    """Every port and where it is published, a line each."""
+    _print(ctx, _mappings(published))
+
+
+def _mappings(published: dict[str, list[dict[str, str]] | None]) -> list[str]:
+    return [
+        f"{private} -> {_address(binding)}" for private, bindings in published.items() for binding in bindings or ()
+    ]
+
+
+def _print(ctx: Context, lines: list[str]) -> None:
     for line in sorted(lines, key=natural):
         ctx.out.write(f"{line}\n")
-    return 0
 
 
 def _check(port: str) -> None:

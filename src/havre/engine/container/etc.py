@@ -123,7 +123,7 @@ def _extra(entry: str, endpoint: Endpoint | None) -> tuple[str, str]:
     """
     name, _, address = entry.partition(":")
     if address == "host-gateway":
-        if endpoint is None or not endpoint.gateway:
+        if endpoint is None or endpoint.gateway in ("", "0.0.0.0"):
             raise InvalidParameter("unable to derive the IP value for host-gateway")
         address = endpoint.gateway
     return name, address.strip("[]")

@@ -118,7 +118,7 @@ class Inspector:
             "Bridge": "",
             "SandboxID": one.id if own else "",
             "SandboxKey": str(self._layout.netns / one.id) if own else "",
-            "Ports": _port_map(one),
+            "Ports": port_map(one),
             "HairpinMode": False,
             "LinkLocalIPv6Address": "",
             "LinkLocalIPv6PrefixLen": 0,
@@ -159,7 +159,8 @@ def mount_points(one: Container) -> list[dict[str, Any]]:
     return points
 
 
-def _port_map(one: Container) -> dict[str, Any]:
+def port_map(one: Container) -> dict[str, Any]:
+    """``Ports`` as inspect shows them."""
     if not one.state.running or one.host.network_mode in ("host", "none"):
         return {}
     ports: dict[str, Any] = {}

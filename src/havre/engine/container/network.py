@@ -151,10 +151,10 @@ def connected(container: Container, endpoints: Iterable[Endpoint]) -> Container:
             settings.get(name) or EndpointSettings(),
             network_id=endpoint.network_id,
             endpoint_id=endpoint.endpoint_id,
-            gateway=endpoint.gateway,
+            gateway=_shown(endpoint.gateway),
             ip_address=endpoint.ip_address,
             ip_prefix_len=endpoint.prefix_len,
-            ipv6_gateway=endpoint.ipv6_gateway,
+            ipv6_gateway=_shown(endpoint.ipv6_gateway),
             global_ipv6_address=endpoint.ipv6_address,
             global_ipv6_prefix_len=endpoint.ipv6_prefix_len,
         )
@@ -164,6 +164,11 @@ def connected(container: Container, endpoints: Iterable[Endpoint]) -> Container:
             binding = PortBinding(host_ip=port.host_ip, host_port=str(port.host_port))
             ports.setdefault(f"{port.container_port}/{port.proto}", []).append(binding)
     return container.replace(endpoints=settings, ports=ports, mac_addresses=addresses)
+
+
+def _shown(gateway: str) -> str:
+    """A route without a gateway shows none."""
+    return "" if gateway in ("0.0.0.0", "::") else gateway
 
 
 def disconnected(container: Container) -> Container:

@@ -17,7 +17,6 @@ from havre.image.manifest import Descriptor
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.progress import Row
 from havre.image.remote.repository import BlobSource
-from havre.image.remote.retry import RetryPolicy
 from havre.lib.tasks import TaskOwner
 
 T = TypeVar("T")
@@ -32,9 +31,8 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 class Downloads:
     """The downloads of a daemon. Two pulls that need the same blob share one."""
 
-    def __init__(self, blobs: BlobStore, policy: RetryPolicy) -> None:
+    def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
-        self._policy = policy
         self._running: dict[str, _Transfer] = {}
         self._tasks = TaskOwner("downloads")
         self._commits = TaskOwner("commits")
@@ -101,7 +99,7 @@ class Downloads:
             except RemoteFailure as failure:
                 if partial.offset - start >= _WORTH_ANOTHER:
                     attempt = 1
-                pause = self._policy.pause(attempt, failure)
+                pause = source.policy.pause(attempt, failure)
                 if pause is None:
                     raise
             attempt += 1

@@ -35,7 +35,7 @@ class Puller:
         self._images = images
         self._layers = layers
         self._registries = registries
-        self._downloads = Downloads(blobs, registries.policy)
+        self._downloads = Downloads(blobs)
         self._tasks = TaskOwner("pulls")
 
     async def close(self) -> None:

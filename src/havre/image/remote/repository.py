@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import aiohttp
 import msgspec
@@ -31,7 +31,9 @@ _PING_SECONDS = 15
 
 
 class BlobSource(Protocol):
-    """Something blobs can be read from: a repository at an endpoint."""
+    """Something blobs can be read from: a repository at an endpoint, to be asked again as ``policy`` says."""
+
+    policy: RetryPolicy
 
     def blob(self, digest: str, offset: int = 0) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Open a blob from byte ``offset``: status 206, or 200 with the whole blob from a server without ranges."""
@@ -54,7 +56,7 @@ class Repository:
         self.endpoint = endpoint
         self._transport = transport
         self._tokens = tokens
-        self._policy = policy
+        self.policy = policy.hurried() if endpoint.mirror else policy
         self._challenges = challenges
         self._path = path
         # What a user has for the registry is none of a mirror's business.
@@ -62,7 +64,7 @@ class Repository:
 
     async def manifest(self, tag_or_digest: str) -> tuple[bytes, str]:
         """A manifest or index, byte for byte, with its media type; what was asked by digest has that digest."""
-        return await persistently(self._policy, lambda: self._manifest(tag_or_digest))
+        return await persistently(self.policy, lambda: self._manifest(tag_or_digest))
 
     async def digest_of(self, tag: str) -> str | None:
         """The digest ``tag`` stands for now, by a request that registries do not count as a pull.
@@ -78,7 +80,7 @@ class Repository:
 
     async def content(self, digest: str, limit: int) -> bytes:
         """A small blob of at most ``limit`` bytes, as sent: the caller verifies it when storing it."""
-        return await persistently(self._policy, lambda: self._content(digest, limit))
+        return await persistently(self.policy, lambda: self._content(digest, limit))
 
     async def tags(self) -> list[str]:
         """All tags, through all pages."""
@@ -87,7 +89,7 @@ class Repository:
         seen: set[str] = set()
         while url is not None and url not in seen and len(found) < MOST_TAGS:
             seen.add(url)
-            page, url = await persistently(self._policy, lambda url=url: self._tags_page(url))  # type: ignore[misc]
+            page, url = await persistently(self.policy, lambda url=url: self._tags_page(url))  # type: ignore[misc]
             found += page
         return found
 
@@ -99,7 +101,10 @@ class Repository:
             yield response
 
     def _url(self, rest: str) -> str:
-        return f"{self.endpoint.url}/v2/{self._path}/{rest}"
+        url = f"{self.endpoint.url}/v2/{self._path}/{rest}"
+        if not self.endpoint.namespace:
+            return url
+        return f"{url}{'&' if '?' in rest else '?'}{urlencode({'ns': self.endpoint.namespace})}"
 
     async def _manifest(self, tag_or_digest: str) -> tuple[bytes, str]:
         async with self._get(self._url(f"manifests/{tag_or_digest}"), {"Accept": ACCEPT}) as response:
@@ -179,6 +184,10 @@ class Registries:
         self.policy = policy or RetryPolicy()
         self._transport = transport
         self._tokens = tokens
+
+    def reload(self, config: RegistryConfig) -> None:
+        """Go by ``config`` from now on; what is under way goes on as it began."""
+        self.config = self._tokens.config = config
 
     async def open(self, place: Place, path: str, auth: Auth | None) -> Repository:
         """The repository ``path`` at ``place``. Raises ``RemoteFailure`` when no server answers there."""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from havre.image.remote.failures import RemoteFailure
@@ -19,6 +19,10 @@ class RetryPolicy:
     first: float = 0.5
     longest: float = 30.0
     patience: float = 60.0
+
+    def hurried(self) -> "RetryPolicy":
+        """For a place that is not the last to ask: one more attempt, at once, and no waiting on its demand."""
+        return replace(self, attempts=min(self.attempts, 2), patience=min(self.patience, 1.0))
 
     def pause(self, attempt: int, failure: RemoteFailure) -> float | None:
         """Seconds to wait after the ``attempt``-th try (from 1) failed; None means: give up."""

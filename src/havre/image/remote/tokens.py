@@ -35,7 +35,7 @@ class Tokens:
         self, transport: Transport, config: RegistryConfig, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._transport = transport
-        self._config = config
+        self.config = config
         self._clock = clock
         self._kept: dict[_Key, tuple[str, float]] = {}
         self._locks: defaultdict[_Key, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -62,7 +62,7 @@ class Tokens:
         """Ask the token server named by ``challenge``; ``offline`` asks for a refresh token as well."""
         realm = await self._realm(challenge, endpoint, auth)
         service = challenge.parameters.get("service", "")
-        server = Endpoint(realm, verify=endpoint.verify)
+        server = self.config.beside(realm, endpoint)
         if auth.identity_token:
             form = {
                 "grant_type": "refresh_token",
@@ -107,12 +107,7 @@ class Tokens:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise RemoteFailure(f'invalid token auth challenge realm: "{realm[:200]}"')
         secure = endpoint.url.startswith("https:") and endpoint.verify
-        if (
-            secure
-            and parts.scheme == "http"
-            and not auth.anonymous
-            and not await self._config.is_insecure(parts.netloc)
-        ):
+        if secure and parts.scheme == "http" and not auth.anonymous and not await self.config.is_insecure(parts.netloc):
             raise RemoteFailure(
                 f"{endpoint.host} wants the credentials sent to {parts.netloc} over plain HTTP: refused", status=403
             )

@@ -5,16 +5,17 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from pathlib import Path
 
 import aiohttp
 from yarl import URL
 
 import havre
+from havre.errors import InvalidParameter
 from havre.image.remote.auth import parse_challenges
 from havre.image.remote.config import Endpoint
 from havre.image.remote.failures import RemoteFailure, from_response
 from havre.image.remote.proxies import Proxies
+from havre.image.remote.trust import Contexts
 
 CHUNK = 1 << 20
 """Bytes aiohttp may hold for a reader that is busy writing to disk."""
@@ -43,12 +44,10 @@ def open_session() -> aiohttp.ClientSession:
 class Transport:
     """Sends requests. The session is the caller's, who closes it."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, proxies: Proxies | None = None, certificates: tuple[Path, ...] = ()
-    ) -> None:
+    def __init__(self, session: aiohttp.ClientSession, proxies: Proxies | None = None) -> None:
         self._session = session
         self._proxies = proxies or Proxies()
-        self._certificates = certificates
+        self._contexts = Contexts()
 
     @asynccontextmanager
     async def request(
@@ -102,10 +101,10 @@ class Transport:
             )
 
     def _tls(self, endpoint: Endpoint) -> ssl.SSLContext | bool:
-        for directory in self._certificates:
-            if (directory / endpoint.host).is_dir():
-                return _context(directory / endpoint.host, endpoint.verify)
-        return endpoint.verify
+        try:
+            return self._contexts.of(endpoint.trust, endpoint.verify)
+        except InvalidParameter as error:
+            raise RemoteFailure(error.message) from None
 
 
 async def failure_of(response: aiohttp.ClientResponse) -> RemoteFailure:
@@ -146,22 +145,6 @@ def _retry_after(response: aiohttp.ClientResponse) -> float | None:
     value = response.headers.get("Retry-After", "")
     limited = response.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
     return float(value) if limited and value.isdecimal() else None
-
-
-def _context(directory: Path, verify: bool) -> ssl.SSLContext:
-    """TLS settings as in ``/etc/docker/certs.d/<host>``: ``*.crt`` authorities, ``*.cert`` with ``*.key`` our own."""
-    try:
-        context = ssl.create_default_context()
-        for authority in sorted(directory.glob("*.crt")):
-            context.load_verify_locations(authority)
-        for certificate in sorted(directory.glob("*.cert")):
-            context.load_cert_chain(certificate, certificate.with_suffix(".key"))
-    except (OSError, ssl.SSLError) as error:
-        raise RemoteFailure(f"cannot use the certificates in {directory}: {error}") from None
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 class _explained:

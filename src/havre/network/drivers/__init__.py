@@ -9,6 +9,7 @@ from havre.network.driver import Driver
 from havre.network.drivers.bridge import BridgeDriver
 from havre.network.drivers.host import HostDriver
 from havre.network.drivers.none import NoneDriver
+from havre.network.drivers.sublink import SublinkDriver
 from havre.network.ports import PortLedger
 from havre.network.settings import NetworkSettings
 from havre.network.tables import Tables
@@ -19,4 +20,5 @@ def builtin_drivers(settings: NetworkSettings, executor: Executor, tasks: TaskOw
     first, last = read_sysctl("net/ipv4/ip_local_port_range").split()
     ports = PortLedger((int(first), int(last)))
     tables = Tables(Nftables(), executor, tasks) if settings.firewall else None
-    return [BridgeDriver(settings, executor, tables, ports, tasks), HostDriver(), NoneDriver()]
+    beside = [SublinkDriver(name, settings, executor) for name in ("macvlan", "ipvlan")]
+    return [BridgeDriver(settings, executor, tables, ports, tasks), HostDriver(), NoneDriver(), *beside]

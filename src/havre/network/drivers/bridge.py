@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -14,13 +13,13 @@ from typing import TypeVar
 from havre.errors import Conflict, Forbidden, InvalidParameter, SystemFault, Unavailable
 from havre.lib.ids import new_id
 from havre.lib.tasks import TaskOwner
-from havre.network.drivers import bridge_links, bridge_options, bridge_pools
+from havre.network.drivers import bridge_links, bridge_options, pools
 from havre.network.drivers.bridge_links import BridgeSpec
 from havre.network.drivers.bridge_options import BridgeOptions
-from havre.network.drivers.bridge_pools import Addresses
+from havre.network.drivers.pools import Addresses
 from havre.network.firewall import BridgeRules
 from havre.network.ipam import mac_from, mac_of
-from havre.network.model import Endpoint, EndpointRequest, Network, Pool, PublishedPort
+from havre.network.model import MAC, Endpoint, EndpointRequest, Network, Pool, PortRequest, PublishedPort
 from havre.network.ports import PortLedger
 from havre.network.settings import NetworkSettings
 from havre.network.tables import Tables
@@ -33,7 +32,7 @@ T = TypeVar("T")
 # namespace takes about 80 ms, however many there are; a veth alone takes 14 ms of the kernel's lock that all need.
 _GRACE = 0.25
 _OWNED = "owned"
-_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+_NO_RULES = "ports cannot be published: the daemon runs with --iptables=false"
 
 
 @dataclass(slots=True)
@@ -68,6 +67,7 @@ class BridgeDriver:
     """See ``network.driver.Driver``. Kernel work runs in ``executor``; ``tables`` is None without a firewall."""
 
     name = "bridge"
+    publishes = True
 
     def __init__(
         self,
@@ -111,11 +111,11 @@ class BridgeDriver:
             self._choosing = network.id
             busy = await self._in_thread(bridge_links.busy)
             options = bridge_options.read(network.options, self._settings, network.internal)
-            pools = bridge_pools.choose(network, self._settings, options, busy, taken)
+            chosen = pools.choose(network, self._settings, not options.isolated, busy, taken)
         except BaseException:
             self._give_up(name)
             raise
-        return replace(network, interface=name, pools=pools, state={_OWNED: str(owned).lower()})
+        return replace(network, interface=name, pools=chosen, state={_OWNED: str(owned).lower()})
 
     async def _choose_default(self, network: Network, in_use: bool) -> Network:
         wanted = self._settings.bip
@@ -172,16 +172,15 @@ class BridgeDriver:
     def plan(self, network: Network, container_id: str, request: EndpointRequest) -> Endpoint:
         state = self._states[network.id]
         if request.ports and self._tables is None:
-            raise Unavailable("ports cannot be published: the daemon runs with --iptables=false")
-        if request.mac and not _MAC.fullmatch(request.mac):
+            raise Unavailable(_NO_RULES)
+        if request.mac and not MAC.fullmatch(request.mac):
             raise InvalidParameter(f"invalid MAC address: {request.mac}")
         endpoint_id = new_id()
         if state.inherit(request):
             state.heirs.add(endpoint_id)
         ipv4, ipv6 = state.addresses.lease(request)
         try:
-            reached = ipv6 if state.rules.subnet6 is not None else ""
-            ports = self._ports.claim(request.ports, state.options.host_ip, ipv4, reached)
+            ports = self._claim(state, request.ports, ipv4, ipv6)
         except SystemFault as error:
             state.addresses.give_back(ipv4, ipv6)
             raise SystemFault(
@@ -213,6 +212,20 @@ class BridgeDriver:
         state.endpoints[endpoint_id] = endpoint
         return endpoint
 
+    def _claim(self, state: _State, requests: Sequence[PortRequest], ipv4: str, ipv6: str) -> tuple[PublishedPort, ...]:
+        reached = ipv6 if state.rules.subnet6 is not None else ""
+        return self._ports.claim(requests, state.options.host_ip, ipv4, reached)
+
+    def reserve(
+        self, network: Network, endpoint: Endpoint, requests: Sequence[PortRequest]
+    ) -> tuple[PublishedPort, ...]:
+        if self._tables is None:
+            raise Unavailable(_NO_RULES)
+        return self._claim(self._states[network.id], requests, endpoint.ip_address, endpoint.ipv6_address)
+
+    def give_up(self, network: Network, ports: tuple[PublishedPort, ...]) -> None:
+        self._ports.release(ports)
+
     def interface_prefix(self, network: Network) -> str:
         return self._states[network.id].options.prefix
 
@@ -238,9 +251,11 @@ class BridgeDriver:
         if self._tables is not None:
             await self._tables.withdraw(network.interface, gone)
             await self._publish(come, network.interface)
+            if any(port.proto == "udp" for port in gone.ports):
+                await self._in_thread(bridge_links.forget_flows, [gone])
         return changed
 
-    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
+    async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
         state = self._states[network.id]
         state.endpoints.pop(endpoint.endpoint_id, None)
         state.heirs.discard(endpoint.endpoint_id)
@@ -298,7 +313,7 @@ class BridgeDriver:
         return (4, 6) if self._settings.firewall6 else (4,)
 
     def _rules(self, network: Network, options: BridgeOptions) -> BridgeRules:
-        rules = _rules(network, options)
+        rules = replace(_rules(network, options), honest=self._settings.honest)
         return rules if self._settings.firewall6 else replace(rules, subnet6=None)
 
     def _end_choice(self) -> None:

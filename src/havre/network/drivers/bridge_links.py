@@ -256,6 +256,11 @@ def join(spec: BridgeSpec, endpoint: Endpoint, sandbox: Path, default: Sequence[
             )
     finally:
         os.close(fd)
+    dress(endpoint, sandbox, default)
+
+
+def dress(endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
+    """Give the endpoint's interface, which the namespace has, its addresses and routes."""
     with namespaces.enter(sandbox, lambda: _inside(endpoint)) as netlink:
         inside = netlink.link(endpoint.interface)
         assert inside is not None

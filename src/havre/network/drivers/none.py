@@ -5,13 +5,14 @@ from pathlib import Path
 
 from havre.errors import Forbidden
 from havre.lib.ids import new_id
-from havre.network.model import Endpoint, EndpointRequest, Network, PublishedPort
+from havre.network.model import Endpoint, EndpointRequest, Network, PortRequest, PublishedPort
 
 
 class NoneDriver:
     """See ``network.driver.Driver``. It has no kernel state; published ports are left aside, as Docker does."""
 
     name = "null"
+    publishes = False
 
     def check(self, network: Network) -> None:
         raise Forbidden(f'only one instance of "{self.name}" network is allowed')
@@ -37,10 +38,18 @@ class NoneDriver:
     async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
         return
 
+    def reserve(
+        self, network: Network, endpoint: Endpoint, requests: Sequence[PortRequest]
+    ) -> tuple[PublishedPort, ...]:
+        return ()
+
+    def give_up(self, network: Network, ports: tuple[PublishedPort, ...]) -> None:
+        return
+
     async def republish(self, network: Network, endpoint: Endpoint, ports: tuple[PublishedPort, ...]) -> Endpoint:
         return endpoint
 
-    async def detach(self, network: Network, endpoint: Endpoint, *, alive: bool = False) -> None:
+    async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
         return
 
     async def leave(self, network: Network) -> None:

@@ -1,23 +1,50 @@
-"""The addresses of one bridge network: its subnets, chosen or completed, and what is leased of them. No I/O."""
+"""The addresses of one network: its subnets, chosen or completed, and what is leased of them. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-from havre.network.drivers.bridge_options import BridgeOptions
-from havre.network.ipam import DEFAULT_POOLS, AddressPool, AnyAddress, AnyNetwork, free_piece, local_pool
+from havre.errors import Forbidden, InvalidParameter, NotFound
+from havre.network.ipam import (
+    DEFAULT_POOLS,
+    AddressPool,
+    AnyAddress,
+    AnyNetwork,
+    free_piece,
+    local_pool,
+    overlapping,
+)
 from havre.network.model import EndpointRequest, Network, Pool
 from havre.network.settings import NetworkSettings
+
+
+def check(network: Network, taken: Sequence[str]) -> None:
+    """Refuse a network without addresses, subnets that others have, and addresses that nobody here gives out.
+
+    ``taken`` are the subnets of the other networks.
+    """
+    if not network.ipv4 and not network.ipv6:
+        raise InvalidParameter("IPv4 or IPv6 must be enabled")
+    if network.ipam_driver == "null":
+        if network.pools:
+            raise InvalidParameter("null ipam driver does not handle specific address pool requests")
+        raise InvalidParameter(f"ipv{4 if network.ipv4 else 6} pool is empty")
+    if network.ipam_driver != "default":
+        raise NotFound(f'plugin "{network.ipam_driver}" not found')
+    for pool in network.pools:
+        if overlapping(ip_network(pool.subnet), taken):
+            raise Forbidden("invalid pool request: Pool overlaps with other one on this address space")
 
 
 def choose(
     network: Network,
     settings: NetworkSettings,
-    options: BridgeOptions,
+    gateways: bool,
     busy: Sequence[AnyNetwork],
     taken: Sequence[str],
 ) -> tuple[Pool, ...]:
-    """The network's subnets, IPv4 before IPv6: those asked for, each completed by a gateway, else free ones.
+    """The network's subnets, IPv4 before IPv6: those asked for, else free ones, each completed by a gateway if there
+    are to be ``gateways``.
 
     ``busy`` is what the host has routes to, ``taken`` what other networks have.
     """
@@ -28,23 +55,23 @@ def choose(
             continue
         given = network.pools_of(version)
         if given:
-            pools += [_completed(pool, options) for pool in given]
+            pools += [_completed(pool, gateways) for pool in given]
             continue
         bases = settings.pools or (*DEFAULT_POOLS, local_pool(settings.seed))
         if version == 6 and not any(base.base.version == 6 for base in bases):
             bases = (local_pool(settings.seed),)
-        pools.append(_completed(Pool(str(free_piece(bases, others, version))), options))
+        pools.append(_completed(Pool(str(free_piece(bases, others, version))), gateways))
     return tuple(pools)
 
 
-def _completed(pool: Pool, options: BridgeOptions) -> Pool:
+def _completed(pool: Pool, gateways: bool) -> Pool:
     within = ip_network(pool.ip_range or pool.subnet)
     reserved = {ip_address(address) for address in pool.aux.values()}
     addresses = AddressPool(ip_network(pool.subnet), reserved, within=within)
     if pool.gateway:
         addresses.take(ip_address(pool.gateway))
         return pool
-    return pool if options.isolated else replace(pool, gateway=str(addresses.lease()))
+    return replace(pool, gateway=str(addresses.lease())) if gateways else pool
 
 
 class Addresses:

@@ -1,4 +1,4 @@
-"""The subnets of a bridge network, chosen or completed, and its leases."""
+"""The subnets of a network, chosen or completed, and its leases."""
 
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from havre.errors import Forbidden, InvalidParameter
 from havre.network.drivers import bridge_options
-from havre.network.drivers.bridge_pools import Addresses, choose
+from havre.network.drivers.pools import Addresses, choose
 from havre.network.ipam import BasePool
 from havre.network.model import EndpointRequest, Network, Pool
 from havre.network.settings import NetworkSettings
@@ -17,7 +17,7 @@ def chosen(*pools: Pool, settings: NetworkSettings | None = None, busy: Any = ()
     network = Network("n", "n", "bridge", 1, pools=pools, **more)
     settings = settings or NetworkSettings(seed="x")
     options = bridge_options.read(network.options, settings, network.internal)
-    return choose(network, settings, options, busy, taken)
+    return choose(network, settings, not options.isolated, busy, taken)
 
 
 def test_nothing_is_asked_for() -> None:

@@ -1,0 +1,56 @@
+"""Who can reach a published port, and through which rule: what ``havre network why`` tells. Pure."""
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from havre.network.firewall import table_of
+from havre.network.model import Endpoint, Network, PublishedPort
+from havre.network.ports import ANY, ANY6
+from havre.network.settings import NetworkSettings
+
+# Family, table and chain.
+Chain = tuple[str, str, str]
+
+
+def target(endpoint: Endpoint, port: PublishedPort) -> str:
+    """Where the port leads: the container's address and port."""
+    if _version(port) == 6:
+        return f"[{endpoint.ipv6_address}]:{port.container_port}"
+    return f"{endpoint.ip_address}:{port.container_port}"
+
+
+def rule(network: Network, endpoint: Endpoint, port: PublishedPort) -> str:
+    """The element of which table sends it there, as ``nft`` prints it."""
+    version = _version(port)
+    family, address = ("ip6", endpoint.ipv6_address) if version == 6 else ("ip", endpoint.ip_address)
+    key, name = f"{port.proto} . {port.host_port}", "published"
+    if port.host_ip not in (ANY, ANY6):
+        key, name = f"{port.host_ip} . {key}", "published_on"
+    return f"table {family} {table_of(network.interface)}, map {name}: {key} : {address} . {port.container_port}"
+
+
+def reach(port: PublishedPort, settings: NetworkSettings, dropping: Iterable[Chain]) -> list[str]:
+    """Who can come in, in sentences. ``dropping`` are the chains of others that drop what is forwarded by default."""
+    version = _version(port)
+    if not settings.firewall or (version == 6 and not settings.firewall6):
+        return ["nobody: the daemon runs without rules (--iptables=false, --ip6tables=false)"]
+    if ip_address(port.host_ip).is_loopback:
+        return ["this host alone, and no container: it is published on a loopback address"]
+    where = f"an IPv{version} address of this host" if port.host_ip in (ANY, ANY6) else port.host_ip
+    told = [f"every machine that reaches {where}, and containers of all networks through it"]
+    if port.host_ip == ANY6:
+        told.append("not this host through ::1: the kernel leads no answer back to it")
+    if settings.honest:
+        told.append('only whom the host\'s own input rules let in ("firewall": "honest")')
+    else:
+        told.append('the host\'s own input rules are not asked ("firewall": "docker")')
+    told += [
+        f"only what chain {chain} of table {family} {table} accepts: it drops forwarded packets by default"
+        for family, table, chain in dropping
+        if family == "inet" or (family == "ip6") == (version == 6)
+    ]
+    return told
+
+
+def _version(port: PublishedPort) -> int:
+    return 6 if ":" in port.host_ip else 4
