@@ -100,7 +100,7 @@ def test_only_the_programs_print() -> None:
     assert not [
         f"{name(path)}:{line}"
         for path in MODULES
-        if path.relative_to(SOURCE).parts[0] not in ("cli", "daemon")
+        if path.relative_to(SOURCE).parts[0] not in ("cli", "daemon") and path != SOURCE / "registry" / "main.py"
         for line, called in calls(path)
         if called == "print"
     ]

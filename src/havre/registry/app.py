@@ -1,0 +1,126 @@
+"""The registry itself: every request comes in here, passes the gate, finds its handler, and leaves as an answer."""
+
+import asyncio
+import logging
+import time
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import StreamResponse
+from aiohttp.web_server import Server
+
+from havre import __version__
+from havre.registry import errors, names
+from havre.registry.call import Call
+from havre.registry.catalog import Catalog
+from havre.registry.errors import Refusal
+from havre.registry.routes import Handler, Routes
+from havre.registry.seams import (
+    Action,
+    Gate,
+    NoQuota,
+    NoUpstream,
+    Observer,
+    OpenGate,
+    Quota,
+    Upstream,
+)
+from havre.registry.storage import ContentStorage
+from havre.registry.turns import Turns
+from havre.registry.uploads import Uploads
+
+log = logging.getLogger(__name__)
+
+# By this older clients know that the server speaks the second version of the protocol.
+VERSION_HEADERS = {"Docker-Distribution-Api-Version": "registry/2.0", "Server": f"havre-registry/{__version__}"}
+# A connection on which no request begins, or one does not get its head together, for so long is closed (seconds).
+_IDLE = 75.0
+
+
+class Registry:
+    """The parts of one registry. ``assemble`` makes it; policy and the life of content replace the parts that are
+    attributes here, and add pages."""
+
+    def __init__(self, catalog: Catalog, storage: ContentStorage) -> None:
+        self.catalog = catalog
+        self.storage = storage
+        self.turns = Turns()
+        self.uploads = Uploads(catalog, storage, self.turns)
+        self.gate: Gate = OpenGate()
+        self.upstream: Upstream = NoUpstream()
+        self.quota: Quota = NoQuota()
+        self.observers: list[Observer] = []
+        self.routes = Routes()
+
+    def add(self, method: str, path: str, handler: Handler, action: Action = "open") -> None:
+        """Add a page: ``/metrics``, or ``/ui/*`` for all below ``/ui/``. The gate is asked for ``action`` first."""
+        self.routes.add(method, path, handler, action)
+
+    async def answer(self, request: BaseRequest) -> StreamResponse:
+        """Answer one request. Only what cannot be answered any more is raised."""
+        call = Call(request, self)
+        begun = time.monotonic()
+        status = 499
+        try:
+            response = await self._answer(call)
+            status = response.status
+            return response
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:
+            response = errors.response_to(error, f"{request.method} {request.rel_url.raw_path}")
+            status = response.status
+            if request.writer.output_size > 0:
+                # The head is out and cannot be taken back: an end before its time is what tells the client.
+                raise ConnectionAbortedError("failed in the middle of a response") from error
+            return response
+        finally:
+            for observer in self.observers:
+                observer.answered(call, status, request.writer.output_size, time.monotonic() - begun)
+
+    async def _answer(self, call: Call) -> StreamResponse:
+        request = call.request
+        path = unquote(request.rel_url.raw_path)
+        found = self.routes.find(request.method, path)
+        if found is None:
+            raise self._nowhere(path)
+        call.action = found.route.action
+        call.reference = found.reference
+        if found.repository:
+            call.repository = names.repository(found.repository)
+        call.identity = await self.gate.admit(call, call.action, call.repository or None)
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            # The client holds its body back until it is asked for.
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
+        return await found.route.handler(call)
+
+    def _nowhere(self, path: str) -> Refusal:
+        allowed = self.routes.methods(path)
+        if allowed:
+            return errors.Unsupported("the operation is unsupported", headers={"Allow": ", ".join(allowed)})
+        return errors.PageUnknown("no such page")
+
+
+class _Request(BaseRequest):
+    async def _prepare_hook(self, resp: StreamResponse) -> None:
+        resp.headers.update(VERSION_HEADERS)
+
+
+class Door(Server):
+    """The HTTP server of a registry: ``serve`` gives it to the event loop as the factory of protocols."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(
+            registry.answer,
+            request_factory=self._request,
+            access_log=None,
+            # Blobs are stored as they are sent, whatever Content-Encoding says.
+            auto_decompress=False,
+            read_bufsize=128 * 1024,
+            keepalive_timeout=_IDLE,
+        )
+
+    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> _Request:
+        return _Request(message, payload, protocol, writer, task, self._loop)

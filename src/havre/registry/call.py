@@ -1,0 +1,58 @@
+"""One request on its way through the registry: what a handler gets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp.web_request import BaseRequest
+
+from havre.registry.seams import NOBODY, Action, Event, Happening, Identity, Kind
+
+if TYPE_CHECKING:
+    from havre.registry.app import Registry
+
+
+@dataclass(slots=True)
+class Call:
+    """``repository`` is "" where the path names none; ``reference`` is what stands last in the path: a tag, a digest,
+    an upload. ``identity`` is set once the gate has let the request in."""
+
+    request: BaseRequest
+    registry: "Registry"
+    action: Action = "open"
+    repository: str = ""
+    reference: str = ""
+    identity: Identity = NOBODY
+
+    @property
+    def method(self) -> str:
+        return self.request.method
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.request.headers
+
+    def query(self, name: str) -> str | None:
+        """The first value of a query parameter, or None."""
+        return self.request.rel_url.query.get(name)
+
+    def queries(self, name: str) -> list[str]:
+        """All values of a query parameter."""
+        return self.request.rel_url.query.getall(name, [])
+
+    def tell(
+        self, happening: Happening, kind: Kind, digest: str, *, tag: str = "", media_type: str = "", size: int = 0
+    ) -> None:
+        """Tell the observers what has happened to this call's repository."""
+        event = Event(
+            happening=happening,
+            kind=kind,
+            repository=self.repository,
+            digest=digest,
+            tag=tag,
+            media_type=media_type,
+            size=size,
+            identity=self.identity,
+        )
+        for observer in self.registry.observers:
+            observer.told(event)

@@ -1,0 +1,20 @@
+"""The tags of a repository."""
+
+from aiohttp.web_response import Response
+
+from havre.registry.call import Call
+from havre.registry.errors import NameUnknown
+from havre.registry.handlers import answers
+
+_MOST = 10_000
+
+
+async def list_tags(call: Call) -> Response:
+    """GET …/tags/list: in byte order, ``n`` of them behind ``last``."""
+    count, _ = answers.page_size(call, _MOST)
+    found = await call.registry.catalog.tags(call.repository, call.query("last") or "", count + 1)
+    if found is None:
+        raise NameUnknown("repository name not known to registry", detail={"name": call.repository})
+    page = found[:count]
+    headers = answers.next_page(call, page[-1], n=str(count)) if page and len(found) > count else {}
+    return answers.json({"name": call.repository, "tags": page}, headers)

@@ -1,0 +1,44 @@
+"""The disk tree of one registry, drawn once.
+
+``root`` (default ``/var/lib/havre-registry``)::
+
+    lock                  held by the running registry
+    registry.db           repositories, manifests, tags, uploads (SQLite)
+    reserve               takes up room, given up on a full disk
+    blobs/sha256/<hex>    content by digest (file system storage)
+    uploads/<id>          blobs on their way in, resumable (file system storage)
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The root and every path below it."""
+
+    root: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "registry.db"
+
+    @property
+    def reserve(self) -> Path:
+        return self.root / "reserve"
+
+    @property
+    def blobs(self) -> Path:
+        return self.root / "blobs"
+
+    @property
+    def uploads(self) -> Path:
+        return self.root / "uploads"
+
+    def prepare(self) -> None:
+        """Create the root, private to whoever runs the registry."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)

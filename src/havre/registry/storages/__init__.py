@@ -1,0 +1,1 @@
+"""Where the bytes of blobs can lie: one module for each kind of storage."""

@@ -1,0 +1,29 @@
+"""One at a time for each key: a lock that exists only while somebody has it or waits for it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Turns:
+    """``async with turns.of(digest):`` keeps others with the same digest waiting.
+
+    Whoever gives a blob to a repository holds its digest's turn from the moment it finds the blob stored until the
+    catalog says so; whoever removes one from the storage holds it from the moment it finds that nobody has it.
+    """
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[asyncio.Lock, list[None]]] = {}
+
+    @asynccontextmanager
+    async def of(self, key: str) -> AsyncIterator[None]:
+        """Wait for the turn of ``key``."""
+        lock, wanted = self._locks.setdefault(key, (asyncio.Lock(), []))
+        wanted.append(None)
+        try:
+            async with lock:
+                yield
+        finally:
+            wanted.pop()
+            if not wanted:
+                self._locks.pop(key, None)

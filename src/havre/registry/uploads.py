@@ -1,0 +1,199 @@
+"""Blobs on their way in: upload sessions, which may take many requests and outlive cut connections and the registry.
+
+Bytes go to the content storage as they come and are hashed meanwhile; the state of the hash is kept in memory, and made
+anew by reading the bytes when it is not there any more. A session has one writer: who comes back on a new connection
+takes it over from a connection that has died without anybody noticing.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from aiohttp import StreamReader
+
+from havre.image.digest import Hasher
+from havre.lib.tasks import TaskOwner
+from havre.registry.catalog import Catalog
+from havre.registry.errors import DigestInvalid, SizeInvalid, TooSlow, UploadUnknown
+from havre.registry.storage import ContentStorage
+from havre.registry.turns import Turns
+
+# Bytes written and hashed at a time: large enough that changing threads costs nothing, small enough for many uploads.
+_PIECE = 256 * 1024
+# A client that sends nothing for so long has gone (seconds).
+_PATIENCE = 60.0
+# Sessions whose hash is kept in memory.
+_MOST_KNOWN = 4096
+
+
+class Session:
+    """One upload as far as it has come: ``offset`` bytes are stored. ``hasher`` is None when it must be made anew."""
+
+    def __init__(self, identifier: str, repository: str, offset: int, hasher: Hasher | None) -> None:
+        self.identifier = identifier
+        self.repository = repository
+        self.offset = offset
+        self.hasher = hasher
+        self.over = False
+        self.turn = asyncio.Lock()
+        self.reading: asyncio.Timeout | None = None
+
+
+class Uploads:
+    """All sessions of one registry."""
+
+    def __init__(self, catalog: Catalog, storage: ContentStorage, turns: Turns, patience: float = _PATIENCE) -> None:
+        self._catalog = catalog
+        self._storage = storage
+        self._turns = turns
+        self._patience = patience
+        self._known: OrderedDict[str, Session] = OrderedDict()
+        self._writes = TaskOwner("uploads")
+
+    async def begin(self, repository: str, algorithm: str = "sha256") -> Session:
+        """A new, empty upload for ``repository``; ``algorithm`` is that of the digest it will have, as far as known."""
+        session = Session(uuid4().hex, repository, 0, Hasher(algorithm))
+        await self._storage.begin(session.identifier)
+        try:
+            await self._catalog.add_upload(session.identifier, repository)
+        except BaseException:
+            await self._storage.drop(session.identifier)
+            raise
+        self._remember(session)
+        return session
+
+    async def find(self, repository: str, identifier: str) -> Session:
+        """The session ``identifier`` of ``repository``. Raises ``UploadUnknown``."""
+        session = self._known.get(identifier)
+        if session is None:
+            owner = await self._catalog.upload_repository(identifier)
+            offset = await self._storage.offset(identifier) if owner is not None else None
+            # Another request may have found it meanwhile: there must not be two of one session.
+            session = self._known.get(identifier)
+            if session is None and owner is not None and offset is not None:
+                session = Session(identifier, owner, offset, None)
+                self._remember(session)
+        if session is None or session.repository != repository or session.over:
+            raise UploadUnknown("blob upload unknown to registry", detail={"upload": identifier[:64]})
+        self._known.move_to_end(identifier)
+        return session
+
+    @asynccontextmanager
+    async def writing(self, session: Session) -> AsyncIterator[None]:
+        """Be the only writer of the session; one that still waits for bytes of its client is sent away."""
+        if session.reading is not None:
+            session.reading.reschedule(0)
+        async with session.turn:
+            if session.over:
+                raise UploadUnknown("blob upload unknown to registry", detail={"upload": session.identifier})
+            yield
+
+    async def receive(self, session: Session, body: StreamReader, length: int | None) -> None:
+        """Append ``body``, which is to have ``length`` bytes (None: as many as come).
+
+        What has come stays when the connection is cut. Raises ``SizeInvalid`` when it is longer than was promised: it
+        is all forgotten then. ``TooSlow`` when the client does not go on, or another request takes the session over.
+        """
+        start = session.offset
+        came_to_end = False
+        while not came_to_end:
+            piece, fault, came_to_end = await self._piece(session, body)
+            if length is not None and session.offset + sum(map(len, piece)) - start > length:
+                await self._storage.truncate(session.identifier, start)
+                session.offset, session.hasher = start, None
+                raise SizeInvalid(f"the body is longer than the {length} bytes that were promised")
+            if piece:
+                # On its own: a request that is cut off must not leave a write under way behind its back.
+                await asyncio.shield(self._writes.start(self._append(session, piece), "write"))
+            if fault is not None:
+                raise fault
+        if length is not None and session.offset - start < length:
+            raise SizeInvalid(f"the body has {session.offset - start} bytes of the {length} that were promised")
+
+    async def finish(self, session: Session, digest: str) -> None:
+        """Make the upload the blob ``digest`` of its repository; on disk when it returns.
+
+        Raises ``DigestInvalid`` when it has another digest: the upload is gone then.
+        """
+        await asyncio.shield(self._writes.start(self._finish(session, digest), "finish"))
+
+    async def drop(self, session: Session) -> None:
+        """Forget the upload and its bytes."""
+        session.over = True
+        await self._storage.drop(session.identifier)
+        await self._catalog.remove_upload(session.identifier)
+        self._known.pop(session.identifier, None)
+
+    async def close(self) -> None:
+        """Let the writes under way end."""
+        await self._writes.drain()
+
+    async def _piece(self, session: Session, body: StreamReader) -> tuple[list[bytes], Exception | None, bool]:
+        """Bytes worth writing; what has cut the body off behind them; whether it has come to its end."""
+        loop = asyncio.get_running_loop()
+        piece: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._patience) as session.reading:
+                while size < _PIECE:
+                    data = await body.readany()
+                    if not data:
+                        return piece, None, True
+                    session.reading.reschedule(loop.time() + self._patience)
+                    piece.append(data)
+                    size += len(data)
+        except TimeoutError:
+            return piece, TooSlow("the upload is not going on", headers={"Connection": "close"}), False
+        except Exception as fault:
+            return piece, fault, False
+        finally:
+            session.reading = None
+        return piece, None, False
+
+    async def _append(self, session: Session, piece: list[bytes]) -> None:
+        hasher = session.hasher
+        session.hasher = None
+        try:
+            await self._storage.write(session.identifier, session.offset, piece)
+        except OSError:
+            await self._storage.truncate(session.identifier, session.offset)
+            session.hasher = hasher
+            raise
+        session.offset += sum(map(len, piece))
+        if hasher is not None:
+            await asyncio.to_thread(_hash, hasher, piece)
+            session.hasher = hasher
+
+    async def _finish(self, session: Session, digest: str) -> None:
+        found = await self._digest(session, digest)
+        if found != digest:
+            await self.drop(session)
+            raise DigestInvalid("the content does not have the digest that was given", detail={"digest": found})
+        async with self._turns.of(digest):
+            await self._storage.commit(session.identifier, digest)
+            await self._catalog.link_blob(session.repository, digest, session.offset, session.identifier)
+        session.over = True
+        self._known.pop(session.identifier, None)
+
+    async def _digest(self, session: Session, like: str) -> str:
+        """The digest of what is stored, in the algorithm of ``like``."""
+        hasher = session.hasher
+        if hasher is None or not hasher.digest.startswith(like.partition(":")[0] + ":"):
+            hasher = Hasher(like)
+            async for piece in self._storage.read(session.identifier):
+                await asyncio.to_thread(hasher.update, piece)
+        return hasher.digest
+
+    def _remember(self, session: Session) -> None:
+        self._known[session.identifier] = session
+        if len(self._known) > _MOST_KNOWN:
+            idle = next((known for known in self._known.values() if not known.turn.locked()), None)
+            if idle is not None:
+                del self._known[idle.identifier]
+
+
+def _hash(hasher: Hasher, piece: list[bytes]) -> None:
+    for data in piece:
+        hasher.update(data)

@@ -1,0 +1,1 @@
+"""The registry through its real socket: the program itself, started on a free port."""
