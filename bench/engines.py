@@ -62,11 +62,7 @@ class Measured(Engine):
 
         ``alone`` leaves out what every container has one of: shims and conmon.
         """
-        total = 0
-        for process in self._processes(alone):
-            lines = _read(process / "smaps_rollup").splitlines()
-            total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-        return total
+        return sum(map(pss, self._processes(alone)))
 
     def processor_time(self) -> float:
         """Seconds of processor time that the daemon and all that works for it have used."""
@@ -82,6 +78,12 @@ class Measured(Engine):
             each = any(name in command for name in ("containerd-shim", "conmon"))
             if int(entry.name) == self._process.pid or (str(self.root) in command and not (alone and each)):
                 yield entry
+
+
+def pss(process: Path) -> int:
+    """The bytes that a process of /proc takes, its part of what it shares included."""
+    lines = _read(process / "smaps_rollup").splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def _read(path: Path) -> str:

@@ -57,7 +57,7 @@ def remove_containers(engine: Measured) -> None:
         engine.api("DELETE", f"/containers/{container['Id']}?force=1")
 
 
-def rows(repeat: int) -> list[Row]:
+def rows(repeat: int) -> list[Row[Measured]]:
     """The rows, in the order they are measured."""
     run = ("run", "--rm", "--network", _NETWORK, "busybox", "true")
     return [

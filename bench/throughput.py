@@ -17,10 +17,10 @@ _STREAMS = 4
 _GIB = 8 << 30
 
 
-def rows(repeat: int) -> list[Row]:
+def rows(repeat: int) -> list[Row[Measured]]:
     """The rows, in the order they are measured: the time of a GiB."""
 
-    def row(key: str, title: str, *, outside: bool, more: tuple[str, ...] = ()) -> Row:
+    def row(key: str, title: str, *, outside: bool, more: tuple[str, ...] = ()) -> Row[Measured]:
         return Row(key, f"1 GiB {title}", 1.03, lambda engine: carried(engine, outside, more), samples=repeat,
                    prepare=laid, tidy=cleared)  # fmt: skip
 

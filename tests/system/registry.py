@@ -163,7 +163,7 @@ def serve(directory: Path, *, password: bool = False) -> Iterator[Registry]:
     for _ in range(5):
         port = free_port()
         config = directory / "config.json"
-        config.write_text(json.dumps(_configuration(directory, port, password)))  # JSON is YAML too
+        config.write_text(json.dumps(configuration(directory, port, password)))
         with log.open("ab") as output:
             process = subprocess.Popen([binary, "serve", config], stdout=output, stderr=output)
         try:
@@ -187,7 +187,8 @@ def _descriptor(blob: Blob) -> dict[str, Any]:
     return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
 
 
-def _configuration(directory: Path, port: int, password: bool) -> dict[str, Any]:
+def configuration(directory: Path, port: int, password: bool) -> dict[str, Any]:
+    """What docker-registry is told (JSON is YAML too); everything is kept in ``directory``."""
     configuration: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": False}},
