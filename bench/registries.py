@@ -80,7 +80,7 @@ def serving(directory: Path, image: BuiltImage) -> Iterator[list[Server]]:
     for server in (ours, theirs):
         server.root.mkdir(parents=True)
     config = theirs.root / "config.json"
-    config.write_text(json.dumps(configuration(theirs.root, theirs.port, password=False)))
+    config.write_text(json.dumps(configuration(theirs.root, f"127.0.0.1:{theirs.port}", password=False)))
     flags = ["--root", str(ours.registry.data), "--addr", f"127.0.0.1:{ours.port}", "--log-level", "warning"]
     try:
         ours.start([str(BIN / "havre-registry"), "serve", *flags], image)

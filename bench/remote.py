@@ -71,7 +71,7 @@ class Pushes:
         directory = engine.root / "pushed"
         directory.mkdir()
         config = directory / "config.json"
-        config.write_text(json.dumps(configuration(directory, _PUSH_PORT, password=False)))
+        config.write_text(json.dumps(configuration(directory, f"127.0.0.1:{_PUSH_PORT}", password=False)))
         command = engine.inside(["docker-registry", "serve", str(config)])
         self._registries[engine.name] = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(lambda: _connected(engine, _PUSH_PORT) is not None, "the registry")

@@ -148,7 +148,7 @@ async def test_images_list_and_remove(client: Client, engine: FakeEngine) -> Non
     assert old["filters"].values_of("reference") == ("busy*",) and not old["shared_size"] and not old["manifests"]
     answer = await client.delete("/images/x?force=1&noprune=1")
     assert answer.json() == [{"Untagged": "x:latest"}]
-    assert list(engine.asked("images.remove")[0].values()) == ["x", True, True]
+    assert list(engine.asked("images.remove")[0].values()) == ["x", True, True, []]
 
 
 async def test_tag(client: Client, engine: FakeEngine) -> None:

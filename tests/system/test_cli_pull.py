@@ -82,7 +82,20 @@ def test_platform(cli: Program, registry: Registry, name: str, engine: Engine) -
     cli("pull", pushed.reference)
     assert engine.api("GET", f"/images/{pushed.reference}/json").json()["Id"] == base.id
     cli("pull", "--platform", "linux/riscv64", pushed.reference)
-    assert engine.api("GET", f"/images/{pushed.reference}/json").json()["Architecture"] == "riscv64"
+    riscv = {"os": "linux", "architecture": "riscv64"}
+    second = engine.api("GET", f"/images/{pushed.reference}/json", platform=riscv).json()
+    assert (second["Id"], second["Architecture"], second["RepoTags"]) == (other.id, "riscv64", [pushed.reference])
+    assert engine.api("GET", f"/images/{pushed.reference}/json").json()["Id"] == base.id
+    (row,) = [row for row in engine.api("GET", "/images/json", manifests="1").json() if row["Id"] == base.id]
+    shown = [(each["ImageData"]["Platform"]["architecture"], each["Available"]) for each in row["Manifests"]]
+    assert shown == [("amd64", True), ("riscv64", True)] and row["Descriptor"]["digest"] == pushed.digest
+    assert other.id not in [row["Id"] for row in engine.api("GET", "/images/json", all="1").json()]
+    removed = cli("image", "rm", "--platform", "linux/amd64", pushed.reference).out
+    assert f"Deleted: {base.id}" in removed and "Untagged" not in removed
+    assert engine.api("GET", f"/images/{pushed.reference}/json").json()["Id"] == other.id
+    cli("pull", pushed.reference)
+    removed = cli("image", "rm", pushed.reference).out
+    assert f"Deleted: {base.id}" in removed and f"Deleted: {other.id}" in removed
     done = cli("pull", "--platform", "linux/s390x", pushed.reference, code=1)
     assert "no matching manifest for linux/s390x in the manifest list entries" in done.err
 

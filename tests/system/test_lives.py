@@ -213,10 +213,10 @@ def test_removing_makes_room_on_a_full_disk(small_disk: Path) -> None:
     try:
         daemon.start()
         daemon.load(images.busybox().archive("busybox:latest"))
-        start(daemon, "full", "sh", "-c", "dd if=/dev/zero of=/fill bs=4096; sleep 1000", HostConfig=policy("always"))
         names = [f"idle{number}" for number in range(3)]
         for name in names:
             create(daemon, name, "true", HostConfig={"NetworkMode": "none"})
+        start(daemon, "full", "sh", "-c", "dd if=/dev/zero of=/fill bs=4096; sleep 1000", HostConfig=policy("always"))
 
         def is_full() -> bool:
             facts = os.statvfs(small_disk)

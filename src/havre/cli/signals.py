@@ -26,6 +26,7 @@ _OWN = frozenset(
 _ENDING = {signal.SIGTERM, signal.SIGHUP}
 _STOP = b"\0"
 RESIZE_TRIES = 10
+_INSTANT = 0.05  # seconds
 
 
 def forwarded() -> list[signal.Signals]:
@@ -47,6 +48,8 @@ class SignalRelay:
         self._saved: dict[int, Any] = {}
         self._pipe: tuple[int, int] | None = None
         self._thread: threading.Thread | None = None
+        self._ending: set[int] = set()
+        self._leaving = False
 
     def __enter__(self) -> SignalRelay:
         numbers = forwarded() if self._kill is not None else []
@@ -61,7 +64,8 @@ class SignalRelay:
             self._saved[number] = signal.signal(number, _nothing)
         for number in _ENDING - self._saved.keys():
             if signal.getsignal(number) is not signal.SIG_IGN:
-                self._saved[number] = signal.signal(number, _leave)
+                self._saved[number] = signal.signal(number, self._leave)
+                self._ending.add(number)
         self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
         self._thread.start()
         return self
@@ -89,10 +93,29 @@ class SignalRelay:
             for number in data:
                 if number == _STOP[0]:
                     return
-                if number == signal.SIGWINCH:
+                if number in self._ending:
+                    self._insist(number)
+                elif number == signal.SIGWINCH:
                     self._tell_size()
                 elif self._kill is not None:
                     self._ask(self._kill, signal.Signals(number).name.removeprefix("SIG"))
+
+    def _leave(self, number: int, _: object) -> None:
+        # Once: a second one would break off the unwinding, and with it what gives the terminal its mode back.
+        if not self._leaving:
+            self._leaving = True
+            raise SystemExit(128 + number)
+
+    def _insist(self, number: int) -> None:
+        """See to it that the main thread runs its handler: a signal that comes in the instant before a read begins
+        does not end that read.
+        """
+        main = threading.main_thread().ident
+        assert main is not None
+        time.sleep(_INSTANT)
+        while not self._leaving:
+            signal.pthread_kill(main, number)
+            time.sleep(_INSTANT)
 
     def _tell_size(self) -> None:
         assert self._resize is not None
@@ -109,10 +132,6 @@ class SignalRelay:
         except (HavreError, OSError):
             return False
         return True
-
-
-def _leave(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
 
 
 def _nothing(*_: object) -> None:

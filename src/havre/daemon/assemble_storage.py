@@ -7,6 +7,7 @@ from havre.daemon import registrysettings
 from havre.daemon.config import Config
 from havre.image.blobs import BlobStore
 from havre.image.layers import LayerStore
+from havre.image.remote.places import BlobPlaces
 from havre.image.snapshots.overlay import OverlaySnapshotter
 from havre.image.store import ImageStore
 from havre.store import lock
@@ -25,6 +26,7 @@ class Storage:
     snapshotter: OverlaySnapshotter
     layers: LayerStore
     images: ImageStore
+    places: BlobPlaces
 
 
 async def storage(config: Config) -> Storage:
@@ -44,4 +46,6 @@ async def storage(config: Config) -> Storage:
     await layers.start()
     images = ImageStore(database, blobs, layers, snapshotter)
     await images.start()
-    return Storage(layout, database, blobs, snapshotter, layers, images)
+    places = BlobPlaces(database)
+    await places.start(blobs.exists)
+    return Storage(layout, database, blobs, snapshotter, layers, images, places)

@@ -7,12 +7,15 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
+from havre.engine.imagemanifests import ImageUsers, ManifestListing
 from havre.errors import InvalidParameter
+from havre.image.blobs import BlobStore
 from havre.image.config import ImageConfig
+from havre.image.manifest import Platform
 from havre.image.snapshots import Snapshotter
 from havre.image.store import Image, ImageStore
 from havre.lib import globs
@@ -26,24 +29,19 @@ _FILTERS = ("dangling", "label", "before", "since", "reference", "until")
 _NEVER = "0001-01-01T00:00:00Z"
 
 
-class ImageUsers(Protocol):
-    """Knows the containers."""
-
-    def users_of(self, image_id: str) -> Sequence[tuple[str, bool]]:
-        """The containers made from the image: their ids, and whether each runs."""
-
-
 class ImageListing:
     """Reads the image store for people."""
 
-    def __init__(self, images: ImageStore, snapshotter: Snapshotter, users: ImageUsers) -> None:
+    def __init__(self, images: ImageStore, blobs: BlobStore, snapshotter: Snapshotter, users: ImageUsers) -> None:
         self._images = images
+        self._manifests = ManifestListing(images, blobs, users)
         self._snapshotter = snapshotter
         self._users = users
 
-    def list(self, all: bool, filters: Filters, shared_size: bool) -> Rows:
+    def list(self, all: bool, filters: Filters, shared_size: bool, manifests: bool = False) -> Rows:
         """``GET /images/json``: newest first. Without ``all`` nameless images others were built on are left out.
 
+        What one name has for several platforms is one row; ``manifests`` shows those in it.
         ``InvalidParameter`` for filters images do not have, ``NotFound`` for a before or since that is no image.
         """
         filters.validate(_FILTERS)
@@ -61,19 +59,26 @@ class ImageListing:
             names = _matching(image.names, filters)
             if not self._wanted(image, names, all, filters, dangling):
                 continue
-            rows.append((created, self._summary(image, names, shared)))
+            row = self._summary(image, names, shared)
+            if manifests:
+                row |= self._with_manifests(image)
+            rows.append((created, row))
         rows.sort(key=lambda row: row[0], reverse=True)
         return [row for _, row in rows]
 
-    def inspect(self, ref: str, container: bool = False) -> Json:
+    def inspect(
+        self, ref: str, container: bool = False, platform: Platform | None = None, manifests: bool = False
+    ) -> Json:
         """``GET /images/{name}/json``. With ``container`` also what it was committed from. Raises ``NotFound``."""
-        image = self._images.resolve(ref)
+        image = self._images.resolve(ref, platform)
         config = image.config
+        # By a name that means another platform's image, this one is called as well.
+        names = image.names or sorted(self._images.reaching(image.id), key=Reference.canonical)
         tagged = image.record.tagged
         return {
             "Id": image.id,
-            "RepoTags": list(image.repo_tags),
-            "RepoDigests": list(image.repo_digests),
+            "RepoTags": [name.familiar() for name in names if name.tag],
+            "RepoDigests": [name.familiar() for name in names if name.digest],
             "Parent": image.record.parent or "",
             "Comment": _comment(config),
             "Created": config.created or _NEVER,
@@ -89,11 +94,15 @@ class ImageListing:
             "Metadata": {"LastTagTime": rfc3339nano(tagged) if tagged else _NEVER},
             "Config": shown_config(config),
             **(_origin(config) if container else {}),
+            **(self._with_manifests(image) if manifests else {}),
         }
 
-    def history(self, ref: str) -> Rows:
+    def _with_manifests(self, image: Image) -> Json:
+        return {"Descriptor": self._manifests.descriptor(image), "Manifests": self._manifests.summaries(image)}
+
+    def history(self, ref: str, platform: Platform | None = None) -> Rows:
         """``GET /images/{name}/history``: newest step first. Only the image itself has its id, older steps none."""
-        image = self._images.resolve(ref)
+        image = self._images.resolve(ref, platform)
         sizes = iter(image.layer_sizes)
         steps: list[Json] = []
         for entry in image.config.history:
@@ -128,6 +137,8 @@ class ImageListing:
         return {"LayersSize": size, "Images": self.list(False, Filters(), shared_size=True)}
 
     def _wanted(self, image: Image, names: Sequence[Reference], all: bool, filters: Filters, dangling: bool) -> bool:
+        if not image.names and self._images.reaching(image.id):
+            return False  # in the row of the platform that the name means here
         if not names:
             if "reference" in filters or ("dangling" in filters and not dangling):
                 return False
@@ -136,7 +147,7 @@ class ImageListing:
 
     def _summary(self, image: Image, names: Sequence[Reference], shared: Counter[str] | None) -> Json:
         return {
-            "Containers": len(self._users.users_of(image.id)),
+            "Containers": sum(len(self._users.users_of(each.id)) for each in self._images.variants(image.id)),
             "Created": created_ns(image) // 1_000_000_000,
             "Id": image.id,
             "Labels": image.config.labels,

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from havre.engine.container.select import prune_until
-from havre.engine.imagelisting import ImageUsers, created_ns
+from havre.engine.imagelisting import created_ns
+from havre.engine.imagemanifests import ImageUsers
 from havre.errors import Conflict, HavreError
+from havre.image import digest as digests
+from havre.image.manifest import Platform
 from havre.image.store import Image, ImageStore
 from havre.lib import references
 from havre.lib.references import Reference
@@ -38,18 +41,48 @@ class ImageRemoval:
         self._users = users
         self._log = log
 
-    async def remove(self, ref: str, force: bool, noprune: bool) -> list[Json]:
-        """``DELETE /images/{name}``: what was untagged and deleted, in order. Raises ``NotFound``, ``Conflict``."""
-        image = self._images.resolve(ref)
-        if not _is_id_prefix(image.id, ref):
-            return await self._remove_name(image, ref, force, not noprune)
-        records: list[Json] = []
-        if _one_repository(image.names):
-            self._check(image, soft=not force, names=False)
-            for name in image.names:
-                records.append(await self._untag(image, name))
-        await self._delete(image, records, force, not noprune, quiet=False)
+    async def remove(self, ref: str, force: bool, noprune: bool, platforms: Sequence[Platform] = ()) -> list[Json]:
+        """``DELETE /images/{name}``: what was untagged and deleted, in order. Raises ``NotFound``, ``Conflict``.
+
+        With ``platforms`` only the images for these go, and the names stay for the others.
+        """
+        if platforms:
+            return await self._remove_platforms(ref, platforms, force)
+        image, *others = self._images.variants(ref)
+        if not _is_id(image, ref):
+            records = await self._remove_name(image, ref, force, not noprune)
+        else:
+            records = []
+            if _one_repository(image.names):
+                self._check(image, soft=not force, names=False)
+                for name in image.names:
+                    records.append(await self._untag(image, name))
+            await self._delete(image, records, force, not noprune, quiet=False)
+        for other in others:
+            await self._delete_unnamed(other, records, force, not noprune)
         return records
+
+    async def _remove_platforms(self, ref: str, platforms: Sequence[Platform], force: bool) -> list[Json]:
+        target = self._images.target(ref)
+        chosen = {image.id: image for image in [self._images.resolve(ref, platform) for platform in platforms]}
+        for image in chosen.values():
+            self._check(image, soft=not force, names=False)
+            elsewhere = [n for n in self._images.reaching(image.id) if self._images.target(n.canonical()) != target]
+            if elsewhere and not force:
+                raise _InUseError(image, False, False, "image is referenced in multiple repositories")
+        records: list[Json] = []
+        for image in chosen.values():
+            if len(self._images.variants(image.id)) == 1:
+                for name in image.names:
+                    records.append(await self._untag(image, name))
+            await self._forget(image, records)
+        return records
+
+    async def _delete_unnamed(self, image: Image, records: list[Json], force: bool, prune: bool) -> None:
+        """Delete what was here for another platform, when the last name that stood for it has gone."""
+        current = self._images.get(image.id)
+        if current is not None and not self._images.reaching(image.id):
+            await self._delete(current, records, force, prune, quiet=True)
 
     async def prune(self, filters: Filters) -> Json:
         """``POST /images/prune``: nameless images, or with ``dangling=false`` all that no container uses.
@@ -83,6 +116,8 @@ class ImageRemoval:
             return False
         if self._images.children(image.id) and (dangling or not image.names):
             return False
+        if not image.names and self._images.reaching(image.id):
+            return False  # goes with the name that stands for it, among images for other platforms
         return not dangling or not image.repo_tags
 
     async def _try_remove(self, ref: str) -> list[Json]:
@@ -92,7 +127,7 @@ class ImageRemoval:
             return []
 
     async def _remove_name(self, image: Image, ref: str, force: bool, prune: bool) -> list[Json]:
-        users = self._users.users_of(image.id)
+        users = [user for each in self._images.variants(ref) for user in self._users.users_of(each.id)]
         if not force and _one_repository(image.names) and users:
             # Without its last name the image would be left over, in use and nameless.
             raise Conflict(
@@ -126,13 +161,16 @@ class ImageRemoval:
             raise
         for name in current.names:
             records.append(await self._untag(current, name))
+        await self._forget(image, records)
+        parent = self._images.get(image.record.parent) if image.record.parent else None
+        if prune and parent is not None:
+            await self._delete(parent, records, force=False, prune=True, quiet=True)
+
+    async def _forget(self, image: Image, records: list[Json]) -> None:
         removed = await self._images.delete(image.id)
         self._log("delete", image, image.id)
         records.append({"Deleted": image.id})
         records += [{"Deleted": chain_id} for chain_id in removed]
-        parent = self._images.get(image.record.parent) if image.record.parent else None
-        if prune and parent is not None:
-            await self._delete(parent, records, force=False, prune=True, quiet=True)
 
     def _check(self, image: Image, soft: bool, names: bool) -> None:
         """Raise when something stands in the way: only what no force overcomes, or also (``soft``) the rest."""
@@ -175,8 +213,9 @@ def _one_repository(names: Sequence[Reference]) -> bool:
     return len(names) <= 1 or (len(tags) <= 1 and len(repositories) == 1)
 
 
-def _is_id_prefix(image_id: str, ref: str) -> bool:
-    return image_id.startswith(ref) or image_id.partition(":")[2].startswith(ref)
+def _is_id(image: Image, ref: str) -> bool:
+    """Whether ``ref`` is an id, of the image or of its manifest, or the beginning of its own."""
+    return digests.is_id(ref) or image.id.startswith(ref) or image.id.partition(":")[2].startswith(ref)
 
 
 def _short(object_id: str) -> str:

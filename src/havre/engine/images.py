@@ -6,11 +6,12 @@ Everything is said in the shapes and words of Engine API 1.51. What an image is 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from havre.engine import changes as instructions
-from havre.engine.imagelisting import ImageListing, ImageUsers
+from havre.engine.imagelisting import ImageListing
+from havre.engine.imagemanifests import ImageUsers
 from havre.engine.imageremoval import ImageRemoval
 from havre.errors import InvalidParameter, NotFound, Unsupported
 from havre.image import hello
+from havre.image.blobs import BlobStore
 from havre.image.hello import Hello
 from havre.image.importer import Importer
 from havre.image.load import LayerProgress, Loaded, Loader
@@ -43,6 +44,7 @@ class Images:
     def __init__(
         self,
         images: ImageStore,
+        blobs: BlobStore,
         snapshotter: Snapshotter,
         loader: Loader,
         saver: Saver,
@@ -59,7 +61,7 @@ class Images:
         self._embedded = embedded
         self._puller = puller
         self._events = events
-        self._listing = ImageListing(images, snapshotter, users)
+        self._listing = ImageListing(images, blobs, snapshotter, users)
         self._removal = ImageRemoval(images, users, self._log)
 
     # -- what there is ------------------------------------------------------------------------------------------------
@@ -71,19 +73,18 @@ class Images:
     async def list(
         self, all: bool, filters: Filters, shared_size: bool = False, digests: bool = False, manifests: bool = False
     ) -> Rows:
-        """``GET /images/json``.
+        """``GET /images/json``. ``digests`` changes nothing since 1.22."""
+        return self._listing.list(all, filters, shared_size, manifests)
 
-        ``digests`` changes nothing since 1.22, and ``manifests`` nothing without containerd.
-        """
-        return self._listing.list(all, filters, shared_size)
-
-    async def inspect(self, ref: str, container: bool = False) -> Json:
+    async def inspect(
+        self, ref: str, container: bool = False, platform: str | None = None, manifests: bool = False
+    ) -> Json:
         """``GET /images/{name}/json``. With ``container`` also what it was committed from, as up to API 1.44."""
-        return self._listing.inspect(ref, container)
+        return self._listing.inspect(ref, container, _parsed(platform), manifests)
 
-    async def history(self, ref: str) -> Rows:
+    async def history(self, ref: str, platform: str | None = None) -> Rows:
         """``GET /images/{name}/history``."""
-        return self._listing.history(ref)
+        return self._listing.history(ref, _parsed(platform))
 
     async def disk_usage(self) -> Json:
         """``{"LayersSize": bytes, "Images": […]}`` of ``GET /system/df``."""
@@ -97,12 +98,12 @@ class Images:
         if name is None:
             raise InvalidParameter("invalid reference format")
         image = self._images.resolve(ref)
-        await self._images.tag(image.id, name)
+        await self._images.tag(image.id, name, self._images.target(ref))
         self._log("tag", image, name.familiar())
 
-    async def remove(self, ref: str, force: bool = False, noprune: bool = False) -> Rows:
+    async def remove(self, ref: str, force: bool = False, noprune: bool = False, platforms: Sequence[str] = ()) -> Rows:
         """``DELETE /images/{name}``: ``[{"Untagged": name}, {"Deleted": id}, …]``."""
-        return await self._removal.remove(ref, force, noprune)
+        return await self._removal.remove(ref, force, noprune, [parse_platform(text) for text in platforms])
 
     async def prune(self, filters: Filters) -> Json:
         """``POST /images/prune``."""
@@ -173,6 +174,9 @@ class Images:
         wanted = parse_platform(platform) if platform else host_platform()
         if wanted.os != host_platform().os:
             raise InvalidParameter(f'operating system "{wanted.os}" is not supported')
+        # The Dockerfile's grammar takes a while to import, and few ask for it.
+        from havre.engine import changes as instructions
+
         settings = instructions.apply(changes, {})
         image = await self._importer.import_(body, settings, wanted, message, [name] if name else [])
         if name:
@@ -231,6 +235,10 @@ class Images:
         # Docker looks the labels up when it tells, and those of an image that is deleted are gone then.
         labels = {} if action == "delete" else image.config.labels or {}
         self._events.publish("image", action, image.id, {**labels, "name": name})
+
+
+def _parsed(platform: str | None) -> Platform | None:
+    return parse_platform(platform) if platform else None
 
 
 def _pulled_name(ref: str, tag: str, all_tags: bool) -> Reference:

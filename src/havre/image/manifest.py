@@ -6,12 +6,15 @@ Shapes: OCI image-spec 1.1 (manifest, index, descriptor) and Docker's schema 2, 
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from havre.errors import InvalidParameter, NotFound, Unsupported
 from havre.image import digest as digests
+
+T = TypeVar("T")
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -131,6 +134,12 @@ def choose(index: Index, wanted: Platform | None) -> Descriptor:
     if wanted is None and len(index.manifests) == 1 and index.manifests[0].platform is None:
         return index.manifests[0]
     raise NotFound(f"no matching manifest for {platform} in the manifest list entries")
+
+
+def best(wanted: Platform, offered: Mapping[T, Platform]) -> T | None:
+    """Of what is ``offered``, what runs on ``wanted`` best: the same variant, else the newest older one."""
+    fitting = [key for key, platform in offered.items() if wanted.runs(platform)]
+    return max(fitting, key=lambda key: _variant(offered[key]), default=None)
 
 
 def host_platform() -> Platform:

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from havre.image import digest as digests
+from havre.image import made
 from havre.image.blobs import BlobStore
-from havre.image.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Index, Manifest
+from havre.image.manifest import OCI_INDEX, Descriptor, Index
 from havre.image.store import Image
 from havre.lib.references import Reference
 
@@ -47,7 +47,7 @@ class Saver:
         yield _directory("blobs/sha256/")
         for each in selected:
             image = each.image
-            described, document = self._manifest(image)
+            described, document = made.manifest_of(image, self._blobs)
             mtime = _seconds(image.config.created)
             contents: list[tuple[str, bytes | None]] = [(layer.digest, None) for layer in image.layers]
             for digest, data in [*contents, (image.id, None), (described.digest, document)]:
@@ -70,14 +70,6 @@ class Saver:
             async for piece in self._member(name, data, 0):
                 yield piece
         yield bytes(2 * tarfile.BLOCKSIZE)
-
-    def _manifest(self, image: Image) -> tuple[Descriptor, bytes]:
-        """The manifest the image came with, or one made up for it."""
-        if image.manifest is not None:
-            return image.manifest, self._blobs.read(image.manifest.digest, image.manifest.size)
-        config = Descriptor(media_type=OCI_CONFIG, digest=image.id, size=self._blobs.size(image.id))
-        data = msgspec.json.encode(Manifest(media_type=OCI_MANIFEST, config=config, layers=list(image.layers)))
-        return Descriptor(media_type=OCI_MANIFEST, digest=digests.of(data), size=len(data)), data
 
     async def _member(self, name: str, content: bytes | BinaryIO, mtime: int) -> AsyncIterator[bytes]:
         file = BytesIO(content) if isinstance(content, bytes) else content

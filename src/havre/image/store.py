@@ -8,22 +8,27 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 
 import msgspec
 
 from havre.errors import Conflict, HavreError, InvalidParameter, NotFound
 from havre.image import config as configs
 from havre.image import digest as digests
+from havre.image import records
 from havre.image.blobs import BlobStore
-from havre.image.config import ImageConfig
+from havre.image.content import Content
+from havre.image.documents import Documents
 from havre.image.layers import LayerStore
-from havre.image.manifest import Descriptor, Platform
+from havre.image.manifest import Descriptor, Platform, best
+from havre.image.names import Name, Names
+from havre.image.records import Image, Record
 from havre.image.snapshots import Snapshotter
 from havre.lib import references
 from havre.lib.references import Reference
 from havre.store.db import Connection, Database
+
+__all__ = ["Image", "ImageStore"]
 
 log = logging.getLogger(__name__)
 
@@ -31,60 +36,11 @@ log = logging.getLogger(__name__)
 KEEP_UNUSED = 24 * 3600.0
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is stored of an image beside its configuration. Times in nanoseconds since 1970, 0: never."""
-
-    layers: list[Descriptor]
-    manifest: Descriptor | None = None
-    parent: str | None = None
-    added: int = 0
-    tagged: int = 0
-
-
-@dataclass(frozen=True)
-class Image:
-    """One image. ``id`` is the digest of its configuration; ``layers`` are its blobs, bottom first.
-
-    ``repo_tags`` and ``repo_digests`` are its names in the short form, ``size`` the bytes of its files in all layers.
-    """
-
-    id: str
-    config: ImageConfig
-    record: Record
-    names: tuple[Reference, ...] = ()
-    size: int = 0
-    layer_sizes: tuple[int, ...] = field(default=(), repr=False)
-
-    @property
-    def layers(self) -> tuple[Descriptor, ...]:
-        return tuple(self.record.layers)
-
-    @property
-    def manifest(self) -> Descriptor | None:
-        """The manifest it was pulled or loaded by; None when there was none."""
-        return self.record.manifest
-
-    @cached_property
-    def chain_ids(self) -> tuple[str, ...]:
-        """The snapshots of its layers, bottom first."""
-        return tuple(digests.chain_ids(self.config.diff_ids))
-
-    @property
-    def chain_id(self) -> str | None:
-        """The snapshot a container stands on; None for an image without layers."""
-        return self.chain_ids[-1] if self.chain_ids else None
-
-    @property
-    def repo_tags(self) -> tuple[str, ...]:
-        return tuple(name.familiar() for name in self.names if name.tag is not None)
-
-    @property
-    def repo_digests(self) -> tuple[str, ...]:
-        return tuple(name.familiar() for name in self.names if name.digest is not None)
-
-
 class ImageStore:
-    """Images by name and id. Changes are durable when a call returns."""
+    """Images by name and id. Changes are durable when a call returns.
+
+    ``documents`` are the manifests and indexes that names stand for, ``content`` knows what of all content is needed.
+    """
 
     def __init__(self, db: Database, blobs: BlobStore, layers: LayerStore, snapshotter: Snapshotter) -> None:
         self._db = db
@@ -92,25 +48,35 @@ class ImageStore:
         self._layers = layers
         self._snapshotter = snapshotter
         self._images: dict[str, Image] = {}
-        self._names: dict[Reference, str] = {}
+        self.documents = Documents(blobs)
+        self._names = Names(self.documents, self._platform_of)
+        self.content = Content(db, blobs, snapshotter, self.documents, self._names, self._images)
         self._holds = 0
         # What is asked for at once is done in turn: each finds what the one before has left.
         self._changing = asyncio.Lock()
 
     async def start(self) -> None:
         """Read the records and clear away content that nothing has needed for a day."""
-        records, names = await self._db.read(_load)
-        for name, image_id in names:
-            self._names[references.parse(name, None)] = image_id
-        for image_id, record in records:
+        stored = await self._db.read(records.load)
+        self.content.compressed.update(stored.compressed)
+        for image_id, record in stored.images:
             try:
                 self._images[image_id] = self._read(image_id, record)
             except HavreError as error:
                 log.error("image %s is damaged and left out: %s", image_id, error)
-        self._names = {name: image_id for name, image_id in self._names.items() if image_id in self._images}
+            else:
+                self._load_documents(record.manifest)
+        for text, image_id, target in stored.names:
+            if image_id in self._images:
+                name = references.parse(text, None)
+                # Names of before targets were kept.
+                target = target or name.digest
+                self._names.put(name, Name(image_id, target if target and self.documents.load(target) else None))
+        self._names.changed()
+        for image_id in self._images:
+            self._refresh(image_id)
         await self.collect()
-        for digest in set(self._blobs.left_behind()) - self._used_content():
-            self._blobs.delete(digest)
+        self.content.delete_unused(self._blobs.left_behind())
         await self.prune_content(KEEP_UNUSED)
         self._blobs.partials.bound()
 
@@ -125,12 +91,47 @@ class ImageStore:
         image, shown = self._find(ref)
         if image is None:
             raise NotFound(f"No such image: {shown}")
-        if platform is not None and not platform.runs(image.config.platform):
+        if platform is None:
+            return image
+        variants = self.variants(ref)
+        chosen = best(platform, {each.id: each.config.platform for each in variants})
+        if chosen is not None:
+            return self._images[chosen]
+        if len(variants) > 1:
             raise NotFound(
-                f"image with reference {ref} was found but its platform ({image.config.platform}) "
-                f"does not match the specified platform ({platform})"
+                f"image with reference {ref} was found but does not provide the specified platform ({platform})"
             )
-        return image
+        raise NotFound(
+            f"image with reference {ref} was found but its platform ({image.config.platform}) "
+            f"does not match the specified platform ({platform})"
+        )
+
+    def variants(self, ref: str) -> list[Image]:
+        """The images for all platforms that ``ref`` stands for, as ``resolve``; the one that is meant first."""
+        meant = self.resolve(ref)
+        ids = (meant.id, *self._names.variants(self.target(ref)))
+        return [self._images[image_id] for image_id in dict.fromkeys(ids)]
+
+    def target(self, ref: str) -> str | None:
+        """The digest of the index or manifest that ``ref`` stands for; None where there is none."""
+        image = self.resolve(ref)
+        exact = self._exact(ref)
+        if exact is not None:
+            return exact.target
+        named = [self._names.get(name) for name in image.names]
+        found = next((at.target for at in named if at is not None and at.target), None)
+        return found or (image.manifest.digest if image.manifest is not None else None)
+
+    def reaching(self, image_id: str) -> list[Reference]:
+        """All names that stand for the image, among those for other platforms too."""
+        return self._names.reaching(image_id)
+
+    def provides(self, name: Reference, image_id: str, target: str | None) -> bool:
+        """Whether ``name`` stands for this document (if that is here) already, and for this image with it."""
+        known = self._names.get(name)
+        if known is None or known.target != (target if self.documents.get(target) else None):
+            return False
+        return image_id == known.image or image_id in self._names.variants(target)
 
     def get(self, image_id: str) -> Image | None:
         """The image with exactly this id."""
@@ -138,8 +139,8 @@ class ImageStore:
 
     def named(self, name: Reference) -> Image | None:
         """The image with exactly this tag or digest."""
-        image_id = self._names.get(name)
-        return self._images[image_id] if image_id is not None else None
+        found = self._names.get(name)
+        return self._images[found.image] if found is not None else None
 
     def all(self) -> list[Image]:
         """Every image, in no particular order."""
@@ -159,14 +160,32 @@ class ImageStore:
     def _find(self, ref: str) -> tuple[Image | None, str]:
         if digests.is_id(ref):
             image_id = ref if ref.startswith("sha256:") else f"sha256:{ref}"
-            return self._images.get(image_id), image_id
+            return self._images.get(image_id) or self._by_document(image_id), image_id
         try:
             name = references.parse(ref)
         except ValueError as error:
             raise InvalidParameter(str(error)) from None
-        # With a tag and a digest the digest decides: the tag may have moved on.
-        found = self._names.get(name.with_digest(name.digest) if name.digest else name) or self._by_prefix(ref)
+        exact = self._exact(ref)
+        found = exact.image if exact is not None else self._by_prefix(ref)
         return (self._images[found] if found else None), name.familiar()
+
+    def _exact(self, ref: str) -> Name | None:
+        """What is called exactly so. ``ref`` may also be an id, which names nothing here."""
+        if digests.is_id(ref):
+            return None
+        name = references.parse(ref)
+        # With a tag and a digest the digest decides: the tag may have moved on.
+        return self._names.get(name.with_digest(name.digest) if name.digest else name)
+
+    def _by_document(self, digest: str) -> Image | None:
+        """The image of an index or a manifest, as listings of platforms and other stores call it."""
+        for _, at in self._names.items():
+            if at.target == digest:
+                return self._images[at.image]
+        for each in self._images.values():
+            if each.manifest is not None and each.manifest.digest == digest:
+                return each
+        return None
 
     def _by_prefix(self, ref: str) -> str | None:
         prefix = ref if ref.startswith("sha256:") else f"sha256:{ref}"
@@ -193,11 +212,13 @@ class ImageStore:
         manifest: Descriptor | None = None,
         names: Sequence[Reference] = (),
         parent: str | None = None,
+        target: str | None = None,
     ) -> Image:
         """Make an image of a stored configuration and unpacked layers, and give it ``names`` (taken from others).
 
-        ``layers`` are the blobs, bottom first, as many as the configuration has diff ids. An image that is there
-        already keeps its record and only gets the names (and the manifest, when it had none).
+        ``layers`` are the blobs, bottom first, as many as the configuration has diff ids. ``target`` is the index or
+        manifest that the names stand for, stored before. An image that is there already keeps its record and only gets
+        the names (and the manifest, when it had none).
         """
         async with self._changing:
             known = self._images.get(config_digest)
@@ -215,50 +236,105 @@ class ImageStore:
                 raise InvalidParameter(
                     f"invalid image: {len(record.layers)} layers, but {len(image.config.diff_ids)} in its configuration"
                 )
-            await self._db.write(lambda connection: _put(connection, config_digest, record, names))
-            self._images[config_digest] = image
-            self._rename(names, config_digest)
+            await self._put(image, names, target)
             return self._images[config_digest]
 
-    async def tag(self, image_id: str, name: Reference) -> None:
-        """Call the image ``name``, taking the name from another image if need be. ``NotFound`` if it has gone."""
-        async with self._changing:
-            image = self._images.get(image_id)
-            if image is None:
-                raise NotFound(f"No such image: {image_id}")
-            record = msgspec.structs.replace(image.record, tagged=time.time_ns())
-            await self._db.write(lambda connection: _put(connection, image_id, record, [name]))
-            self._images[image_id] = replace(image, record=record)
-            self._rename([name], image_id)
+    async def tag(self, image_id: str, name: Reference, target: str | None = None) -> None:
+        """Call the image ``name``, taking the name from another image if need be. ``NotFound`` if it has gone.
 
-    async def untag(self, name: Reference) -> None:
-        """Take the name away, if there is such a one; the image stays."""
-        async with self._changing:
-            if (image_id := self._names.get(name)) is None:
-                return  # somebody else was faster
-            await self._db.write(lambda connection: _drop_name(connection, name), frees_room=True)
-            del self._names[name]
-            self._refresh(image_id)
-
-    async def delete(self, image_id: str) -> list[str]:
-        """Forget the image and its names, and take away what only it needed.
-
-        Returns the chain ids of the layers removed, top first. Layers a container stands on stay until ``collect``.
-        ``NotFound`` if it has gone.
+        ``target`` is the index or manifest that the name stands for.
         """
         async with self._changing:
             image = self._images.get(image_id)
             if image is None:
                 raise NotFound(f"No such image: {image_id}")
-            await self._db.write(lambda connection: _drop_image(connection, image_id), frees_room=True)
+            record = msgspec.structs.replace(image.record, tagged=time.time_ns())
+            await self._put(replace(image, record=record), [name], target)
+
+    async def untag(self, name: Reference) -> None:
+        """Take the name away, if there is such a one; the image stays."""
+        async with self._changing:
+            if (at := self._names.get(name)) is None:
+                return  # somebody else was faster
+            await self._db.write(lambda connection: records.drop_name(connection, name), frees_room=True)
+            self._names.drop([name])
+            self._refresh(at.image)
+
+    async def delete(self, image_id: str) -> list[str]:
+        """Forget the image and its names, and take away what only it needed.
+
+        A name that stands for other platforms' images as well goes on standing for those. Returns the chain ids of the
+        layers removed, top first. Layers a container stands on stay until ``collect``. ``NotFound`` if it has gone.
+        """
+        async with self._changing:
+            image = self._images.get(image_id)
+            if image is None:
+                raise NotFound(f"No such image: {image_id}")
+            before = self.content.of(image)
+            moved = self._moved(image)
+
+            def forget(connection: Connection) -> None:
+                records.put_names(connection, moved)
+                records.drop_image(connection, image_id)
+
+            await self._db.write(forget, frees_room=True)
             del self._images[image_id]
-            for name in image.names:
-                self._names.pop(name, None)
+            self._names.drop(image.names)
+            self._names.changed()
+            for name, at in moved:
+                self._names.put(name, at)
+                self._refresh(at.image)
         removed = await self.collect()
         if not self._holds:
-            for digest in _content(image) - self._used_content():
-                self._blobs.delete(digest)
+            self.content.delete_unused(before)
         return removed
+
+    async def _put(self, image: Image, names: Sequence[Reference], target: str | None) -> None:
+        """Make the image and what it is called durable, and known."""
+        self._load_documents(image.manifest)
+        if target is not None and self.documents.load(target) is None:
+            target = None
+        before = self._images.get(image.id)
+        self._images[image.id] = image
+        self._names.changed()
+        # A name that is a digest tells itself what it stands for.
+        targets = {name: target or (name.digest if self.documents.get(name.digest) else None) for name in names}
+        given = [(name, Name(self._names.meant(at, image.id), at)) for name, at in targets.items()]
+        # Another name's meaning may change with one more platform here.
+        given += [(n, m) for n, m in self._renewed() if n not in targets]
+        try:
+            await self._db.write(lambda connection: records.put(connection, image.id, image.record, given))
+        except BaseException:
+            if before is None:
+                del self._images[image.id]
+            else:
+                self._images[image.id] = before
+            self._names.changed()
+            raise
+        losers = {at.image for name, _ in given if (at := self._names.get(name)) is not None}
+        for name, at in given:
+            self._names.put(name, at)
+        for changed in losers | {image.id} | {at.image for _, at in given}:
+            self._refresh(changed)
+
+    def _renewed(self) -> list[tuple[Reference, Name]]:
+        """Names that mean another image than they did."""
+        found = []
+        for name, at in self._names.items():
+            meant = self._names.meant(at.target, at.image)
+            if meant != at.image:
+                found.append((name, Name(meant, at.target)))
+        return found
+
+    def _moved(self, image: Image) -> list[tuple[Reference, Name]]:
+        """What the names of the image stand for without it; those that then stand for nothing are left out."""
+        found = []
+        for name in image.names:
+            at = self._names.get(name)
+            others = [other for other in self._names.variants(at.target if at else None) if other != image.id]
+            if at is not None and others:
+                found.append((name, Name(others[0], at.target)))
+        return found
 
     # -- taking away --------------------------------------------------------------------------------------------------
 
@@ -269,7 +345,7 @@ class ImageStore:
         call sees to it.
         """
         removed: list[str] = []
-        while (key := self._unused_layer()) is not None:
+        while not self._holds and (key := self.content.unused_layer()) is not None:
             try:
                 await self._snapshotter.remove(key)
             except (Conflict, NotFound):  # taken up, or taken away, by somebody else meanwhile
@@ -277,28 +353,18 @@ class ImageStore:
             removed.append(key)
         return removed
 
-    def _unused_layer(self) -> str | None:
-        """A layer that nothing needs now, none while an image is being put together."""
-        if self._holds:
-            return None
-        used = {chain_id for image in self._images.values() for chain_id in image.chain_ids}
-        snapshots = self._snapshotter.all().values()
-        parents = {snapshot.parent for snapshot in snapshots}
-        return next((s.key for s in snapshots if s.committed and s.key not in used and s.key not in parents), None)
-
     async def abandon(self, blobs: Iterable[str]) -> None:
         """Clear away after an image that came to nothing: layers without an image, and ``blobs`` no image has."""
         await self.collect()
         if not self._holds:
-            for digest in set(blobs) - self._used_content():
-                self._blobs.delete(digest)
+            self.content.delete_unused(blobs)
 
     async def prune_content(self, older_than: float = 0.0) -> int:
         """Delete blobs no image has, untouched for ``older_than`` seconds; returns the bytes."""
         if self._holds:
             return 0
-        self._blobs.drop_staged()
-        return sum(self._blobs.delete(digest) for digest, _ in self._blobs.unused(self._used_content(), older_than))
+        await self.content.forget_compressed()
+        return self.content.prune(older_than)
 
     def partial_bytes(self) -> int:
         """Bytes of broken-off downloads."""
@@ -308,59 +374,22 @@ class ImageStore:
         """Delete broken-off downloads that nobody carries on right now; returns the bytes."""
         return self._blobs.partials.drop()
 
-    def _used_content(self) -> set[str]:
-        return set().union(*(_content(image) for image in self._images.values()))
-
     # -- the index ----------------------------------------------------------------------------------------------------
 
     def _read(self, image_id: str, record: Record) -> Image:
         config = configs.parse(self._blobs.read(image_id, configs.LARGEST))
         image = Image(image_id, config, record)
         sizes = tuple(self._layers.usage(chain_id).size for chain_id in image.chain_ids)
-        return replace(image, names=self._names_of(image_id), size=sum(sizes), layer_sizes=sizes)
-
-    def _names_of(self, image_id: str) -> tuple[Reference, ...]:
-        return tuple(sorted((n for n, i in self._names.items() if i == image_id), key=Reference.canonical))
-
-    def _rename(self, names: Sequence[Reference], image_id: str) -> None:
-        losers = {self._names[name] for name in names if name in self._names}
-        for name in names:
-            self._names[name] = image_id
-        for changed in losers | {image_id}:
-            self._refresh(changed)
+        return replace(image, names=self._names.of(image_id), size=sum(sizes), layer_sizes=sizes)
 
     def _refresh(self, image_id: str) -> None:
-        self._images[image_id] = replace(self._images[image_id], names=self._names_of(image_id))
+        if image_id in self._images:
+            self._images[image_id] = replace(self._images[image_id], names=self._names.of(image_id))
 
+    def _platform_of(self, image_id: str) -> Platform | None:
+        image = self._images.get(image_id)
+        return image.config.platform if image is not None else None
 
-def _content(image: Image) -> set[str]:
-    found = {image.id, *(layer.digest for layer in image.record.layers)}
-    if image.manifest is not None:
-        found.add(image.manifest.digest)
-    return found
-
-
-def _load(connection: Connection) -> tuple[list[tuple[str, Record]], list[tuple[str, str]]]:
-    images = [
-        (row["id"], msgspec.json.decode(row["body"], type=Record)) for row in connection.execute("SELECT * FROM images")
-    ]
-    names = [(row["name"], row["image"]) for row in connection.execute("SELECT * FROM image_names")]
-    return images, names
-
-
-def _put(connection: Connection, image_id: str, record: Record, names: Sequence[Reference]) -> None:
-    connection.execute(
-        "INSERT INTO images VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-        (image_id, msgspec.json.encode(record)),
-    )
-    for name in names:
-        connection.execute("INSERT OR REPLACE INTO image_names VALUES (?, ?)", (name.canonical(), image_id))
-
-
-def _drop_name(connection: Connection, name: Reference) -> None:
-    connection.execute("DELETE FROM image_names WHERE name = ?", (name.canonical(),))
-
-
-def _drop_image(connection: Connection, image_id: str) -> None:
-    connection.execute("DELETE FROM image_names WHERE image = ?", (image_id,))
-    connection.execute("DELETE FROM images WHERE id = ?", (image_id,))
+    def _load_documents(self, manifest: Descriptor | None) -> None:
+        if manifest is not None:
+            self.documents.load(manifest.digest, manifest.media_type)

@@ -67,7 +67,7 @@ class Verbs:
         self.events = Recorder()
         self.puller = FakePuller(room)
         embedded = Hello(room.images, room.importer)
-        stores = (room.images, room.snapshotter, room.loader, room.saver, room.importer, embedded)
+        stores = (room.images, room.blobs, room.snapshotter, room.loader, room.saver, room.importer, embedded)
         self.images = Images(*stores, self.puller, self.users, self.events)  # type: ignore[arg-type]
 
     async def load(self, *tags: str, layers: Sequence[bytes] = (BASE,), **settings: Any) -> str:

@@ -13,6 +13,7 @@ from havre.image.blobs import BlobStore
 from havre.image.digest import DigestMismatch
 from havre.image.manifest import Descriptor
 from havre.image.remote.config import RegistryConfig
+from havre.image.remote.places import BlobPlaces
 from havre.image.remote.pull import Puller
 from havre.image.remote.repository import Registries
 from havre.image.remote.retry import RetryPolicy
@@ -86,7 +87,9 @@ class Remote:
         self.transport = Transport(self.session)
         self.tokens = Tokens(self.transport, self.config)
         self.registries = Registries(self.transport, self.config, self.tokens, policy)
-        self.puller = Puller(self.blobs, self.images, self.layers, self.registries)  # type: ignore[arg-type]
+        self.places = BlobPlaces(self.db)
+        stores = (self.blobs, self.images, self.layers)
+        self.puller = Puller(*stores, self.registries, self.places)  # type: ignore[arg-type]
         self._stack.push_async_callback(self.puller.close)
         return self
 

@@ -158,7 +158,7 @@ async def test_an_index_gives_the_image_for_the_platform(remote: Remote, registr
     image = remote.images.resolve(f"{registry.host}/app")
     assert image.id == ours.config and image.repo_digests == (f"{registry.host}/app@{index}",)
     await pull(remote, f"{registry.host}/app", platform=ARM)
-    assert remote.images.resolve(f"{registry.host}/app").id == arm.config
+    assert remote.images.resolve(f"{registry.host}/app", ARM).id == arm.config
 
 
 async def test_an_index_without_the_platform(remote: Remote, registry: FakeRegistry) -> None:

@@ -33,6 +33,12 @@ async def create(call: Call) -> StreamResponse:
     return await respond.messages(call, messages)
 
 
+async def search(call: Call) -> StreamResponse:
+    auth = decode_auth(call.request.headers.get("X-Registry-Auth"))
+    found = await call.engine.searching.search(call.text("term"), call.integer("limit") or 0, call.filters(), auth)
+    return respond.json(found)
+
+
 async def load(call: Call) -> StreamResponse:
     if platform := _platform(call):
         raise Unsupported(f"havre does not implement the platform option of image load yet ({platform})")
@@ -58,18 +64,17 @@ async def list_(call: Call) -> StreamResponse:
 
 
 async def inspect(call: Call) -> StreamResponse:
-    if not call.before(1, 48) and call.flag("manifests"):
-        raise Unsupported("havre does not implement the manifests option of image inspect yet")
-    if not call.before(1, 49) and (platform := _platform_of(call.texts("platform"))):
-        raise Unsupported(f"havre does not implement the platform option of image inspect yet ({platform})")
-    found = await call.engine.images.inspect(call.name(), container=call.before(1, 45))
+    manifests = not call.before(1, 48) and call.flag("manifests")
+    platform = None if call.before(1, 49) else _platform_of(call.texts("platform"))
+    if manifests and platform:
+        raise InvalidParameter("conflicting options: manifests and platform options cannot both be set")
+    found = await call.engine.images.inspect(call.name(), call.before(1, 45), platform, manifests)
     return respond.json(answers.image(call.version, found))
 
 
 async def history(call: Call) -> StreamResponse:
-    if not call.before(1, 48) and (platform := _platform_of(call.texts("platform"))):
-        raise Unsupported(f"havre does not implement the platform option of image history yet ({platform})")
-    return respond.json(await call.engine.images.history(call.name()))
+    platform = None if call.before(1, 48) else _platform_of(call.texts("platform"))
+    return respond.json(await call.engine.images.history(call.name(), platform))
 
 
 async def tag(call: Call) -> StreamResponse:
@@ -80,9 +85,9 @@ async def tag(call: Call) -> StreamResponse:
 async def remove(call: Call) -> StreamResponse:
     if not call.name().strip():
         raise InvalidParameter("image name cannot be blank")
-    if not call.before(1, 50) and call.texts("platforms"):
-        raise Unsupported("havre does not implement the platforms option of image removal yet")
-    removed = await call.engine.images.remove(call.name(), call.flag("force"), call.flag("noprune"))
+    platforms = [] if call.before(1, 50) else [_platform_of([text]) for text in call.texts("platforms")]
+    wanted = [platform for platform in platforms if platform]
+    removed = await call.engine.images.remove(call.name(), call.flag("force"), call.flag("noprune"), wanted)
     return respond.json(removed)
 
 

@@ -7,17 +7,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 
-from havre.errors import Forbidden, HavreError, InvalidParameter, SystemFault
+from havre.errors import Forbidden, HavreError, InvalidParameter, NotFound, SystemFault
 from havre.image import config as configs
 from havre.image.blobs import BlobStore
 from havre.image.config import ImageConfig
 from havre.image.digest import chain_ids
 from havre.image.layers import LayerStore
 from havre.image.manifest import Descriptor, Manifest, Platform, host_platform
-from havre.image.remote import resolve
+from havre.image.remote import attachments, resolve
 from havre.image.remote.auth import Auth
 from havre.image.remote.download import Downloads
 from havre.image.remote.failures import RemoteFailure, translated
+from havre.image.remote.places import BlobPlaces
 from havre.image.remote.progress import Channel, Message, Row
 from havre.image.remote.repository import Registries
 from havre.image.store import Image, ImageStore
@@ -30,8 +31,11 @@ log = logging.getLogger(__name__)
 class Puller:
     """Pulls images into the stores it is given."""
 
-    def __init__(self, blobs: BlobStore, images: ImageStore, layers: LayerStore, registries: Registries) -> None:
+    def __init__(
+        self, blobs: BlobStore, images: ImageStore, layers: LayerStore, registries: Registries, places: BlobPlaces
+    ) -> None:
         self._blobs = blobs
+        self._places = places
         self._images = images
         self._layers = layers
         self._registries = registries
@@ -116,16 +120,20 @@ class Puller:
         channel.post(begin)
         chosen = await source.choose(reference, found, platform)
         manifest, image_id = chosen.manifest, chosen.manifest.config.digest
-        layers = manifest.layers
+        layers: Sequence[Descriptor] = manifest.layers
         if self._images.get(image_id) is None:
             config = await self._config(manifest, source)
             layers = await self._fill(channel, source, manifest, config)
+        await attachments.fetch(source, reference, chosen, self._blobs)
         channel.post({"status": f"Digest: {found.digest}"})
+        for document in chosen.documents:
+            await self._blobs.add(document.body, document.digest)
         descriptor = None
         # A manifest that lists other blobs than those kept would be of no use to whoever saves the image.
         if all(self._blobs.exists(layer.digest) for layer in manifest.layers):
             descriptor = chosen.descriptor
-            await self._blobs.add(chosen.body, descriptor.digest)
+            blobs = [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
+            await self._places.note(reference.domain, reference.path, blobs)
         return await self._enter(reference, found.digest, image_id, layers, descriptor)
 
     async def _known(
@@ -142,12 +150,10 @@ class Puller:
                 return None
             digest = await source.digest_of(reference.tag or "")
         try:
-            image = self._images.named(reference.with_digest(digest or ""))
-        except ValueError:
+            image = self._images.resolve(reference.with_digest(digest or "").canonical(), platform or host_platform())
+        except (ValueError, NotFound, InvalidParameter):
             return None
-        if digest is None or image is None or not (platform or host_platform()).runs(image.config.platform):
-            return None
-        return digest, image
+        return (digest, image) if digest is not None else None
 
     async def _enter(
         self,
@@ -161,10 +167,12 @@ class Puller:
         names = [reference.with_digest(digest)]
         if reference.tag is not None and reference.digest is None:
             names.append(reference)
-        before = [self._images.named(name) for name in names]
-        if any(image is None or image.id != image_id for image in before):
-            await self._images.add(image_id, layers, manifest, names)
-        return before[-1] is None or before[-1].id != image_id
+        known = [self._images.provides(name, image_id, digest) for name in names]
+        before = self._images.named(names[-1])
+        if not all(known):
+            await self._images.add(image_id, layers, manifest, names, target=digest)
+        # What has only got its index was the same image before.
+        return not known[-1] and (before is None or before.id != image_id)
 
     async def _config(self, manifest: Manifest, source: resolve.Source) -> ImageConfig:
         described = manifest.config

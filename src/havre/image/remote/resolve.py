@@ -40,11 +40,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The manifest of one image: to be stored as ``body`` under ``descriptor``."""
+    """The manifest of one image: to be stored as ``body`` under ``descriptor``.
+
+    ``documents`` are the indexes it was found through, outermost first, and itself.
+    """
 
     manifest: Manifest
     body: bytes
     descriptor: Descriptor
+    documents: tuple[Found, ...] = ()
 
 
 class Source:
@@ -114,12 +118,14 @@ class Source:
 
     async def choose(self, reference: Reference, found: Found, platform: Platform | None) -> Chosen:
         """The manifest for ``platform`` (None: this host). Raises ``NotFound``, in Docker's words, without one."""
+        documents: list[Found] = []
         for _ in range(_DEEPEST):
+            documents.append(found)
             document = found.document
             if isinstance(document, Manifest):
                 _check(reference, document)
                 descriptor = Descriptor(media_type=found.media_type, digest=found.digest, size=len(found.body))
-                return Chosen(document, found.body, descriptor)
+                return Chosen(document, found.body, descriptor, tuple(documents))
             listed = manifests.choose(document, platform)
             found, _ = await self.find(reference.with_digest(listed.digest))
             if len(found.body) != listed.size:

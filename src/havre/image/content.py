@@ -1,0 +1,91 @@
+"""Which content and which layers are needed: the references that images, names and indexes hold, counted when asked.
+
+The image store comes in here for all that it takes away.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from havre.image import records
+from havre.image.blobs import BlobStore
+from havre.image.documents import Documents
+from havre.image.manifest import Descriptor
+from havre.image.names import Names
+from havre.image.records import Image
+from havre.image.snapshots import Snapshotter
+from havre.store.db import Database
+
+
+class Content:
+    """What the images of one store need. ``compressed`` has the blobs that layers are pushed as, by their diff ids."""
+
+    def __init__(
+        self,
+        db: Database,
+        blobs: BlobStore,
+        snapshotter: Snapshotter,
+        documents: Documents,
+        names: Names,
+        images: Mapping[str, Image],
+    ) -> None:
+        self._db = db
+        self._blobs = blobs
+        self._snapshotter = snapshotter
+        self._documents = documents
+        self._names = names
+        self._images = images
+        self.compressed: dict[str, Descriptor] = {}
+
+    def used(self) -> set[str]:
+        """The digests of all blobs that are needed."""
+        images = (self._own(image) for image in self._images.values())
+        return set().union(*images, *(self._behind(target) for target in self._names.targets()))
+
+    def of(self, image: Image) -> set[str]:
+        """The blobs that may be of no use without the image."""
+        named = [self._names.get(name) for name in self._names.reaching(image.id)]
+        return self._own(image).union(*(self._behind(at.target) for at in named if at and at.target))
+
+    def delete_unused(self, digests: Iterable[str]) -> None:
+        """Delete those of ``digests`` that nothing needs."""
+        for digest in set(digests) - self.used():
+            self._delete(digest)
+
+    def prune(self, older_than: float) -> int:
+        """Delete all that nothing needs or has touched for ``older_than`` seconds; returns the bytes of blobs."""
+        self._blobs.drop_staged()
+        return sum(self._delete(digest) for digest, _ in self._blobs.unused(self.used(), older_than))
+
+    def unused_layer(self) -> str | None:
+        """A layer that no image has and nothing stands on."""
+        used = {chain_id for image in self._images.values() for chain_id in image.chain_ids}
+        snapshots = self._snapshotter.all().values()
+        parents = {snapshot.parent for snapshot in snapshots}
+        return next((s.key for s in snapshots if s.committed and s.key not in used and s.key not in parents), None)
+
+    async def keep_compressed(self, diff_id: str, form: Descriptor) -> None:
+        """Count ``form`` as needed by all images with the layer ``diff_id``."""
+        await self._db.write(lambda connection: records.put_compressed(connection, diff_id, form))
+        self.compressed[diff_id] = form
+
+    async def forget_compressed(self) -> None:
+        """Forget the forms of layers that no image has."""
+        used = {diff_id for image in self._images.values() for diff_id in image.config.diff_ids}
+        gone = [diff_id for diff_id in self.compressed if diff_id not in used]
+        if gone:
+            await self._db.write(lambda connection: records.drop_compressed(connection, gone), frees_room=True)
+            for diff_id in gone:
+                del self.compressed[diff_id]
+
+    def _own(self, image: Image) -> set[str]:
+        found = {image.id, *(layer.digest for layer in image.record.layers)}
+        found |= {self.compressed[diff_id].digest for diff_id in image.config.diff_ids if diff_id in self.compressed}
+        if image.manifest is not None:
+            found.add(image.manifest.digest)
+        return found
+
+    def _behind(self, target: str) -> set[str]:
+        return self._documents.needed(target, self._images.__contains__)
+
+    def _delete(self, digest: str) -> int:
+        self._documents.forget(digest)
+        return self._blobs.delete(digest)
