@@ -4,7 +4,8 @@ Each bridge has a table of its own for IPv4, ``ip havre_<bridge>``, and one for 
 havre_<bridge>``; nothing outside them is ever read or written. What differs from container to container are elements of
 two maps, so a start or stop costs the same with one container or thousands.
 
-Networks are apart because each table drops what comes to its bridge from elsewhere and was not published.
+Networks are apart because each table drops what comes to its bridge from elsewhere and was not published. What comes
+from a bridge or goes to one carries a mark from there on, by which the firewalls of others can let it pass.
 
 Honest tables (docs/adr/0016-honest-ports.md) translate only for clients that the host's own input rules have let in:
 the first packet of a client goes the way of packets to the host, and is noted and dropped where it has come through.
@@ -22,6 +23,8 @@ from havre.network.model import Endpoint
 from havre.network.ports import ANY, ANY6
 
 NAT, UNPROTECTED, ROUTED = "nat", "nat-unprotected", "routed"
+# Bits of Kubernetes, Calico, Tailscale and CNI plugins are others.
+MARK = 0x1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,10 @@ table {family} {rules.table} {{
 {_guard(bridge) if family == "ip" else ""}\
 {translation}\
     chain forward {{
-        type filter hook forward priority filter; policy accept
+        # Before other tables, which see the mark then.
+        type filter hook forward priority filter - 10; policy accept
+        iifname {bridge} meta mark set meta mark | {MARK:#x}
+        oifname {bridge} meta mark set meta mark | {MARK:#x}
 {_forward(rules, family, bridge)}
     }}
 }}

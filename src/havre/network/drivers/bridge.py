@@ -235,12 +235,11 @@ class BridgeDriver:
 
     async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
         state = self._states[network.id]
-        spec = state.spec
         if endpoint.endpoint_id in state.heirs:
             await self._reap(state)
-        link = self._in_thread(bridge_links.join, spec, endpoint, sandbox, default)
-        results = await asyncio.gather(link, self._publish(endpoint, network.interface), return_exceptions=True)
-        for result in results:
+        link = self._in_thread(bridge_links.join, state.spec, endpoint, sandbox, default)
+        published = self._publish(endpoint, network.interface)
+        for result in await asyncio.gather(link, published, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
 
@@ -273,6 +272,15 @@ class BridgeDriver:
         if not state.reaping:
             state.reaping = True
             self._tasks.start(self._reap_later(state), "removed interfaces")
+
+    async def mend(self, network: Network) -> list[str]:
+        state = self._states[network.id]
+        rules = self._tables is not None and await self._tables.renew(network.interface)
+        bridge = await self._in_thread(bridge_links.mend_bridge, state.spec, list(state.endpoints.values()))
+        return [*(["rules"] if rules else ()), *(["bridge"] if bridge else ())]
+
+    async def lost(self, network: Network, endpoint: Endpoint) -> bool:
+        return not await self._in_thread(bridge_links.present, endpoint.host_interface)
 
     async def leave(self, network: Network) -> None:
         state = self._states.pop(network.id)
