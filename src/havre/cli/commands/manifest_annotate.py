@@ -36,6 +36,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Change the image's platform in the list; what is not given stays."""
     from havre.cli.manifests import named
     from havre.cli.manifeststore import ManifestStore
 

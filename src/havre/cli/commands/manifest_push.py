@@ -23,6 +23,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Blobs first, then the manifests that need them, then the list that needs those."""
     from havre.cli.manifests import list_of, named, registry_of
     from havre.cli.manifeststore import ManifestStore
 
