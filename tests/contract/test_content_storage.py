@@ -1,205 +1,138 @@
-"""What every content storage of the registry does, whatever it lies on; the S3 server is moto's, a process."""
+"""What every ``ContentStorage`` keeps to: the registry knows nothing else of where blobs lie."""
 
 import asyncio
-import hashlib
+import contextlib
 import os
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
-from havre.errors import Unavailable
+from havre.image.digest import of
+from havre.registry.errors import UploadInvalid
 from havre.registry.storage import ContentStorage
-from havre.registry.storages.filesystem import FilesystemStorage
-from havre.registry.storages.s3 import SEGMENT, S3Storage
-from havre.registry.storages.s3settings import S3Settings
-from tests.registry.s3server import S3Server
 
-LARGE = os.urandom(2 * SEGMENT + 12_345)
+DATA = os.urandom(3_000_000)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    with S3Server.running() as server:
-        yield server
+async def put(storage: ContentStorage, data: bytes, upload: str = "0a") -> str:
+    await storage.begin(upload)
+    await storage.write(upload, 0, [data])
+    await storage.commit(upload, of(data))
+    await storage.drop(upload)
+    return of(data)
 
 
-class Made:
-    """A storage, and another on the same place, as a registry that is started again would have it."""
-
-    def __init__(self, directory: Path, settings: S3Settings | None) -> None:
-        self._directory = directory
-        self._settings = settings
-        self._open: list[ContentStorage] = []
-
-    async def storage(self) -> ContentStorage:
-        directory = self._directory
-        made: ContentStorage
-        if self._settings is None:
-            made = FilesystemStorage(directory / "blobs", directory / "uploads")
-        else:
-            made = S3Storage(self._settings, directory / "uploads")
-        await made.start()
-        self._open.append(made)
-        return made
-
-    async def close(self) -> None:
-        for storage in self._open:
-            await storage.close()
-
-
-@pytest.fixture(params=["filesystem", "s3"])
-async def made(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Made]:
-    settings = None
-    if request.param == "s3":
-        server: S3Server = request.getfixturevalue("server")
-        settings = server.settings(prefix=f"{tmp_path.name}/")
-    found = Made(tmp_path, settings)
-    yield found
-    await found.close()
-
-
-@pytest.fixture
-async def storage(made: Made) -> ContentStorage:
-    return await made.storage()
-
-
-def digest(data: bytes, algorithm: str = "sha256") -> str:
-    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
-
-
-async def upload(storage: ContentStorage, name: str, data: bytes, piece: int = 1 << 20) -> None:
-    await storage.begin(name)
-    for start in range(0, len(data), piece):
-        await storage.write(name, start, [data[start : start + piece]])
-
-
-async def put(storage: ContentStorage, data: bytes, name: str = "1a") -> str:
-    await upload(storage, name, data)
-    await storage.commit(name, digest(data))
-    await storage.drop(name)
-    return digest(data)
-
-
-async def content(storage: ContentStorage, name: str, start: int = 0, length: int | None = None) -> bytes | None:
-    found = await storage.open(name)
-    if found is None:
+async def read(storage: ContentStorage, digest: str, start: int = 0, length: int | None = None) -> bytes | None:
+    content = await storage.open(digest)
+    if content is None:
         return None
-    length = found.size - start if length is None else length
-    data = b"".join([piece async for piece in found.chunks(start, length)])
-    await found.close()
-    return data
+    try:
+        wanted = content.size - start if length is None else length
+        async with contextlib.aclosing(content.chunks(start, wanted)) as chunks:
+            pieces = [piece async for piece in chunks]
+        assert all(0 < len(piece) <= 1 << 20 for piece in pieces)
+        return b"".join(pieces)
+    finally:
+        await content.close()
 
 
-async def uploaded(storage: ContentStorage, name: str) -> bytes:
-    return b"".join([piece async for piece in storage.read(name)])
+async def test_a_blob_is_found_once_it_is_committed(storage: ContentStorage) -> None:
+    digest = of(DATA)
+    await storage.begin("0a")
+    await storage.write("0a", 0, [DATA[:10], DATA[10:1_000_000]])
+    await storage.write("0a", 1_000_000, [DATA[1_000_000:]])
+    assert await storage.open(digest) is None and await storage.size(digest) is None
+    await storage.commit("0a", digest)
+    assert await storage.size(digest) == len(DATA)
+    assert await read(storage, digest) == DATA
+    await storage.drop("0a")
+    assert await read(storage, digest) == DATA
+    assert await storage.offset("0a") is None
 
 
-@pytest.mark.parametrize("data", [b"", b"small", LARGE[: 2 * SEGMENT], LARGE], ids=["empty", "small", "even", "odd"])
-async def test_what_was_committed_is_there(storage: ContentStorage, data: bytes) -> None:
-    assert await content(storage, digest(data)) is None
-    name = await put(storage, data)
-    assert await content(storage, name) == data
-    assert await storage.size(name) == len(data)
-    assert await storage.offset("1a") is None
-    assert [(found, size) async for found, size, _ in storage.contents()] == [(name, len(data))]
-    assert [each async for each in storage.uploads()] == []
+@pytest.mark.parametrize(("start", "length"), [(0, 1), (5, 0), (1_048_570, 20), (2_999_999, 1), (0, 3_000_000)])
+async def test_parts_of_a_blob(storage: ContentStorage, start: int, length: int) -> None:
+    digest = await put(storage, DATA)
+    assert await read(storage, digest, start, length) == DATA[start : start + length]
 
 
-async def test_parts_are_read(storage: ContentStorage) -> None:
-    name = await put(storage, LARGE)
-    assert await content(storage, name, SEGMENT - 5, 10) == LARGE[SEGMENT - 5 : SEGMENT + 5]
-    assert await content(storage, name, len(LARGE) - 3) == LARGE[-3:]
-    assert await content(storage, name, 7, 0) == b""
+async def test_an_empty_blob(storage: ContentStorage) -> None:
+    await storage.begin("0a")
+    await storage.commit("0a", of(b""))
+    assert await storage.size(of(b"")) == 0
+    assert await read(storage, of(b"")) == b""
 
 
-async def test_sha512_is_kept_apart(storage: ContentStorage) -> None:
-    await upload(storage, "2b", b"data")
-    await storage.commit("2b", digest(b"data", "sha512"))
-    assert await content(storage, digest(b"data", "sha512")) == b"data"
-    assert await content(storage, digest(b"data")) is None
+async def test_an_upload_says_how_far_it_has_come(storage: ContentStorage) -> None:
+    assert await storage.offset("0a") is None
+    await storage.begin("0a")
+    assert await storage.offset("0a") == 0
+    await storage.write("0a", 0, [b"one", b"two"])
+    assert await storage.offset("0a") == 6
+    await storage.truncate("0a", 4)
+    assert await storage.offset("0a") == 4
+    await storage.write("0a", 4, [b"!"])
+    assert b"".join([piece async for piece in storage.read("0a")]) == b"onet!"
+    assert [name async for name, _ in storage.uploads()] == ["0a"]
+    await storage.drop("0a")
+    await storage.drop("0a")
+    assert [name async for name, _ in storage.uploads()] == []
 
 
-async def test_an_upload_outlives_its_process(made: Made) -> None:
-    await upload(await made.storage(), "3c", LARGE[:-1000], 3_000_000)
-    again = await made.storage()
-    assert await again.offset("3c") == len(LARGE) - 1000
-    assert await uploaded(again, "3c") == LARGE[:-1000]
-    await again.write("3c", len(LARGE) - 1000, [LARGE[-1000:-10], LARGE[-10:]])
-    assert await uploaded(again, "3c") == LARGE
-    await again.commit("3c", digest(LARGE))
-    assert await content(again, digest(LARGE)) == LARGE
+async def test_a_blob_that_is_there_stays_as_it_is(storage: ContentStorage) -> None:
+    digest = await put(storage, DATA, "0a")
+    await storage.begin("0b")
+    await storage.write("0b", 0, [DATA])
+    await storage.commit("0b", digest)
+    await storage.drop("0b")
+    assert await read(storage, digest) == DATA
 
 
-@pytest.mark.parametrize("keep", [0, 1000, SEGMENT, SEGMENT + 1, 2 * SEGMENT + 12_000])
-async def test_what_is_behind_an_offset_is_forgotten(made: Made, keep: int) -> None:
-    storage = await made.storage()
-    await upload(storage, "4d", LARGE)
-    await storage.truncate("4d", keep)
-    for each in (storage, await made.storage()):
-        assert await each.offset("4d") == keep
-        assert await uploaded(each, "4d") == LARGE[:keep]
-    await storage.write("4d", keep, [b"other"])
-    assert await uploaded(storage, "4d") == LARGE[:keep] + b"other"
+async def test_a_commit_can_be_made_again(storage: ContentStorage) -> None:
+    """A crash between the commit and what comes after it."""
+    await storage.begin("0a")
+    await storage.write("0a", 0, [b"content"])
+    await storage.commit("0a", of(b"content"))
+    await storage.commit("0a", of(b"content"))
+    assert await read(storage, of(b"content")) == b"content"
 
 
-async def test_a_commit_may_be_repeated_after_a_crash(made: Made) -> None:
-    storage = await made.storage()
-    await upload(storage, "5e", b"data")
-    await storage.commit("5e", digest(b"data"))
-    again = await made.storage()
-    await again.commit("5e", digest(b"data"))
-    await again.drop("5e")
-    assert await content(again, digest(b"data")) == b"data"
+async def test_what_is_committed_cannot_be_changed_through_its_upload(storage: ContentStorage) -> None:
+    await storage.begin("0a")
+    await storage.write("0a", 0, [b"content"])
+    await storage.commit("0a", of(b"content"))
+    for change in (storage.write("0a", 7, [b" and more"]), storage.write("0a", 0, [b"X"]), storage.truncate("0a", 3)):
+        with contextlib.suppress(UploadInvalid, FileNotFoundError):
+            await change
+    assert await read(storage, of(b"content")) == b"content"
 
 
-async def test_an_upload_that_is_dropped_is_gone(storage: ContentStorage) -> None:
-    await upload(storage, "6f", LARGE)
-    before = time.time()
-    assert [name async for name, touched in storage.uploads() if abs(touched - before) < 600] == ["6f"]
-    await storage.drop("6f")
-    await storage.drop("6f")
-    assert await storage.offset("6f") is None
-    assert [each async for each in storage.uploads()] == []
+async def test_what_is_deleted_is_gone(storage: ContentStorage) -> None:
+    digest = await put(storage, DATA)
+    assert await storage.delete(digest) == len(DATA)
+    assert await storage.delete(digest) == 0
+    assert await storage.open(digest) is None
 
 
-async def test_a_blob_that_is_deleted_is_gone(storage: ContentStorage) -> None:
-    name = await put(storage, b"data")
-    assert await storage.delete(name) == 4
-    assert await storage.delete(name) == 0
-    assert await content(storage, name) is None
+async def test_who_reads_goes_on_after_the_deletion_or_is_told(storage: ContentStorage) -> None:
+    digest = await put(storage, DATA)
+    content = await storage.open(digest)
+    assert content is not None
+    await storage.delete(digest)
+    try:
+        found = b"".join([piece async for piece in content.chunks(0, content.size)])
+    except Exception:
+        return
+    finally:
+        await content.close()
+    assert found == DATA
 
 
-@pytest.mark.parametrize("data", [b"", b"small", LARGE], ids=["empty", "small", "large"])
-async def test_files_are_adopted(storage: ContentStorage, data: bytes, tmp_path: Path) -> None:
-    for _ in range(2):
-        file = tmp_path / "file"
-        file.write_bytes(data)
-        await storage.adopt(file, digest(data))
-        assert await content(storage, digest(data)) == data
+async def test_all_blobs_are_listed(storage: ContentStorage) -> None:
+    digests = {await put(storage, bytes([number]) * 100, f"{number:02x}") for number in range(5)}
+    assert {(digest, size) async for digest, size, _ in storage.contents()} == {(digest, 100) for digest in digests}
 
 
 async def test_many_at_once(storage: ContentStorage) -> None:
-    pieces = [os.urandom(SEGMENT + 1) for _ in range(4)]
-    names = await asyncio.gather(*(put(storage, data, f"{number:02}") for number, data in enumerate(pieces)))
-    assert [await content(storage, name) for name in names] == pieces
-    assert await put(storage, pieces[0]) == names[0]
-
-
-async def test_a_store_that_is_away_is_told_of(tmp_path: Path, server: S3Server) -> None:
-    storage = S3Storage(server.settings(endpoint="http://127.0.0.1:1"), tmp_path)
-    with pytest.raises(Unavailable, match="storage: bucket"):
-        await storage.start()
-    await storage.close()
-    missing = S3Storage(server.settings(bucket="missing"), tmp_path)
-    with pytest.raises(Unavailable, match="NoSuchBucket"):
-        await missing.start()
-    await missing.close()
-
-
-def test_the_library_is_loaded_only_with_a_bucket() -> None:
-    script = "import sys, havre.registry.serve; sys.exit('aiobotocore' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+    blobs = [os.urandom(300_000) for _ in range(8)]
+    digests = await asyncio.gather(*(put(storage, data, f"{number:02x}") for number, data in enumerate(blobs)))
+    assert [await read(storage, digest) for digest in digests] == blobs
