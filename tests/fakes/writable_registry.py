@@ -20,13 +20,10 @@ class WritableRegistry(FakeRegistry):
         self.forgetful = False
         self.losing = False
         self.upload_host = ""
+        self.refuse_mounts = False
         self.received = 0
         self.hold: asyncio.Event | None = None
         self.held = asyncio.Event()
-
-    def add_blob(self, data: bytes) -> str:
-        """Blobs that tests serve are in every repository they ask for; see ``_has``."""
-        return super().add_blob(data)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if "/blobs/" not in request.path and request.method != "PUT":
@@ -45,6 +42,8 @@ class WritableRegistry(FakeRegistry):
         return await super()._answer(request)
 
     def _begin(self, request: web.Request, repository: str) -> web.StreamResponse:
+        if self.refuse_mounts and "mount" in request.query:
+            return refusal(403, "DENIED", "requested access to the resource is denied")
         wanted = (request.query.get("from", ""), request.query.get("mount", ""))
         if wanted in self.members:
             self.members.add((repository, wanted[1]))

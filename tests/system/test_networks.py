@@ -9,12 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.system.conftest import NewDaemon
-from tests.system.faults import each_point
 from tests.system.harness import Answer, Engine, Havred, wait_until
 from tests.system.programs import Program
 from tests.system.test_cli_network import free_port, says_hello
-from tests.system.test_crash import SLEEPER, Scene
 
 # Of each worker's own: what runs beside this on the same host may run this file too.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -246,35 +243,6 @@ def test_prune(docker: Program, havred: Havred) -> None:
         docker("network", "create", name)
     docker("run", "-d", "--name", "box", "--network", "used", *SLEEP)
     assert docker("network", "prune", "-f").out == "Deleted Networks:\nidle\n\n"
-
-
-def test_a_restarted_daemon(new_havred: NewDaemon) -> None:
-    """Killed at any effect of a connect or disconnect: container, network and kernel agree afterwards."""
-    scene = Scene(new_havred())
-    scene.ok(scene.daemon.api("POST", "/networks/create", {"Name": "lan", "IPAM": {"Config": [{"Subnet": LAN}]}}))
-    for verb in ("connect", "disconnect"):
-
-        def prepare(verb: str = verb) -> None:
-            scene.create("victim", SLEEPER)
-            scene.ok(scene.daemon.api("POST", "/containers/victim/start"))
-            if verb == "disconnect":
-                scene.ok(scene.daemon.api("POST", "/networks/lan/connect", {"Container": "victim"}))
-
-        def act(verb: str = verb) -> None:
-            scene.act("POST", f"/networks/lan/{verb}", {"Container": "victim"})
-
-        for point in each_point(scene.fragile, prepare, act, scene.remove_victim):
-            document = scene.daemon.inspect("victim")
-            there = "lan" in document["NetworkSettings"]["Networks"]
-            residents = scene.daemon.api("GET", "/networks/lan").json()["Containers"]
-            assert there == (document["Id"] in residents), point
-            if scene.acknowledged:
-                assert there == (verb == "connect"), point
-            if not there:
-                scene.ok(scene.daemon.api("POST", "/networks/lan/connect", {"Container": "victim"}))
-            scene.check({document["Id"]})
-    scene.remove_victim()
-    scene.ok(scene.daemon.api("DELETE", "/networks/lan"))
 
 
 def test_everything_at_once(fresh_havred: Havred) -> None:

@@ -39,6 +39,7 @@ from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.portreasons import PortReasons
+from havre.engine.searching import Searching
 from havre.engine.system import System, identity
 from havre.engine.volumebackings import Backings
 from havre.engine.volumecopies import VolumeCopies
@@ -53,6 +54,7 @@ from havre.image.remote.proxies import Proxies
 from havre.image.remote.pull import Puller
 from havre.image.remote.push import Pusher
 from havre.image.remote.repository import Registries
+from havre.image.remote.search import Search
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport, open_session
 from havre.image.save import Saver
@@ -172,6 +174,7 @@ async def assemble(config: Config) -> Daemon:
         logs=containers.logs,
         listing=listing,
         images=images,
+        searching=Searching(remote.search),
         networks=NetworkVerbs(networks, usage.container_name, containers.connector, events, defaults),
         port_reasons=PortReasons(networks, usage.container_name),
         publish=Publisher(registry, networks),
@@ -222,6 +225,7 @@ class Remote:
     puller: Puller
     pusher: Pusher
     login: Login
+    search: Search
 
 
 def _image_verbs(storage: Storage, remote: Remote, usage: Usage, events: Events) -> Images:
@@ -243,7 +247,8 @@ def _remote(config: Config, storage: Storage, session: ClientSession) -> Remote:
     puller = Puller(storage.blobs, storage.images, storage.layers, registries, storage.places)
     outgoing = (storage.places, storage.sessions, config.max_concurrent_uploads)
     pusher = Pusher(storage.blobs, storage.images, registries, *outgoing)
-    return Remote(registries, puller, pusher, Login(transport, registries, tokens))
+    login, search = Login(transport, registries, tokens), Search(transport, registries, tokens)
+    return Remote(registries, puller, pusher, login, search)
 
 
 def _networks(config: Config, storage: Storage) -> Networks:

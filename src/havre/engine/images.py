@@ -6,7 +6,6 @@ Everything is said in the shapes and words of Engine API 1.51. What an image is 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from havre.engine import changes as instructions
 from havre.engine.imagelisting import ImageListing
 from havre.engine.imagemanifests import ImageUsers, shown, shown_platform
 from havre.engine.imageremoval import ImageRemoval
@@ -182,6 +181,9 @@ class Images:
         wanted = parse_platform(platform) if platform else host_platform()
         if wanted.os != host_platform().os:
             raise InvalidParameter(f'operating system "{wanted.os}" is not supported')
+        # The Dockerfile's grammar takes a while to import, and few ask for it.
+        from havre.engine import changes as instructions
+
         settings = instructions.apply(changes, {})
         image = await self._importer.import_(body, settings, wanted, message, [name] if name else [])
         if name:

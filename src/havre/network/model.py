@@ -88,7 +88,9 @@ class PortRequest:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPort:
-    """A container's port as the host publishes it."""
+    """A container's port as the host publishes it. ``host_port`` 0: not the host, it is open at its own address, and
+    ``host_ip`` says of which IP version that is.
+    """
 
     container_port: int
     proto: str
@@ -123,7 +125,8 @@ class EndpointRequest:
 class Endpoint:
     """A container's place on a network. Addresses are "" and prefixes 0 where there are none (host, none).
 
-    ``interface`` is what the container calls its end, ``host_interface`` the other end on the host.
+    ``interface`` is what the container calls its end, ``host_interface`` the other end on the host. ``unsettled``: its
+    container runs, and is being connected or disconnected; should the daemon die in that, it is not connected.
     """
 
     network_id: str
@@ -144,6 +147,7 @@ class Endpoint:
     names: tuple[str, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
     priority: int = 0
+    unsettled: bool = False
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from havre.network.drivers import builtin_drivers, pools
 from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network
 from havre.network.names import NameService, NoNames
 from havre.network.publishing import Publishing
+from havre.network.repair import Repairs
 from havre.network.settings import NetworkSettings
 from havre.network.threads import to_end
 from havre.store.db import Database
@@ -65,6 +66,8 @@ class Networks:
         self._leaving: dict[str, asyncio.Task[Exception | None]] = {}
         # Networks that could not be set up at the start, and why.
         self._broken: dict[str, str] = {}
+        there = (self._drivers, self._networks, self._endpoints, self._broken)
+        self.repairs = Repairs(*there, self._lock, self.sandbox_path, self._reopen)
 
     async def start(self) -> None:
         """Load the records and make the kernel fit them: bridges, rules, reservations of published ports.
@@ -107,6 +110,14 @@ class Networks:
         self._networks[chosen.id] = chosen
         for endpoint in endpoints:
             self._endpoints.setdefault(endpoint.container_id, {})[chosen.id] = endpoint
+
+    async def _reopen(self, network: Network) -> None:
+        """Try again to set up a network that could not be."""
+        async with self._creating:
+            for known, cursor in await self._db.read(records.networks):
+                if known.id == network.id:
+                    await self._open(known, cursor, [])
+                    self._broken.pop(network.id, None)
 
     async def create(self, network: Network) -> Network:
         """Make the network, its record first. On any error nothing is left.
@@ -184,9 +195,13 @@ class Networks:
         return None
 
     async def live(self, container_ids: set[str]) -> None:
-        """Drop every endpoint and namespace of containers that are not among ``container_ids``, those that run."""
+        """Drop every endpoint and namespace of containers that are not among ``container_ids``, those that run; and of
+        those each endpoint whose connecting, or disconnecting, the last daemon died in.
+        """
         for container_id in set(self._endpoints) - container_ids:
             await self.sandbox_remove(container_id)
+        for endpoint in [each for on in self._endpoints.values() for each in on.values() if each.unsettled]:
+            await self.disconnect(endpoint.container_id, endpoint.network_id)
         for container_id in sandbox.existing(self._layout.netns):
             if container_id not in container_ids:
                 await self.names.detach(container_id)
@@ -227,8 +242,13 @@ class Networks:
             await self._disconnect(endpoint)
         await self._in_thread(sandbox.remove, self.sandbox_path(container_id))
 
-    async def connect(self, container_id: str, network: str, request: EndpointRequest) -> Endpoint:
-        """Put the container, whose sandbox exists (but on ``host``), on the network. On any error nothing is left."""
+    async def connect(
+        self, container_id: str, network: str, request: EndpointRequest, *, running: bool = False
+    ) -> Endpoint:
+        """Put the container, whose sandbox exists (but on ``host``), on the network. On any error nothing is left.
+
+        ``running``: it goes on should the daemon die meanwhile.
+        """
         found = self.get(network)
         self._validate(found, request)
         others = self.endpoints_of(container_id)
@@ -242,7 +262,7 @@ class Networks:
             request = replace(request, interface=interface)
         if not gateways.publishes(found, request, self.publishing.places(others)):
             request = replace(request, ports=())
-        endpoint = driver.plan(found, container_id, request)
+        endpoint = replace(driver.plan(found, container_id, request), unsettled=running)
         default = [each for each in gateways.VERSIONS if gateways.chosen([*others, endpoint], each) is endpoint]
         self._endpoints.setdefault(container_id, {})[found.id] = endpoint
         cursor = driver.cursor(found)
@@ -252,6 +272,8 @@ class Networks:
                 await driver.attach(found, endpoint, self.sandbox_path(container_id), default)
             if others:
                 await self.publishing.move(container_id, self.endpoints_of(container_id))
+            if running:
+                await self._settle(container_id, found.id, unsettled=False)
         except BaseException as error:
             try:
                 # What it may have taken over goes back to the container's other networks.
@@ -275,14 +297,19 @@ class Networks:
             return
         rest = [other for other in self.endpoints_of(container_id) if other is not endpoint]
         was = [version for version in gateways.VERSIONS if gateways.chosen([*rest, endpoint], version) is endpoint]
+        await self._settle(container_id, endpoint.network_id, unsettled=True)
         await self.publishing.move(container_id, rest)
-        endpoint = self._endpoints[container_id][endpoint.network_id]
-        await self._disconnect(endpoint, alive=True)
         for version in was:
-            heir = gateways.chosen(self.endpoints_of(container_id), version)
+            heir = gateways.chosen(rest, version)
             if heir is not None:
                 gateway, path = gateways.gateway(heir, version), self.sandbox_path(container_id)
                 await self._in_thread(sandbox.route, path, heir.interface, gateway)
+        await self._disconnect(self._endpoints[container_id][endpoint.network_id], alive=True)
+
+    async def _settle(self, container_id: str, network_id: str, *, unsettled: bool) -> None:
+        changed = replace(self._endpoints[container_id][network_id], unsettled=unsettled)
+        await self._db.write(lambda connection: records.change_endpoints(connection, [changed]), frees_room=unsettled)
+        self._endpoints[container_id][network_id] = changed
 
     async def rename(self, container_id: str, old: str, new: str) -> None:
         """The container is called ``new`` by others from now on, no more ``old``."""

@@ -10,7 +10,7 @@ import pytest
 from havre.errors import InvalidParameter, SystemFault, Unavailable, Unsupported
 from havre.network import ports
 from havre.network.model import PortRequest, PublishedPort
-from havre.network.ports import PortLedger
+from havre.network.ports import PortLedger, asks
 
 HTTP = PortRequest(80, "tcp", "", 8080, 8080)
 
@@ -78,6 +78,21 @@ def test_ipv6_addresses(ledger: PortLedger, host: Host) -> None:
             dual(ledger, PortRequest(80, "tcp", address, 8081, 8081))
     with pytest.raises(Unsupported, match=r"80/tcp on 127\.0\.0\.1: the container has no IPv4 address"):
         ledger.claim([PortRequest(80, "tcp", "127.0.0.1")], "0.0.0.0", "", "fd00:5::2")
+
+
+def test_routed_versions_take_no_port_of_the_host(ledger: PortLedger, host: Host) -> None:
+    def routed(*versions: int, address: str = "") -> list[tuple[str, int]]:
+        held = ledger.claim(
+            [PortRequest(80, "tcp", address, 8080, 8080)], "0.0.0.0", "172.29.0.2", "fd00:5::2", versions
+        )
+        ledger.release(held)
+        return [(port.host_ip, port.host_port) for port in held]
+
+    assert routed(6) == [("0.0.0.0", 8080), ("::", 0)]
+    assert routed(6, address="::1") == [("::", 0)]
+    assert routed(4, 6, address="127.0.0.1") == [("0.0.0.0", 0)]
+    assert host.bound == [("tcp", "0.0.0.0", 8080)]
+    assert ledger.reclaim([PublishedPort(80, "tcp", "::", 0)]) == [] and len(host.bound) == 1
 
 
 def test_what_is_half_taken_is_not_held(ledger: PortLedger, host: Host) -> None:
@@ -241,3 +256,24 @@ def test_connections_closed_a_moment_ago_do_not_count(free_port: int) -> None:
 def test_a_listening_program_is_never_pushed_aside(free_port: int) -> None:
     with socket.create_server(("127.0.0.1", free_port)), pytest.raises(OSError, match="in use"):
         ports.bind("tcp", "0.0.0.0", free_port)
+
+
+def test_a_routed_port_was_asked_for() -> None:
+    assert asks(PortRequest(80, "tcp", "127.0.0.1", 8080, 8080), PublishedPort(80, "tcp", "0.0.0.0", 0))
+    assert not asks(PortRequest(80, "tcp", "127.0.0.1", 8080, 8080), PublishedPort(80, "tcp", "::", 0))
+
+
+@pytest.mark.parametrize(
+    ("request_", "asked"),
+    [
+        (PortRequest(80), True),
+        (PortRequest(80, host_ip="::0001"), False),
+        (PortRequest(80, host_ip="::ffff:127.0.0.1"), True),
+        (PortRequest(80, "tcp", "127.0.0.1", 8000, 8100), True),
+        (PortRequest(80, "tcp", "", 8000, 8079), False),
+        (PortRequest(80, "udp"), False),
+        (PortRequest(81), False),
+    ],
+)
+def test_what_was_asked_for(request_: PortRequest, asked: bool) -> None:
+    assert asks(request_, PublishedPort(80, "tcp", "127.0.0.1", 8080)) == asked

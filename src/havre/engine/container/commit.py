@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from havre.engine import changes as instructions
 from havre.engine.container.changes import ETC, ETC_FILES, layers, refuse_going
 from havre.engine.container.create import EventSink
 from havre.engine.container.freezing import Freezer
@@ -75,6 +74,9 @@ class Commits:
         own = document(container.config)
         settings = document(config) if config is not None else own
         if changes:
+            # The Dockerfile's grammar takes a while to import, and few ask for it.
+            from havre.engine import changes as instructions
+
             settings = instructions.apply(changes, settings)
         base = self._images.get(container.image)
         if base is None:

@@ -27,7 +27,8 @@ class Plugs:
 
     async def plug(self, container: Container, name: str) -> Endpoint:
         """Connect it to one of its networks."""
-        endpoint = await self.networks.connect(container.id, name, network.request(container, name))
+        request, running = network.request(container, name), container.state.running
+        endpoint = await self.networks.connect(container.id, name, request, running=running)
         wanted = endpoints.sysctls(container.endpoints.get(name) or EndpointSettings(), endpoint.interface)
         if wanted:
             try:

@@ -1,6 +1,5 @@
 """Ports added to and removed from a container while it runs, or for its next start: havre's own."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from havre.errors import Conflict, InvalidParameter, NotFound
 from havre.network.networks import Networks
 from havre.wire.containers import HostConfig, PortBinding
 
-Bindings = Mapping[str, Sequence[PortBinding] | None]
+Bindings = dict[str, list[PortBinding] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +30,24 @@ class Publisher:
         container_id = self.registry.find(reference).id
         async with self.registry.lock(container_id):
             one = self._changeable(container_id)
-            wanted = {_canonical(port): list(given or [PortBinding()]) for port, given in bindings.items()}
-            only = msgspec.structs.replace(HostConfig(), port_bindings=wanted)
-            network.check_ports(one.config, only)
-            before = one.host.port_bindings or {}
-            merged = {**before, **{port: [*(before.get(port) or ()), *given] for port, given in wanted.items()}}
-            after = one.replace(host=msgspec.structs.replace(one.host, port_bindings=merged))
-            if one.state.running:
-                requests = network.port_requests(one.replace(host=only))
-                ports = await self.networks.publishing.add(container_id, requests)
-                try:
-                    return await self._save(after)
-                except BaseException:
-                    await self.networks.publishing.remove(container_id, ports.__contains__)
-                    raise
-            return await self._save(after)
+            more = one.replace(host=HostConfig(port_bindings=bindings))
+            network.check_ports(one.config, more.host)
+            merged = _asked(one)
+            for port, given in _asked(more).items():
+                # What is asked for twice is published once.
+                there = merged.setdefault(port, [])
+                there += [each for each in given if each not in there]
+            after = _asking(one, merged)
+            if not one.state.running:
+                return await self._save(after)
+            before = network.port_requests(one)
+            requests = [each for each in network.port_requests(more) if each not in before]
+            ports = await self.networks.publishing.add(container_id, requests) if requests else ()
+            try:
+                return await self._save(after)
+            except BaseException:
+                await self.networks.publishing.remove(container_id, ports.__contains__)
+                raise
 
     async def remove(self, reference: str, port: str) -> dict[str, Any]:
         """Publish ``port`` of the container (``80``, ``53/udp``) nowhere any more."""
@@ -53,16 +55,21 @@ class Publisher:
         container_id = self.registry.find(reference).id
         async with self.registry.lock(container_id):
             one = self._changeable(container_id)
-            name = f"{number}/{proto}"
-            before = one.host.port_bindings or {}
-            kept = {key: given for key, given in before.items() if _canonical(key) != name}
-            if name not in one.ports and len(kept) == len(before):
+            name, kept = f"{number}/{proto}", _asked(one)
+            if kept.pop(name, None) is None and name not in one.ports:
                 raise NotFound(f"port {name} of container {one.name} is not published")
-            if one.state.running:
+            # The record first: what is published and not asked for, recovery takes away.
+            after = await self.registry.save(_asking(one, kept), frees_room=True)
+            if not one.state.running:
+                return {"Ports": port_map(after)}
+            try:
                 await self.networks.publishing.remove(
                     container_id, lambda each: (each.container_port, each.proto) == (number, proto)
                 )
-            return await self._save(one.replace(host=msgspec.structs.replace(one.host, port_bindings=kept)))
+            except BaseException:
+                await self.registry.save(one)
+                raise
+            return await self._save(after)
 
     def _changeable(self, container_id: str) -> Container:
         one = self.registry.current(container_id)
@@ -79,6 +86,17 @@ class Publisher:
         return {"Ports": port_map(one)}
 
 
-def _canonical(port: str) -> str:
-    number, proto = network.parse_port(port)
-    return f"{number}/{proto}"
+def _asked(one: Container) -> dict[str, list[PortBinding]]:
+    """What is asked for, port by port, those of ``PublishAllPorts`` among them."""
+    asked: dict[str, list[PortBinding]] = {}
+    for port, given in (one.host.port_bindings or {}).items():
+        number, proto = network.parse_port(port)
+        asked.setdefault(f"{number}/{proto}", []).extend(given or [PortBinding()])
+    if one.host.publish_all_ports:
+        for number, proto in network.exposed_ports(one):
+            asked.setdefault(f"{number}/{proto}", [PortBinding()])
+    return asked
+
+
+def _asking(one: Container, bindings: dict[str, list[PortBinding]]) -> Container:
+    return one.replace(host=msgspec.structs.replace(one.host, port_bindings=dict(bindings), publish_all_ports=False))

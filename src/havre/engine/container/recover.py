@@ -34,6 +34,7 @@ from havre.kernel import pidfd
 from havre.kernel.cgroupdriver import group_of
 from havre.kernel.cgroups import Cgroups
 from havre.network.networks import Networks
+from havre.network.ports import asks
 from havre.runtime import conmon
 from havre.runtime.runtimes.probe import Runtimes
 from havre.store.layout import Layout
@@ -94,6 +95,9 @@ class Recovery:
     async def _follow(self, container: Container) -> None:
         if not container.state.running or not network.own(container):
             return
+        # Ports that were being added, or removed.
+        requests = network.port_requests(container)
+        await self.networks.publishing.remove(container.id, lambda port: not any(asks(each, port) for each in requests))
         connected = self.networks.endpoints_of(container.id)
         if network.named(container):
             path = self.networks.sandbox_path(container.id)

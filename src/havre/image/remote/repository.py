@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from havre.image import manifest as manifests
 from havre.image.remote.auth import Auth, Challenge, parse_challenges
@@ -141,14 +142,14 @@ class Repository:
     @asynccontextmanager
     async def _get(
         self,
-        url: str,
+        url: str | URL,
         headers: Mapping[str, str],
         accepted: tuple[int, ...] = (200,),
         method: str = "GET",
         body: Callable[[], Body] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         # An upload may go on at another host; what proves who we are is for this one only.
-        ours = urlsplit(url)[:2] == urlsplit(self.endpoint.url)[:2]
+        ours = urlsplit(str(url))[:2] == urlsplit(self.endpoint.url)[:2]
         authorization = await self._authorization() if ours else None
         for last in (not ours, True):
             sent = {**headers, "Authorization": authorization} if authorization else headers

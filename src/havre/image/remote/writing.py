@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.repository import Repository
@@ -53,7 +54,7 @@ class WritableRepository(Repository):
 
     async def progress(self, location: str) -> tuple[str, int]:
         """How far an upload is: where it goes on, and how many bytes have arrived."""
-        async with self._get(location, {}, (204,)) as response:
+        async with self._get(_as_it_is(location), {}, (204,)) as response:
             found = _RANGE.fullmatch(response.headers.get("Range", "0-0"))
             if found is None or int(found[1]) != 0:
                 raise RemoteFailure(f"{self.endpoint.host} tells no range of what it has of an upload")
@@ -68,14 +69,14 @@ class WritableRepository(Repository):
         headers = {"Content-Type": _BYTES, "Content-Length": str(size)}
         if start or size < total:  # a whole blob goes as a stream, which registries without chunks take too
             headers["Content-Range"] = f"{start}-{start + size - 1}"
-        async with self._get(location, headers, (202, 201, 204), method="PATCH", body=body) as response:
+        async with self._get(_as_it_is(location), headers, (202, 201, 204), method="PATCH", body=body) as response:
             return self._location(response, location)
 
     async def finish(self, location: str, digest: str, data: bytes = b"") -> None:
         """End an upload with its last bytes, ``data``: the registry verifies the digest."""
         headers = {"Content-Type": _BYTES, "Content-Length": str(len(data))}
         separator = "&" if urlsplit(location).query else "?"
-        url = f"{location}{separator}digest={quote(digest, safe='')}"
+        url = _as_it_is(f"{location}{separator}digest={quote(digest, safe='')}")
         async with self._get(url, headers, (201, 204), method="PUT", body=lambda: data) as response:
             self._agrees(response, digest)
 
@@ -103,3 +104,8 @@ class WritableRepository(Repository):
 
 
 _NOTHING = {"Content-Length": "0"}
+
+
+def _as_it_is(location: str) -> URL:
+    """An address that a registry gave: signed ones break when they are quoted anew."""
+    return URL(location, encoded=True)

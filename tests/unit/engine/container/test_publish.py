@@ -70,6 +70,24 @@ async def test_while_it_runs(stage: Stage) -> None:
         await stage.publisher.remove(one.name, "80/tcp")
 
 
+async def test_what_is_there_already(stage: Stage) -> None:
+    one = await stage.container(running=True)
+    first = await stage.publisher.add(one.name, WEB)
+    assert await stage.publisher.add(one.name, WEB) == first
+    assert stage.asked(one) == {"80/tcp": [PortBinding("127.0.0.1", "8080")]}
+    assert len(stage.networks.endpoints_of(one.id)[0].ports) == 1
+
+
+async def test_one_of_all_exposed_ports(stage: Stage) -> None:
+    one = await stage.container(running=False)
+    config = msgspec.structs.replace(one.config, exposed_ports={"80/tcp": {}, "53/udp": {}})
+    host = msgspec.structs.replace(one.host, publish_all_ports=True)
+    one = await stage.registry.save(one.replace(config=config, host=host))
+    await stage.publisher.remove(one.name, "80")
+    assert stage.asked(one) == {"53/udp": [PortBinding()]}
+    assert not stage.registry.current(one.id).host.publish_all_ports
+
+
 async def test_before_it_starts(stage: Stage) -> None:
     one = await stage.container(running=False)
     assert await stage.publisher.add(one.name, WEB) == {"Ports": {}}
