@@ -49,9 +49,14 @@ def run(args: Args, ctx: Context) -> int:
     follow(response, None if args.quiet else ctx.out, notes.append)
     if args.quiet:
         ctx.out.write(f"{reference.canonical()}\n")
-        return 0
+    else:
+        _tell(ctx, notes)
+    return 0
+
+
+def _tell(ctx: Context, notes: list[Any]) -> None:
+    """Say what of the image has not gone."""
     for note in notes:
         if isinstance(note, dict) and note.get("manifestPushedInsteadOfIndex"):
             index, manifest = note["originalIndex"]["digest"], note["selectedManifest"]["digest"]
             ctx.out.write(f"\n Info -> {_PART_ONLY}\n         {index} -> {manifest}\n")
-    return 0

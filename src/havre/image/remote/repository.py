@@ -16,12 +16,13 @@ import msgspec
 from yarl import URL
 
 from havre.image import manifest as manifests
-from havre.image.remote.auth import Auth, Challenge, parse_challenges
+from havre.image.remote.auth import Auth
 from havre.image.remote.config import Endpoint, Place, RegistryConfig
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.retry import RetryPolicy, persistently
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Body, Transport, failure_of, read_limited
+from havre.lib.challenges import Challenge, parse_challenges
 
 log = logging.getLogger(__name__)
 
