@@ -89,6 +89,7 @@ class BridgeDriver:
 
     def check(self, network: Network) -> None:
         options = bridge_options.read(network.options, self._settings, network.internal)
+        bridge_options.check_mtu(options, network.ipv6)
         if len(network.pools_of(4)) > 1 or len(network.pools_of(6)) > 1:
             raise Forbidden("bridge driver doesn't support multiple subnets")
         for other_id, state in self._states.items():

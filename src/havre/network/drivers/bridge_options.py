@@ -16,6 +16,7 @@ from havre.network.settings import NetworkSettings
 
 NAME = "com.docker.network.bridge.name"
 _MTU = "com.docker.network.driver.mtu"
+_IPV6_MTU = 1280
 _ICC = "com.docker.network.bridge.enable_icc"
 _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 _HOST_IP = "com.docker.network.bridge.host_binding_ipv4"
@@ -103,6 +104,12 @@ def _flag(name: str, options: Mapping[str, str], default: bool) -> bool:
         return value
     reason = f'strconv.ParseBool: parsing "{text}": invalid syntax'
     raise InvalidParameter(f"failed to parse {name} value: {text} ({reason})")
+
+
+def check_mtu(options: BridgeOptions, ipv6: bool) -> None:
+    """Refuse an MTU that the network's IP versions cannot do with: below it the kernel has no IPv6 (RFC 8200)."""
+    if ipv6 and options.mtu < _IPV6_MTU:
+        raise InvalidParameter(f"invalid MTU {options.mtu}: a network with IPv6 needs {_IPV6_MTU} at least")
 
 
 def _mtu(text: str) -> int:
