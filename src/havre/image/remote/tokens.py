@@ -74,7 +74,8 @@ class Tokens:
             }
             return await self._ask("POST", realm, server, {}, form)
         query = parse_qsl(urlsplit(realm).query, keep_blank_values=True)
-        query += [(name, value) for name, value in (("service", service), ("scope", scope)) if value]
+        wanted = [("service", service), *(("scope", each) for each in scope.split())]
+        query += [(name, value) for name, value in wanted if value]
         if offline:
             query += [("offline_token", "true"), ("client_id", CLIENT_ID)]
         headers = {}
