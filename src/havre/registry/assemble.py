@@ -7,6 +7,7 @@ from havre.registry.config import Config
 from havre.registry.layout import Layout
 from havre.registry.reports import assemble as reports
 from havre.registry.storages.filesystem import FilesystemStorage
+from havre.registry.web import assemble as web
 from havre.store import lock
 from havre.store.db import Database
 from havre.store.schema import registry as schema
@@ -29,6 +30,7 @@ class Assembly:
         self.registry = Registry(catalog, FilesystemStorage(layout.blobs, layout.uploads))
         self._gate = access.install(self.registry, config.access, config.root)
         self._reports = reports.install(self.registry, self._gate, config)
+        web.install(self.registry, self._gate)
 
     async def start(self) -> None:
         """Put away what nobody comes back for; begin to tell of what happens."""
