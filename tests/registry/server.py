@@ -102,6 +102,11 @@ class Client:
         assert digest is not None
         return digest
 
+    def use(self, connection: http.client.HTTPConnection) -> None:
+        """Speak through another connection from now on."""
+        self._connection.close()
+        self._connection = connection
+
     def close(self) -> None:
         self._connection.close()
 

@@ -138,7 +138,7 @@ class _Request(BaseRequest):
 class Door(Server):
     """The HTTP server of a registry: ``serve`` gives it to the event loop as the factory of protocols."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, idle: float = _IDLE) -> None:
         super().__init__(
             registry.answer,
             request_factory=self._request,
@@ -146,7 +146,7 @@ class Door(Server):
             # Blobs are stored as they are sent, whatever Content-Encoding says.
             auto_decompress=False,
             read_bufsize=128 * 1024,
-            keepalive_timeout=_IDLE,
+            keepalive_timeout=idle,
             # Tokens travel in one header.
             max_field_size=32 * 1024,
         )
