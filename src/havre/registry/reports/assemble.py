@@ -62,7 +62,9 @@ def install(registry: Registry, gate: AccessGate, config: Config) -> Reports:
     metrics = Metrics(registry, config.root, [webhooks.delivered] if webhooks is not None else [])
     registry.observers.append(metrics)
     registry.add("GET", "/metrics", metrics.page, "open" if settings.metrics_open else "admin")
-    registry.add("GET", "/healthz", Health(config.root).page)
+    health = Health(config.root)
+    for method in ("GET", "HEAD"):
+        registry.add(method, "/healthz", health.page)
     return Reports(webhooks, audit)
 
 
@@ -82,7 +84,7 @@ def _endpoint(entry: Mapping[str, Any], where: str) -> Endpoint:
             raise InvalidParameter(f"{where}: unknown key {key!r} (known: {', '.join(sorted(_KEYS))})")
     url, secret, timeout = entry.get("url"), entry.get("secret", ""), entry.get("timeout", 10)
     headers, actions = entry.get("headers", {}), entry.get("actions", ["push", "mount", "delete"])
-    if not isinstance(url, str) or not isinstance(secret, str) or not isinstance(timeout, int | float) or timeout <= 0:
+    if not isinstance(url, str) or not isinstance(secret, str) or type(timeout) not in (int, float) or timeout <= 0:
         raise InvalidParameter(f"{where}: url and secret are texts, timeout a number of seconds")
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise InvalidParameter(f"{where}: headers is a table of texts")
