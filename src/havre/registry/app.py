@@ -31,6 +31,7 @@ from havre.registry.seams import (
 )
 from havre.registry.storage import ContentStorage
 from havre.registry.turns import Turns
+from havre.registry.upkeep.leases import Leases
 from havre.registry.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Registry:
         self.catalog = catalog
         self.storage = storage
         self.turns = Turns()
+        self.leases = Leases(0)
         self.uploads = Uploads(catalog, storage, self.turns)
         self.gate: Gate = OpenGate()
         self.upstream: Upstream = NoUpstream()
@@ -96,9 +98,12 @@ class Registry:
         call.action = found.route.action
         call.reference = found.reference
         if found.repository:
-            call.repository = names.repository(found.repository)
+            name = names.repository(found.repository)
+            call.repository = await self.upstream.localized(name, call.query("ns"), call.action)
         call.identity = await self.gate.admit(call, call.action, call.repository or None)
         _note_headers(call)
+        if call.action == "push":
+            self.upstream.refuse_push(call.repository)
         if request.headers.get("Expect", "").lower() == "100-continue":
             # The client holds its body back until it is asked for.
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

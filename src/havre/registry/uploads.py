@@ -141,20 +141,25 @@ class Uploads:
         await self._catalog.remove_upload(session.identifier)
         self._known.pop(session.identifier, None)
 
-    async def sweep(self, older_than: float) -> None:
-        """Drop uploads nobody has written to for ``older_than`` seconds, and what a crash has left of others."""
+    async def sweep(self, older_than: float) -> int:
+        """Drop uploads nobody has written to for ``older_than`` seconds, and what a crash has left of others; how
+        many."""
         horizon = time.time() - older_than
         there = {upload: written async for upload, written in self._storage.uploads()}
         known = set(await self._catalog.uploads())
+        dropped = 0
         for identifier in there.keys() - known:
             # One that is just begun is not in the catalog yet.
             if there[identifier] <= time.time() - _JUST_BEGUN:
                 await self._storage.drop(identifier)
+                dropped += 1
         for identifier in known:
             if there.get(identifier, 0.0) <= horizon and not self._is_busy(identifier):
                 await self._storage.drop(identifier)
                 await self._catalog.remove_upload(identifier)
                 self._known.pop(identifier, None)
+                dropped += 1
+        return dropped
 
     async def close(self) -> None:
         """Let the writes under way end."""
@@ -166,7 +171,7 @@ class Uploads:
         piece: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self._patience) as session.reading:
+            async with asyncio.timeout(0 if session.wanted else self._patience) as session.reading:
                 while size < _PIECE:
                     if session.wanted:
                         break

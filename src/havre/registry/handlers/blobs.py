@@ -25,6 +25,8 @@ async def get(call: Call) -> StreamResponse:
         "Accept-Ranges": "bytes",
         "Cache-Control": "max-age=31536000",
     }
+    # Before the look: what the client is told is there stays until it has used it.
+    call.registry.leases.take(call.repository, digest)
     content = await _find(call, digest)
     try:
         unchanged = answers.not_modified(call, etag, headers)

@@ -29,6 +29,9 @@ _MOST_TAGS = 100
 async def get(call: Call) -> StreamResponse:
     """GET and HEAD …/manifests/<tag or digest>: as it was pushed, whatever Accept says."""
     reference = names.reference(call.reference)
+    if names.is_digest(reference):
+        # Before the look: what the client is told is there stays until it has used it.
+        call.registry.leases.take(call.repository, reference)
     await call.registry.upstream.manifest(call.repository, reference)
     found = await call.registry.catalog.manifest(call.repository, reference)
     if found is None:
@@ -56,7 +59,7 @@ async def put(call: Call) -> Response:
         raise ManifestInvalid(f"more than {_MOST_TAGS} tags at once")
     async with _body(call) as body:
         document = manifests.check(body, call.headers.get("Content-Type", ""), reference if by_digest else None)
-        await call.registry.quota.room(call.repository, len(body))
+        await call.registry.quota.room(call.repository, len(body), document.digest)
         await call.registry.catalog.put_manifest(call.repository, document, tags)
     for tag in tags or [""]:
         call.tell(

@@ -16,7 +16,10 @@ from havre.registry.reports.health import Health
 from havre.registry.reports.metrics import Metrics
 from havre.registry.reports.requests import Auditor, AuditWriter
 from havre.registry.reports.webhooks.delivery import Endpoint, Webhooks
-from havre.registry.reports.webhooks.queue import FILE, EventQueue
+from havre.registry.reports.webhooks.journal import FILE as JOURNAL
+from havre.registry.reports.webhooks.journal import Journal
+from havre.registry.reports.webhooks.queue import FILE as QUEUE
+from havre.registry.reports.webhooks.queue import EventQueue
 
 _KEYS = {"url", "secret", "secret-file", "actions", "headers", "timeout"}
 
@@ -52,10 +55,10 @@ def install(registry: Registry, gate: AccessGate, config: Config) -> Reports:
     endpoints = endpoints_of(config.sections.get("webhooks", []))
     webhooks = None
     if endpoints:
-        queue = EventQueue(config.root / FILE)
-        webhooks = Webhooks(
-            endpoints, queue, address=f"{socket.gethostname()}:{config.host_and_port[1]}", instance=str(uuid.uuid4())
-        )
+        queue = EventQueue(config.root / QUEUE)
+        journal = Journal(config.root / JOURNAL)
+        address = f"{socket.gethostname()}:{config.host_and_port[1]}"
+        webhooks = Webhooks(endpoints, queue, journal, address=address, instance=str(uuid.uuid4()))
         registry.observers.append(Teller(webhooks, gate.peers))
     if audit is not None:
         registry.observers.append(Auditor(audit, gate.peers))

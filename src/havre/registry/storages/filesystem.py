@@ -88,6 +88,9 @@ class FilesystemStorage:
     async def commit(self, upload: str, digest: str) -> None:
         await asyncio.to_thread(_commit, self._uploads / upload, self._path(digest))
 
+    async def adopt(self, path: Path, digest: str) -> None:
+        await asyncio.to_thread(_adopt, path, self._path(digest))
+
     async def drop(self, upload: str) -> None:
         await asyncio.to_thread((self._uploads / upload).unlink, missing_ok=True)
 
@@ -141,3 +144,9 @@ def _commit(upload: Path, final: Path) -> None:
     # A second name, not another: until the catalog knows the blob, a crash must leave an upload to go on with.
     final.hardlink_to(upload)
     sync_directory(final.parent)
+
+
+def _adopt(path: Path, final: Path) -> None:
+    if not final.exists():
+        path.rename(final)
+        sync_directory(final.parent)
