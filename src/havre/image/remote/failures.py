@@ -6,7 +6,7 @@ from http import HTTPStatus
 import msgspec
 
 from havre.errors import Forbidden, HavreError, NotFound, SystemFault, Unauthorized, Unavailable
-from havre.image.remote.auth import Challenge
+from havre.lib.challenges import Challenge
 from havre.lib.references import Reference
 
 
@@ -60,6 +60,11 @@ def translated(failure: RemoteFailure, reference: Reference) -> HavreError:
     if failure.code == "name unknown":
         return NotFound(f"repository {name} not found: {text}")
     return _by_status(failure, Forbidden)
+
+
+def remote_refused(failure: RemoteFailure, refused: Callable[[str], HavreError] = Forbidden) -> HavreError:
+    """The error of what says no more than the registry: a push, a look at what is there."""
+    return _by_status(failure, refused)
 
 
 def login_refused(failure: RemoteFailure) -> HavreError:

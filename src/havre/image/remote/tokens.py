@@ -9,10 +9,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
-from havre.image.remote.auth import Auth, Challenge
+from havre.image.remote.auth import Auth
 from havre.image.remote.config import Endpoint, RegistryConfig
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.transport import Transport, failure_of, read_limited
+from havre.lib.challenges import Challenge
 
 LARGEST_ANSWER = 1 << 20
 CLIENT_ID = "docker"
@@ -73,7 +74,8 @@ class Tokens:
             }
             return await self._ask("POST", realm, server, {}, form)
         query = parse_qsl(urlsplit(realm).query, keep_blank_values=True)
-        query += [(name, value) for name, value in (("service", service), ("scope", scope)) if value]
+        wanted = [("service", service), *(("scope", each) for each in scope.split())]
+        query += [(name, value) for name, value in wanted if value]
         if offline:
             query += [("offline_token", "true"), ("client_id", CLIENT_ID)]
         headers = {}
