@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from havre.image.digest import of
+from havre.registry.errors import UploadInvalid
 from havre.registry.storage import ContentStorage
 from havre.registry.storages.filesystem import FilesystemStorage
 
@@ -105,6 +106,16 @@ async def test_a_commit_can_be_made_again(storage: ContentStorage) -> None:
     await storage.write("0a", 0, [b"content"])
     await storage.commit("0a", of(b"content"))
     await storage.commit("0a", of(b"content"))
+    assert await read(storage, of(b"content")) == b"content"
+
+
+async def test_what_is_committed_cannot_be_changed_through_its_upload(storage: ContentStorage) -> None:
+    await storage.begin("0a")
+    await storage.write("0a", 0, [b"content"])
+    await storage.commit("0a", of(b"content"))
+    for change in (storage.write("0a", 7, [b" and more"]), storage.write("0a", 0, [b"X"]), storage.truncate("0a", 3)):
+        with contextlib.suppress(UploadInvalid, FileNotFoundError):
+            await change
     assert await read(storage, of(b"content")) == b"content"
 
 

@@ -115,6 +115,11 @@ def decode(data: bytes, media_type: str = "") -> Manifest | Index:
         raise InvalidParameter(f"invalid manifest: {error}") from None
 
 
+def encode(document: Manifest | Index) -> bytes:
+    """The bytes of a manifest or index; the same for the same content."""
+    return msgspec.json.encode({"schemaVersion": document.schema_version, **msgspec.to_builtins(document)})
+
+
 class _Outline(msgspec.Struct, rename="camel"):
     schema_version: int = 2
     media_type: str = ""

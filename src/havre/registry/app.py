@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 VERSION_HEADERS = {"Docker-Distribution-Api-Version": "registry/2.0", "Server": f"havre-registry/{__version__}"}
 # A connection on which no request begins, or one does not get its head together, for so long is closed (seconds).
 _IDLE = 75.0
+# What a client still sends behind a refusal is read for so long: it would not hear of it else (seconds).
+_LINGER = 10.0
 
 
 class Registry:
@@ -131,6 +133,7 @@ class Door(Server):
             auto_decompress=False,
             read_bufsize=128 * 1024,
             keepalive_timeout=idle,
+            lingering_time=min(idle, _LINGER),
             # Tokens travel in one header.
             max_field_size=32 * 1024,
         )

@@ -45,7 +45,10 @@ class ContentStorage(Protocol):
         """The bytes that are here of the upload, or None when there is no such upload (any more)."""
 
     async def write(self, upload: str, offset: int, data: list[bytes]) -> None:
-        """Write ``data`` at ``offset``, which is where the upload stands."""
+        """Write ``data`` at ``offset``, which is where the upload stands.
+
+        Raises ``UploadInvalid`` when it was committed, and would change the blob.
+        """
 
     async def truncate(self, upload: str, offset: int) -> None:
         """Forget what is behind ``offset``."""

@@ -77,8 +77,8 @@ class Tokens:
             }
             return await self._ask("POST", realm, server, {}, form)
         query = parse_qsl(urlsplit(realm).query, keep_blank_values=True)
-        query += [("service", service)] if service else []
-        query += [("scope", each) for each in scope.split()]
+        wanted = [("service", service), *(("scope", each) for each in scope.split())]
+        query += [(name, value) for name, value in wanted if value]
         if offline:
             query += [("offline_token", "true"), ("client_id", CLIENT_ID)]
         headers = {}

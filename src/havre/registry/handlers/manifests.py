@@ -19,7 +19,7 @@ from havre.registry.records import Referrer
 _PIECE = 64 * 1024
 # Manifests above this many bytes are taken in by a few clients at a time: memory stays bounded whoever comes.
 _SMALL = 64 * 1024
-_LARGE_AT_A_TIME = asyncio.Semaphore(3)
+_LARGE_AT_A_TIME = asyncio.Semaphore(2)
 _PATIENCE = 60.0
 # Bytes of descriptors in one answer about referrers: less than clients take for a manifest.
 _REFERRERS = 2 << 20
@@ -136,13 +136,16 @@ async def _whole(call: Call, found: Manifest, headers: dict[str, str]) -> Stream
     response = _sized(found, headers)
     await response.prepare(call.request)
     for start in range(0, found.size, _PIECE):
-        await response.write(await call.registry.catalog.body_piece(found.digest, start, _PIECE))
+        piece = await call.registry.catalog.body_piece(found.digest, start, _PIECE)
+        if not piece:
+            raise ConnectionAbortedError("the manifest was deleted while it was sent")
+        await response.write(piece)
     await response.write_eof()
     return response
 
 
 @contextlib.asynccontextmanager
-async def _body(call: Call) -> AsyncIterator[bytes]:
+async def _body(call: Call) -> AsyncIterator[bytearray]:
     """The manifest that is sent. A large one is in memory for only as long as the caller works on it."""
     length = call.request.content_length
     if length is not None and length > LARGEST_MANIFEST:
@@ -162,4 +165,4 @@ async def _body(call: Call) -> AsyncIterator[bytes]:
             raise TooSlow("the manifest is not coming", headers={"Connection": "close"}) from None
         if length is not None and len(body) != length:
             raise SizeInvalid(f"the body has {len(body)} bytes of the {length} that were promised")
-        yield bytes(body)
+        yield body
