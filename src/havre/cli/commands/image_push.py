@@ -31,6 +31,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Ask for the push and show how it goes."""
     from havre.cli.platformflag import as_query
     from havre.cli.progress import follow
     from havre.client.auth import credentials, encode
