@@ -8,7 +8,7 @@
     reserve               takes up room, given up on a full disk
     spool/                blobs on their way in from upstreams, emptied at start
     blobs/sha256/<hex>    content by digest (file system storage)
-    uploads/<id>          blobs on their way in, resumable (file system storage)
+    uploads/<id>          blobs on their way in, resumable (with S3 only their ends)
 """
 
 from dataclasses import dataclass
