@@ -8,6 +8,7 @@ from havre.daemon.config import Config
 from havre.image.blobs import BlobStore
 from havre.image.layers import LayerStore
 from havre.image.remote.places import BlobPlaces
+from havre.image.remote.sessions import UploadSessions
 from havre.image.snapshots.overlay import OverlaySnapshotter
 from havre.image.store import ImageStore
 from havre.store import lock
@@ -27,6 +28,7 @@ class Storage:
     layers: LayerStore
     images: ImageStore
     places: BlobPlaces
+    sessions: UploadSessions
 
 
 async def storage(config: Config) -> Storage:
@@ -48,4 +50,6 @@ async def storage(config: Config) -> Storage:
     await images.start()
     places = BlobPlaces(database)
     await places.start(blobs.exists)
-    return Storage(layout, database, blobs, snapshotter, layers, images, places)
+    sessions = UploadSessions(database)
+    await sessions.start()
+    return Storage(layout, database, blobs, snapshotter, layers, images, places, sessions)
