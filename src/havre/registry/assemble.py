@@ -18,6 +18,7 @@ from havre.registry.upkeep import assemble as upkeep
 from havre.registry.upkeep import settings as upkeep_settings
 from havre.registry.upstream import assemble as upstream
 from havre.registry.upstream import settings as upstream_settings
+from havre.registry.web import assemble as web
 from havre.store import lock
 from havre.store.db import Database
 from havre.store.schema import registry as schema
@@ -47,6 +48,7 @@ class Assembly:
         self.registry = Registry(catalog, _storage(config, layout))
         self._gate = access.install(self.registry, config.access, config.root)
         self._reports = reports.install(self.registry, self._gate, config)
+        web.install(self.registry, self._gate)
         self._control = Control(layout.control)
         self.collector = upkeep.install(self.registry, settings, self._control, upstreams.cached)
         remove = self.collector.remove_content

@@ -14,6 +14,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from havre.store.files import sync_directory
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -51,4 +53,6 @@ class Layout:
 
     def prepare(self) -> None:
         """Create the root, private to whoever runs the registry."""
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self.root.exists():
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sync_directory(self.root.parent)
