@@ -156,8 +156,6 @@ async def test_cli_shows_our_errors(socket: Path, engine: FakeEngine) -> None:
     engine.fail("listing.inspect", NotFound("No such container: nothing"))
     done = await cli(socket, "logs", "nothing")
     assert (done.code, done.err) == (1, "Error response from daemon: No such container: nothing\n")
-    done = await cli(socket, "search", "n")
-    assert done.err == "Error response from daemon: havre does not implement docker search yet\n"
 
 
 @needs_docker

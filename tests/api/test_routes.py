@@ -66,7 +66,6 @@ async def test_leaving_no_swarm(client: Client) -> None:
         ("POST", "/build?t=x", "docker build"),
         ("POST", "/swarm/init", "docker swarm init"),
         ("POST", "/images/a/b/push", "docker push"),
-        ("GET", "/images/search?term=x", "docker search"),
         ("POST", "/plugins/pull", "plugins"),
     ],
 )

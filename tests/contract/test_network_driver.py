@@ -137,6 +137,15 @@ async def test_a_daemons_restart(stage: Stage, request_: EndpointRequest) -> Non
     await driver.close(network)
 
 
+async def test_there_is_nothing_to_mend(stage: Stage, request_: EndpointRequest) -> None:
+    endpoint = stage.driver.plan(stage.network, "c1", request_)
+    await stage.driver.attach(stage.network, endpoint, stage.netns, (4, 6))
+    assert await stage.driver.mend(stage.network) == []
+    assert not await stage.driver.lost(stage.network, endpoint)
+    await stage.driver.detach(stage.network, endpoint, stage.netns)
+    stage.driver.release(stage.network, endpoint)
+
+
 async def test_closed_twice_is_closed(stage: Stage) -> None:
     await stage.driver.close(stage.network)
     await stage.driver.close(stage.network)

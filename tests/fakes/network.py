@@ -97,6 +97,13 @@ class FakeDriver:
     def release(self, network: Network, endpoint: Endpoint) -> None:
         self._pools[network.id].give_back(IPv4Address(endpoint.ip_address))
 
+    async def mend(self, network: Network) -> list[str]:
+        self.calls.append("mend")
+        return []
+
+    async def lost(self, network: Network, endpoint: Endpoint) -> bool:
+        return endpoint.endpoint_id not in self.attached
+
     async def leave(self, network: Network) -> None:
         self.calls.append("leave")
 

@@ -2,7 +2,7 @@
 
 ``FakeRegistry`` serves the reading half of the distribution protocol on a free loopback port. ``fail`` lays faults (of
 ``registry_faults``) over the next requests whose path holds a given word; ``credentials`` and ``token_realm`` make it
-ask for authentication.
+ask for authentication. ``found`` is what a search gives.
 """
 
 import asyncio
@@ -82,6 +82,7 @@ class FakeRegistry:
         self.token_realm: str | None = None
         self.tokens: set[str] = set()
         self.tag_page = 100
+        self.found: list[dict[str, Any]] = []
         self._faults: list[tuple[str, Fault, int]] = []
 
     def fail(self, word: str, fault: Fault, times: int = 1) -> None:
@@ -165,6 +166,8 @@ class FakeRegistry:
             return await self._token(request)
         if not self._allowed(request):
             return self._challenge()
+        if request.path == "/v1/search":
+            return web.json_response({"num_results": len(self.found), "results": self.found})
         match request.path.removeprefix("/v2/").rsplit("/", 2):
             case [""]:
                 return web.json_response({})

@@ -9,16 +9,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.conftest import REPOSITORY
+from tests.system.faulty import ARM
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 EMPTY = b"{}"
+PROGRAM = (sys.executable, "-c", "import sys; from havre.registry.main import main; sys.exit(main())")
+FUSED = (sys.executable, str(Path(__file__).with_name("fused.py")))
 
 
 def sha256(data: bytes) -> str:
@@ -96,6 +102,11 @@ class Client:
         assert digest is not None
         return digest
 
+    def use(self, connection: http.client.HTTPConnection) -> None:
+        """Speak through another connection from now on."""
+        self._connection.close()
+        self._connection = connection
+
     def close(self) -> None:
         self._connection.close()
 
@@ -109,20 +120,21 @@ def path_of(answer: Answer) -> str:
 class Server:
     """The program, on ``root``; started again on the same root after a ``kill``."""
 
-    def __init__(self, root: Path, *arguments: str) -> None:
+    def __init__(self, root: Path, *arguments: str, program: Sequence[str] = PROGRAM) -> None:
         self.root = root
         self._arguments = arguments
+        self._program = program
+        self._fuse = root.parent / f"{root.name}.fuse"
         self._log = (root.parent / f"{root.name}.log").open("a+")
         self.start()
 
     def start(self) -> None:
         """Start it, and wait until it serves: ``port`` is where."""
-        program = [sys.executable, "-c", "import sys; from havre.registry.main import main; sys.exit(main())"]
         begun = self._log.seek(0, os.SEEK_END)
         self._process = subprocess.Popen(
-            [*program, "serve", "--root", str(self.root), "--addr", "127.0.0.1:0", *self._arguments],
+            [*self._program, "serve", "--root", str(self.root), "--addr", "127.0.0.1:0", *self._arguments],
             stderr=self._log,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "HAVRE_TEST_FAULT": str(self._fuse)},
         )
         self.port = self._wait_for_port(begun)
 
@@ -137,6 +149,39 @@ class Server:
         """End it, and wait for that."""
         self._process.send_signal(number)
         self._process.wait(30)
+
+    def arm(self, effects: int) -> None:
+        """Let a ``FUSED`` server die at the effect with this number; 0: only count."""
+        self._fuse.write_text(str(effects))
+        self._process.send_signal(ARM)
+        self.wait_until(lambda: not self._fuse.exists())
+
+    def counted(self) -> int:
+        """The effects since ``arm(0)``."""
+        self.arm(0)
+        return int(self._fuse.with_suffix(".count").read_text())
+
+    def wait_dead(self) -> None:
+        """Wait for it to have ended by itself."""
+        self._process.wait(30)
+
+    @staticmethod
+    def wait_until(done: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 30
+        while not done():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def descriptors(self) -> int:
+        """How many files and connections it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def peak_memory(self) -> int:
+        """The most memory it has held (bytes)."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        assert found
+        return int(found[1]) * 1024
 
     def log(self, begun: int = 0) -> str:
         """What it has written to its log, from ``begun`` on."""

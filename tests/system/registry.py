@@ -1,7 +1,7 @@
 """Debian's real ``docker-registry`` on a free loopback port, and the pushing of test images into it.
 
 Who comes in: the system tests, through the fixture ``registry`` (one server a session, data in a temporary directory)
-or ``serve(directory)`` for a server of one's own, with or without a password.
+or ``serve(directory)`` for a server of one's own: with a password, with TLS, behind a token server.
 """
 
 import base64
@@ -9,6 +9,7 @@ import http.client
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,9 @@ from typing import Any
 
 import pytest
 
+from tests.system.certificates import Authority
 from tests.system.images import Blob, BuiltImage, digest
+from tests.system.tokenserver import ISSUER, SERVICE, TokenServer
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -50,10 +53,13 @@ class Registry:
     data: Path
     log: Path
     credentials: tuple[str, str] | None = None
+    tls: ssl.SSLContext | None = None
+    tokens: TokenServer | None = None
+    address: str = "127.0.0.1"
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.address}:{self.port}"
 
     def push(
         self,
@@ -137,8 +143,12 @@ class Registry:
     def _request(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> dict[str, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=60)
+        if self.tls is not None:
+            connection = http.client.HTTPSConnection(self.address, self.port, timeout=60, context=self.tls)
         sent = dict(headers or {})
+        if self.tokens is not None:
+            sent["Authorization"] = f"Bearer {self._token(path)}"
         if self.credentials:
             sent["Authorization"] = "Basic " + base64.b64encode(":".join(self.credentials).encode()).decode()
         try:
@@ -151,10 +161,33 @@ class Registry:
             raise RuntimeError(f"{method} {path}: {response.status} {text[:500].decode(errors='replace')}")
         return {name.lower(): value for name, value in response.getheaders()}
 
+    def _token(self, path: str) -> str:
+        assert self.tokens is not None
+        repository = path.removeprefix("/v2/").partition("/blobs/")[0].partition("/manifests/")[0]
+        login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        scopes = {"scope": [f"repository:{repository}:pull,push"]}
+        token: str = self.tokens.answer("GET", scopes, f"Basic {login}")[1]["token"]
+        self.tokens.grants.clear()
+        return token
+
 
 @contextmanager
-def serve(directory: Path, *, password: bool = False) -> Iterator[Registry]:
-    """Run a registry with its data in ``directory``; ``password`` makes it ask for ``USER``, ``PASSWORD`` (basic)."""
+def serve(
+    directory: Path,
+    *,
+    password: bool = False,
+    signed_by: Authority | None = None,
+    certificate: tuple[Path, Path] | None = None,
+    client: tuple[Path, Path] | None = None,
+    tokens: TokenServer | None = None,
+    address: str = "127.0.0.1",
+) -> Iterator[Registry]:
+    """Run a registry with its data in ``directory``; ``password`` makes it ask for ``USER``, ``PASSWORD`` (basic).
+
+    With ``signed_by`` it speaks TLS, by a certificate of that authority (or by ``certificate``); with ``client``, which
+    is one for the tests to use, it wants certificates of the authority from its clients as well. With ``tokens`` it
+    sends its clients there.
+    """
     binary = shutil.which("docker-registry")
     if binary is None:
         pytest.fail("Debian's package docker-registry is not installed")
@@ -163,12 +196,23 @@ def serve(directory: Path, *, password: bool = False) -> Iterator[Registry]:
     for _ in range(5):
         port = free_port()
         config = directory / "config.json"
-        config.write_text(json.dumps(_configuration(directory, port, password)))  # JSON is YAML too
+        document = _configuration(directory, f"{address}:{port}", password)
+        if signed_by is not None:
+            server, key = certificate or signed_by.issue("server", address=f"IP:{address}")
+            document["http"]["tls"] = {"certificate": str(server), "key": str(key)}
+            if client is not None:
+                document["http"]["tls"]["clientcas"] = [str(signed_by.certificate)]
+        if tokens is not None:
+            where = {"realm": tokens.realm, "rootcertbundle": str(tokens.certificate)}
+            document["auth"] = {"token": {**where, "service": SERVICE, "issuer": ISSUER}}
+        config.write_text(json.dumps(document))  # JSON is YAML too
         with log.open("ab") as output:
             process = subprocess.Popen([binary, "serve", config], stdout=output, stderr=output)
         try:
-            if _answers(process, port):
-                yield Registry(port, directory / "data", log, (USER, PASSWORD) if password else None)
+            if _answers(process, address, port):
+                tls = signed_by.client(client) if signed_by is not None else None
+                login = (USER, PASSWORD) if password else None
+                yield Registry(port, directory / "data", log, login, tls, tokens, address)
                 return
         finally:
             process.terminate()
@@ -187,12 +231,12 @@ def _descriptor(blob: Blob) -> dict[str, Any]:
     return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
 
 
-def _configuration(directory: Path, port: int, password: bool) -> dict[str, Any]:
+def _configuration(directory: Path, address: str, password: bool) -> dict[str, Any]:
     configuration: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": False}},
         "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
-        "http": {"addr": f"127.0.0.1:{port}", "secret": "only for tests"},
+        "http": {"addr": address, "secret": "only for tests"},
     }
     if password:
         users = directory / "htpasswd"
@@ -209,12 +253,12 @@ def free_port() -> int:
         return port
 
 
-def _answers(process: "subprocess.Popen[bytes]", port: int) -> bool:
+def _answers(process: "subprocess.Popen[bytes]", address: str, port: int) -> bool:
     """Wait until the registry accepts connections; False when it ended (somebody took the port in between)."""
     deadline = time.monotonic() + 20
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
+            with socket.create_connection((address, port), timeout=1):
                 return True
         except OSError:
             time.sleep(0.02)

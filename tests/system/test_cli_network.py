@@ -145,6 +145,17 @@ def test_publish_all(cli: Program, engine: Engine) -> None:
     wait_until(lambda: says_hello("127.0.0.1", port), "the server to answer")
 
 
+def test_published_on_a_routed_network(cli: Program, engine: Engine) -> None:
+    """No port of the host is taken: the container's is open at its own address."""
+    cli("network", "create", "-o", "com.docker.network.bridge.gateway_mode_ipv4=routed", "routed")
+    serve(cli, "--network", "routed", "-p", f"127.0.0.1:{free_port()}:80")
+    assert engine.inspect("server")["NetworkSettings"]["Ports"] == {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": ""}]}
+    assert cli("port", "server").out == "80/tcp -> 0.0.0.0:\n"
+    assert cli("ps", "--format", "{{.Ports}}").out == "0.0.0.0:0->80/tcp\n"
+    address = engine.inspect("server")["NetworkSettings"]["Networks"]["routed"]["IPAddress"]
+    wait_until(lambda: says_hello(address, 80), "the server to answer")
+
+
 def test_port_of_another_container(cli: Program, engine: Engine) -> None:
     port = free_port()
     serve(cli, "-p", f"{port}:80", name="one")

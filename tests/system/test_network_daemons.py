@@ -146,7 +146,7 @@ async def test_the_firewall_of_another_is_named(lab: Lab, caplog: pytest.LogCapt
     path.write_text("table ip filter {\n chain FORWARD {\n type filter hook forward priority 0; policy drop\n }\n}\n")
     run("nft", "-f", str(path))
     async with netlab.daemon(lab.layout()):
-        assert "chain FORWARD of nftables table ip filter drops forwarded packets by default" in caplog.text
+        assert "chain FORWARD of table ip filter drops forwarded packets by default" in caplog.text
 
 
 async def test_networks_of_the_host_are_avoided(lab: Lab) -> None:

@@ -332,3 +332,43 @@ async def test_rules_that_somebody_flushes_come_back(lab: Lab) -> None:
         with one.listen(80) as server:
             assert arrives(server, lab.reach(HOST, 8080)) == OUTSIDE
         await daemon.remove(one)
+
+
+async def test_repair(lab: Lab) -> None:
+    """Whatever somebody else took away is made anew: rules, bridges, interfaces, and networks that failed at start."""
+    layout = lab.layout()
+    async with netlab.daemon(layout, seed="x") as daemon:
+        made = await daemon.networks.create(network("a", "10.5.0.0/24", ipv6=True))
+        one, two = await box(daemon, "a", ports=(WEB,)), await box(daemon, "a")
+        assert await daemon.networks.repairs.run() == []
+        table = f"havre_{made.interface}"
+        for harm, told in (
+            ((("nft", "flush", "table", "ip", table),), ("rules",)),
+            ((("nft", "delete", "chain", "ip6", table, "forward"),), ("rules",)),
+            ((("nft", "flush", "map", "ip", table, "published"),), ("rules",)),
+            ((("ip", "link", "delete", made.interface),), ("bridge",)),
+            ((("ip", "addr", "flush", "dev", made.interface),), ("bridge",)),
+            ((("ip", "link", "set", one.endpoint.host_interface, "nomaster"),), ("bridge",)),
+            ((("ip", "link", "delete", one.endpoint.host_interface),), ()),
+        ):
+            for command in harm:
+                run(*command)
+            (found,) = await daemon.networks.repairs.run()
+            assert (found.network.name, found.mended, found.problem) == ("a", told, ""), harm
+            assert found.containers == (() if told else (one.id,))
+            assert await daemon.networks.repairs.run() == []
+            with one.listen(80) as server:
+                assert arrives(server, lab.reach(HOST, 8080)) == OUTSIDE, harm
+                assert reaches(two, one.endpoint.ip_address, 80), harm
+            assert default_route(one).split()[2] == "10.5.0.1"
+        await daemon.remove(one, two)
+        await daemon.networks.create(network("b", options={f"{BRIDGE}name": "br-mine"}))
+    run("ip", "link", "add", "br-mine", "type", "veth", "peer", "name", "other")
+    async with netlab.daemon(layout, seed="x") as daemon:
+        (found,) = await daemon.networks.repairs.run()
+        assert found.network.name == "b" and "br-mine" in found.problem
+        run("ip", "link", "delete", "br-mine")
+        (found,) = await daemon.networks.repairs.run()
+        assert (found.mended, found.problem) == (("network",), "")
+        one = await box(daemon, "b")
+        await daemon.remove(one)

@@ -49,6 +49,7 @@ WEB6 = Endpoint(
         PublishedPort(443, "tcp", "2001:db8::1", 8443),
     ),
 )
+ROUTED6 = replace(WEB6, ports=(PublishedPort(80, "tcp", "0.0.0.0", 0), PublishedPort(80, "tcp", "::", 0)))
 CASES = {
     "empty": (RULES, []),
     "published": (RULES, [WEB]),
@@ -57,6 +58,14 @@ CASES = {
     "no-masquerade": (BridgeRules("br-open", IPv4Network("10.1.4.0/24"), icc=True, masquerade=False), []),
     "dual-stack": (DUAL, [WEB6]),
     "honest": (replace(DUAL, honest=True), [WEB6]),
+    "routed": (replace(DUAL, mode="routed", mode6="routed"), [ROUTED6]),
+    "routed-ipv6": (
+        replace(DUAL, mode6="routed", honest=True),
+        [replace(WEB6, ports=(WEB6.ports[0], ROUTED6.ports[1]))],
+    ),
+    "nat-unprotected": (replace(DUAL, mode="nat-unprotected"), [WEB6]),
+    "trusted": (replace(DUAL, trusted=("wan0", "vxlan.1")), [WEB6]),
+    "host-address": (replace(DUAL, source="198.51.100.1", source6="2001:db8::1"), []),
 }
 
 

@@ -30,3 +30,10 @@ def test_what_is_taken_is_refused(havre: Program, engine: Engine, havred: Havred
     assert "port is already allocated" in havre("port", "add", "other", f"127.0.0.1:{port}:80", code=1).err
     assert havre("port", "other").out == ""
     assert "is not published" in havre("port", "rm", "other", "80", code=1).err
+
+
+def test_why_of_a_routed_port(havre: Program, engine: Engine) -> None:
+    havre("network", "create", "-o", "com.docker.network.bridge.gateway_mode_ipv4=routed", "routed")
+    serve(havre, "--network", "routed", "-p", "80")
+    told = havre("network", "why", "80").out
+    assert "0.0.0.0:/tcp" in told and "set direct" in told and "a route to the container's own address" in told

@@ -59,13 +59,11 @@ def _servers(config: ConfigFile) -> list[str]:
 
     known = [*config.table("auths"), *config.table("credHelpers")]
     if helper := config.text("credsStore"):
-        status, text = run_helper(helper, "list", "")
+        text = run_helper(helper, "list", "", "listing")
         try:
-            known += loads(text) if not status else ()
+            known += loads(text or "{}")
         except ValueError:
-            status = 1
-        if status:
-            raise CommandError(f"error listing credentials: docker-credential-{helper}: exit {status}, out: `{text}`")
+            raise CommandError(f"error listing credentials - err: docker-credential-{helper} said `{text}`") from None
     return list(dict.fromkeys(known))
 
 

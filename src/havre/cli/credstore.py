@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 from havre.cli.errors import CommandError
-from havre.client.auth import run_helper
+from havre.client.auth import TOKEN_USER, helper_for, run_helper
+from havre.client.configsaving import change
 from havre.client.jsontext import dumps
+from havre.errors import HavreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from havre.client.config import ConfigFile
 
-_TOKEN_USER = "<token>"
+    Values = dict[str, Any]
 
 
 def store(config: ConfigFile, server: str, credentials: dict[str, str]) -> bool:
@@ -22,37 +24,31 @@ def store(config: ConfigFile, server: str, credentials: dict[str, str]) -> bool:
     """
     token = credentials.get("identitytoken", "")
     user, password = credentials["username"], "" if token else credentials["password"]
-    helper = _helper(config, server)
-    if helper:
-        secret = {"Username": _TOKEN_USER, "Secret": token} if token else {"Username": user, "Secret": password}
-        status, text = run_helper(helper, "store", dumps({"ServerURL": server, **secret}))
-        if status:
-            raise CommandError(f"Error saving credentials: docker-credential-{helper}: exit {status}, out: `{text}`")
-        return False
-    entry = {"auth": packed(user, password)} | ({"identitytoken": token} if token else {})
-    if config.table("auths").get(server) == entry:
-        return False
-    _save(config, {**config.table("auths"), server: entry})
-    return bool(password)
+    helper = helper_for(config, server)
+    try:
+        if helper:
+            secret = {"Username": TOKEN_USER, "Secret": token} if token else {"Username": user, "Secret": password}
+            run_helper(helper, "store", dumps({"ServerURL": server, **secret}), "storing")
+        # What a helper keeps leaves an empty entry: other tools find the registries one is logged in to by it.
+        entry = {} if helper else {"auth": packed(user, password)} | ({"identitytoken": token} if token else {})
+        if config.table("auths").get(server) == entry:
+            return False
+        change(config, lambda values: _with(values, {**_auths(values), server: entry}, helper))
+    except HavreError as error:
+        raise CommandError(f"Error saving credentials: {error}") from error
+    return bool(password) and not helper
 
 
 def erase(config: ConfigFile, server: str) -> None:
     """Forget what is kept for ``server``. Raises CommandError when the helper refuses."""
-    helper = _helper(config, server)
-    if helper:
-        status, text = run_helper(helper, "erase", server)
-        if status:
-            raise CommandError(f"error erasing credentials: docker-credential-{helper}: exit {status}, out: `{text}`")
-        return
-    auths = config.table("auths")
-    if server in auths:
-        _save(config, {name: entry for name, entry in auths.items() if name != server})
-
-
-def _helper(config: ConfigFile, server: str) -> str:
-    host = server.removeprefix("http://").removeprefix("https://").split("/", 1)[0]
-    named = config.table("credHelpers").get(host) or config.text("credsStore")
-    return named if isinstance(named, str) else ""
+    helper = helper_for(config, server)
+    try:
+        if helper:
+            run_helper(helper, "erase", server, "erasing")
+        if server in config.table("auths"):
+            change(config, lambda values: _without(values, server))
+    except HavreError as error:
+        raise CommandError(str(error)) from error
 
 
 def packed(user: str, password: str) -> str:
@@ -61,21 +57,23 @@ def packed(user: str, password: str) -> str:
     return b2a_base64(f"{user}:{password}".encode(), newline=False).decode()
 
 
-def _save(config: ConfigFile, auths: dict[str, object]) -> None:
-    """Write config.json anew, readable by its owner only; a link to it stays a link."""
-    import json
+def _auths(values: Values) -> dict[str, Any]:
+    found = values.get("auths")
+    return found if isinstance(found, dict) else {}
 
-    path = os.path.realpath(config.path)
-    text = json.dumps({**config.values, "auths": auths}, indent="\t", ensure_ascii=False)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CommandError(f"Error saving credentials: {error}") from error
-    config.values["auths"] = auths
+
+def _with(values: Values, auths: dict[str, Any], helper: str = "") -> Values:
+    """``values`` with ``auths``, in the order in which docker writes them.
+
+    A helper that was only found (see ``helper_for``) is named from now on.
+    """
+    rest = {key: value for key, value in values.items() if key != "auths"}
+    named = rest.get("credsStore") or rest.get("credHelpers")
+    return {"auths": dict(sorted(auths.items())), **rest, **({"credsStore": helper} if helper and not named else {})}
+
+
+def _without(values: Values, server: str) -> Values | None:
+    auths = _auths(values)
+    if server not in auths:
+        return None
+    return _with(values, {name: entry for name, entry in auths.items() if name != server})

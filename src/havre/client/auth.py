@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HUB = "https://index.docker.io/v1/"
 _HUB_NAMES = ("docker.io", "index.docker.io")
 _NOT_FOUND = "credentials not found in native keychain"
-_TOKEN_USER = "<token>"
+TOKEN_USER = "<token>"
 HELPER_TIMEOUT = 120.0
 
 
@@ -42,18 +42,40 @@ def credentials(config: ConfigFile, domain: str) -> dict[str, str]:
     """``username``, ``password``, ``identitytoken``, ``registrytoken``, ``serveraddress`` as far as known; {} if
     nothing is.
 
-    A helper named for this registry (``credHelpers``) goes before the general one (``credsStore``), that before
-    ``auths``.
+    A helper (see ``helper_for``) goes before ``auths``. The user is warned of one that fails, and nothing is known
+    then: most images need no credentials.
     """
     server = server_key(domain)
-    helper = config.table("credHelpers").get(domain) or config.text("credsStore")
+    helper = helper_for(config, server, domain)
     stored = _stored(config, server)
-    if isinstance(helper, str) and helper:
+    if not helper:
+        return stored
+    try:
         kept = _ask_helper(helper, server)
-        if kept and (email := stored.get("email")):
-            kept["email"] = email
-        return kept
-    return stored
+    except SystemFault as error:
+        config.warn(error.message)
+        return {}
+    if kept and (email := stored.get("email")):
+        kept["email"] = email
+    return kept
+
+
+def helper_for(config: ConfigFile, server: str, domain: str = "") -> str:
+    """The ``docker-credential-`` program that keeps credentials for ``server``; "" where none does.
+
+    One named for the registry (``credHelpers``) goes before the general one (``credsStore``). Where neither these nor
+    credentials are there yet, it is the one that suits a Linux machine, if that is installed.
+    """
+    named = config.table("credHelpers")
+    for helper in (named.get(server), named.get(domain), config.text("credsStore")):
+        if isinstance(helper, str) and helper:
+            return helper
+    if named or config.table("auths"):
+        return ""
+    from shutil import which
+
+    usual = "pass" if which("pass") else "secretservice"
+    return usual if which(f"docker-credential-{usual}") else ""
 
 
 def _stored(config: ConfigFile, server: str) -> dict[str, str]:
@@ -90,11 +112,9 @@ def _hostname(server: str) -> str:
 
 
 def _ask_helper(helper: str, server: str) -> dict[str, str]:
-    status, out = run_helper(helper, "get", server)
-    if status:
-        if _NOT_FOUND in out:
-            return {}
-        raise SystemFault(f"error getting credentials - err: docker-credential-{helper} exit {status}, out: `{out}`")
+    out = run_helper(helper, "get", server, "getting")
+    if out is None:
+        return {}
     try:
         answer = loads(out)
         user, secret = str(answer["Username"]), str(answer["Secret"])
@@ -102,23 +122,33 @@ def _ask_helper(helper: str, server: str) -> dict[str, str]:
         raise SystemFault(f"error getting credentials: docker-credential-{helper} did not answer as expected") from None
     if not secret:
         return {}
-    if user == _TOKEN_USER:
+    if user == TOKEN_USER:
         return {"identitytoken": secret, "serveraddress": server}
     return {"username": user, "password": secret, "serveraddress": server}
 
 
-def run_helper(helper: str, verb: str, text: str) -> tuple[int, str]:
-    """Run ``docker-credential-HELPER VERB`` with ``text`` on its stdin → (exit code, its output, trimmed)."""
+def run_helper(helper: str, verb: str, text: str, doing: str) -> str | None:
+    """Run ``docker-credential-HELPER VERB`` with ``text`` on its stdin → its output, trimmed; None when it says that it
+    knows no such credentials. Raises SystemFault, in the words of docker, when it fails.
+    """
     import subprocess
 
     program = f"docker-credential-{helper}"
-    failed = "error getting credentials - err:"
+    failed = f"error {doing} credentials - err:"
     try:
         done = subprocess.run(
             [program, verb], input=text.encode(), stdout=subprocess.PIPE, timeout=HELPER_TIMEOUT, check=False
         )
     except FileNotFoundError:
-        raise SystemFault(f'{failed} exec: "{program}": executable file not found in $PATH') from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SystemFault(f"{failed} {program}: {error}") from error
-    return done.returncode, done.stdout.decode("utf-8", "replace").strip()
+        raise SystemFault(f'{failed} exec: "{program}": executable file not found in $PATH, out: ``') from None
+    except subprocess.TimeoutExpired:
+        raise SystemFault(f"{failed} {program} {verb} has not answered within {HELPER_TIMEOUT:g} seconds") from None
+    except OSError as error:
+        raise SystemFault(f"{failed} {program}: {error.strerror}") from error
+    out = done.stdout.decode("utf-8", "replace").strip()
+    if not done.returncode:
+        return out
+    if _NOT_FOUND in out:
+        return None
+    how = f"exit status {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
+    raise SystemFault(f"{failed} {how}, out: `{out}`")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class ConfigFile:
     """``config.json``, read at the first question. ``directory`` is its folder, ``path`` the file (it may not
-    exist).
+    exist). ``warn`` is told what the user should know.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class ConfigFile:
     ) -> None:
         self.directory = directory or environ.get("DOCKER_CONFIG", "") or os.path.expanduser("~/.docker")
         self.path = os.path.join(self.directory, "config.json")
-        self._warn = warn
+        self.warn = warn
         self._values: dict[str, Any] | None = None
 
     @property
@@ -41,7 +41,12 @@ class ConfigFile:
                 self._values = self._load()
             except InvalidParameter as error:
                 self._values = {}
-                self._warn(error.message)
+                self.warn(error.message)
+        return self._values
+
+    def reread(self) -> dict[str, Any]:
+        """The whole file as it is now. Raises InvalidParameter when it cannot be used."""
+        self._values = self._load()
         return self._values
 
     def text(self, key: str) -> str:

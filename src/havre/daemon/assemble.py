@@ -39,6 +39,7 @@ from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.portreasons import PortReasons
+from havre.engine.searching import Searching
 from havre.engine.system import System, identity
 from havre.engine.volumebackings import Backings
 from havre.engine.volumecopies import VolumeCopies
@@ -52,6 +53,7 @@ from havre.image.remote.login import Login
 from havre.image.remote.proxies import Proxies
 from havre.image.remote.pull import Puller
 from havre.image.remote.repository import Registries
+from havre.image.remote.search import Search
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport, open_session
 from havre.image.save import Saver
@@ -148,7 +150,7 @@ async def assemble(config: Config) -> Daemon:
     containers.logs.start()
     await containers.recovery.run()
     session = open_session()
-    registries, puller, login = _remote(config, storage, session)
+    registries, puller, login, search = _remote(config, storage, session)
     images = _image_verbs(storage, puller, usage, events)
     listing = assemble_containers.listing(base, containers)
     facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
@@ -171,6 +173,7 @@ async def assemble(config: Config) -> Daemon:
         logs=containers.logs,
         listing=listing,
         images=images,
+        searching=Searching(search),
         networks=NetworkVerbs(networks, usage.container_name, containers.connector, events, defaults),
         port_reasons=PortReasons(networks, usage.container_name),
         publish=Publisher(registry, networks),
@@ -222,13 +225,14 @@ def _image_verbs(storage: Storage, puller: Puller, usage: Usage, events: Events)
     return Images(*stores, loader, saver, importer, hello, puller, usage, events)
 
 
-def _remote(config: Config, storage: Storage, session: ClientSession) -> tuple[Registries, Puller, Login]:
+def _remote(config: Config, storage: Storage, session: ClientSession) -> tuple[Registries, Puller, Login, Search]:
     transport = Transport(session, Proxies.from_environ(os.environ))
     settings = registrysettings.registries(config)
     tokens = Tokens(transport, settings)
     registries = Registries(transport, settings, tokens, registrysettings.retries(config))
     puller = Puller(storage.blobs, storage.images, storage.layers, registries, storage.places)
-    return registries, puller, Login(transport, registries, tokens)
+    login, search = Login(transport, registries, tokens), Search(transport, registries, tokens)
+    return registries, puller, login, search
 
 
 def _networks(config: Config, storage: Storage) -> Networks:

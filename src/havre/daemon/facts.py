@@ -9,7 +9,9 @@ from havre.daemon.assemble_containers import Base
 from havre.daemon.config import Config
 from havre.engine.container.ocispec import find_init
 from havre.engine.system import Facts, identity
+from havre.kernel.nftables import Nftables, NftError
 from havre.logs.drivers import ALL as LOG_DRIVERS
+from havre.network.obstacles import obstacles, told
 from havre.volume.plugins import PluginSettings
 from havre.volume.plugins.drivers import PluginDrivers
 
@@ -43,7 +45,18 @@ def facts(base: Base, conmon: str, plugins: PluginDrivers) -> Facts:
         no_new_privileges=config.no_new_privileges,
         cdi_spec_dirs=config.cdi_spec_dirs,
         exposed=tuple(exposed(config)),
+        firewall_warnings=_firewall_warnings if config.iptables else list,
     )
+
+
+def _firewall_warnings() -> list[str]:
+    nft = Nftables()
+    try:
+        return [told(chain) for chain in obstacles(nft)]
+    except NftError as error:
+        return [f"the host's rules cannot be read: {error}"]
+    finally:
+        nft.close()
 
 
 def plugin_settings() -> PluginSettings:

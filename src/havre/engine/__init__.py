@@ -24,6 +24,7 @@ from havre.engine.events import Events
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.portreasons import PortReasons
+from havre.engine.searching import Searching
 from havre.engine.system import System
 from havre.engine.volumecopies import VolumeCopies
 from havre.engine.volumes import Volumes
@@ -48,6 +49,7 @@ class Engine:
     logs: Logs
     listing: Listing
     images: Images
+    searching: Searching
     networks: NetworkVerbs
     port_reasons: PortReasons
     publish: Publisher

@@ -20,6 +20,7 @@ from havre.wire.containers import EndpointSettings
 from havre.wire.filters import Filters
 from havre.wire.networks import NetworkCreate
 
+Documents = list[dict[str, Any]]
 _LIST_FILTERS = ("dangling", "driver", "id", "label", "name", "scope", "type")
 _PRUNE_FILTERS = ("label", "label!", "until")
 
@@ -124,6 +125,18 @@ class NetworkVerbs:
     async def _remove(self, network: Network) -> None:
         await self._networks.remove(network)
         self._events.publish("network", "destroy", network.id, {"name": network.name, "type": network.driver})
+
+    async def repair(self) -> Documents:
+        """``POST /havre/networks/repair``: every network of which something was, or could not be, made anew."""
+        return [
+            {
+                "Network": each.network.name,
+                "Mended": list(each.mended),
+                "Containers": [self._container_name(one) for one in each.containers],
+                "Problem": each.problem,
+            }
+            for each in await self._networks.repairs.run()
+        ]
 
     async def connect(self, reference: str, container: str, settings: EndpointSettings | None) -> None:
         """``POST /networks/{id}/connect``."""

@@ -9,6 +9,7 @@ from havre.errors import NotFound
 from havre.kernel.nftables import Nftables
 from havre.network import reasons
 from havre.network.networks import Networks
+from havre.network.obstacles import Chain, obstacles
 
 
 class PortReasons:
@@ -20,7 +21,7 @@ class PortReasons:
         self,
         networks: Networks,
         container_name: Callable[[str], str],
-        dropping: Callable[[], list[reasons.Chain]] | None = None,
+        dropping: Callable[[], list[Chain]] | None = None,
     ) -> None:
         self._networks = networks
         self._container_name = container_name
@@ -34,7 +35,7 @@ class PortReasons:
             for network in self._networks.all()
             for endpoint in self._networks.endpoints_on(network.id)
             for port in endpoint.ports
-            if port.host_port == number and ("/" not in text or port.proto == proto)
+            if (port.host_port or port.container_port) == number and ("/" not in text or port.proto == proto)
         ]
         if not found:
             raise NotFound(f"no running container publishes port {text}")
@@ -56,5 +57,5 @@ class PortReasons:
         ]
 
 
-def _dropping() -> list[reasons.Chain]:
-    return Nftables().dropping_chains("forward")
+def _dropping() -> list[Chain]:
+    return obstacles(Nftables())

@@ -64,7 +64,8 @@ class VolumeUsage(Protocol):
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the configuration and the host settle for the daemon's life. ``runtimes`` maps names to programs;
-    ``exposed`` are the addresses that anybody on the network may use, and whether they are encrypted.
+    ``exposed`` are the addresses that anybody on the network may use, and whether they are encrypted;
+    ``firewall_warnings`` says which firewalls of others stand in the way, and may block.
     """
 
     identity: str
@@ -90,6 +91,7 @@ class Facts:
     no_new_privileges: bool = False
     cdi_spec_dirs: tuple[str, ...] = ()
     exposed: tuple[tuple[str, bool], ...] = ()
+    firewall_warnings: Callable[[], list[str]] = list
 
 
 @dataclass(slots=True)
@@ -132,6 +134,7 @@ class System:
         devices = [{"Source": "cdi", "ID": name} for name in sorted(found.devices)]
         warnings = [
             *hostreport.warnings(support, version, limits, facts.exposed),
+            *(f"WARNING: {text}" for text in await asyncio.to_thread(facts.firewall_warnings)),
             *(f"CDI: Error associated with spec file {path}: {error}" for path, error in found.errors.items()),
         ]
         return {

@@ -66,14 +66,14 @@ class Nftables:
         return [entry for entry in json.loads(text)["nftables"] if "metainfo" not in entry]
 
     def dropping_chains(self, hook: str) -> list[tuple[str, str, str]]:
-        """Family, table and name of every IPv4 chain at ``hook`` that drops what none of its rules decides."""
+        """Family, table and name of every chain at ``hook`` that drops what none of its rules decides."""
         with self._lock:
             text = self._run("list chains\n", _OUTPUT_JSON)
         chains = [entry["chain"] for entry in json.loads(text)["nftables"] if "chain" in entry]
         return [
             (chain["family"], chain["table"], chain["name"])
             for chain in chains
-            if chain.get("hook") == hook and chain.get("policy") == "drop" and chain["family"] in ("ip", "inet")
+            if chain.get("hook") == hook and chain.get("policy") == "drop" and chain["family"] in ("ip", "ip6", "inet")
         ]
 
     def _run(self, commands: str, flags: int) -> str:

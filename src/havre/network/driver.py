@@ -86,6 +86,14 @@ class Driver(Protocol):
         """
         ...
 
+    async def mend(self, network: Network) -> list[str]:
+        """Make anew what somebody else took away of the network itself: what that was, in words."""
+        ...
+
+    async def lost(self, network: Network, endpoint: Endpoint) -> bool:
+        """Whether somebody else took away what ``attach`` made: it may be called again then."""
+        ...
+
     async def leave(self, network: Network) -> None:
         """Let go of the network and leave it to its containers: the next daemon opens it again."""
         ...

@@ -4,10 +4,15 @@ Each bridge has a table of its own for IPv4, ``ip havre_<bridge>``, and one for 
 havre_<bridge>``; nothing outside them is ever read or written. What differs from container to container are elements of
 two maps, so a start or stop costs the same with one container or thousands.
 
-Networks are apart because each table drops what comes to its bridge from elsewhere and was not published.
+Networks are apart because each table drops what comes to its bridge from elsewhere and was not published. What comes
+from a bridge or goes to one carries a mark from there on, by which the firewalls of others can let it pass.
 
 Honest tables (docs/adr/0016-honest-ports.md) translate only for clients that the host's own input rules have let in:
 the first packet of a client goes the way of packets to the host, and is noted and dropped where it has come through.
+
+Gateway modes, of each IP version: with ``nat`` containers are reached through ports of the host, from trusted
+interfaces also at their own addresses; with ``routed`` at their own alone, where a port is published, and nothing is
+translated; with ``nat-unprotected`` at every port of theirs as well.
 """
 
 from collections.abc import Iterable
@@ -17,12 +22,16 @@ from ipaddress import IPv4Network, IPv6Network
 from havre.network.model import Endpoint
 from havre.network.ports import ANY, ANY6
 
+NAT, UNPROTECTED, ROUTED = "nat", "nat-unprotected", "routed"
+# Bits of Kubernetes, Calico, Tailscale and CNI plugins are others.
+MARK = 0x1000
+
 
 @dataclass(frozen=True, slots=True)
 class BridgeRules:
     """What a bridge's rules depend on. ``internal``: nothing leaves it, and nothing comes in. ``source`` is the address
     of the host that what leaves carries; "" is for the kernel to choose. ``honest``: published ports obey the host's
-    input rules.
+    input rules. ``mode`` and ``mode6`` are the gateway modes, ``trusted`` interfaces of the host.
     """
 
     bridge: str
@@ -34,6 +43,9 @@ class BridgeRules:
     source: str = ""
     source6: str = ""
     honest: bool = False
+    mode: str = NAT
+    mode6: str = NAT
+    trusted: tuple[str, ...] = ()
 
     @property
     def table(self) -> str:
@@ -43,6 +55,14 @@ class BridgeRules:
     def families(self) -> tuple[str, ...]:
         """The families it has a table in."""
         return tuple(name for name, subnet in (("ip", self.subnet), ("ip6", self.subnet6)) if subnet is not None)
+
+    def routed(self, family: str) -> bool:
+        """Whether nothing is translated in that family."""
+        return (self.mode if family == "ip" else self.mode6) == ROUTED
+
+    def direct(self, family: str) -> bool:
+        """Whether published ports are open at the container's own address."""
+        return self.routed(family) or bool(self.trusted)
 
 
 _PREFIX = "havre_"
@@ -76,13 +96,40 @@ def ruleset(rules: BridgeRules, endpoints: Iterable[Endpoint]) -> str:
 
 def _table(rules: BridgeRules, family: str, kind: str, loopback: str, subnet: str) -> str:
     bridge = f'"{rules.bridge}"'
+    translation = "" if rules.routed(family) else _translation(rules, family, kind, loopback, subnet)
+    return f"""\
+table {family} {rules.table} {{
+{_direct(kind) if rules.direct(family) else ""}\
+{_guard(bridge) if family == "ip" else ""}\
+{translation}\
+    chain forward {{
+        # Before other tables, which see the mark then.
+        type filter hook forward priority filter - 10; policy accept
+        iifname {bridge} meta mark set meta mark | {MARK:#x}
+        oifname {bridge} meta mark set meta mark | {MARK:#x}
+{_forward(rules, family, bridge)}
+    }}
+}}
+"""
+
+
+def _direct(kind: str) -> str:
+    return f"""\
+    # Published ports that are reached at the address of their container.
+    set direct {{
+        type {kind} . inet_proto . inet_service
+    }}
+"""
+
+
+def _translation(rules: BridgeRules, family: str, kind: str, loopback: str, subnet: str) -> str:
+    bridge = f'"{rules.bridge}"'
     source = rules.source if family == "ip" else rules.source6
     translated = f"snat to {source}" if source else "masquerade"
     admitted = f"{family} saddr . {family} daddr . meta l4proto . th dport . iifname"
     if_admitted = f" {admitted} @admitted" if rules.honest else ""
     out = f"\n        oifname != {bridge} {family} saddr {subnet} {translated}" if rules.masquerade else ""
     return f"""\
-table {family} {rules.table} {{
     # Ports published on every address, and those published on one: where the container listens.
     map published {{
         type inet_proto . inet_service : {kind} . inet_service
@@ -91,7 +138,6 @@ table {family} {rules.table} {{
         type {kind} . inet_proto . inet_service : {kind} . inet_service
     }}
 {_admission(family, kind, admitted) if rules.honest else ""}\
-{_guard(bridge) if family == "ip" else ""}\
     chain prerouting {{
         type nat hook prerouting priority dstnat; policy accept
         # A frame from outside may name the loopback as its destination: what is published there is for this host alone.
@@ -111,11 +157,6 @@ table {family} {rules.table} {{
         # Through a published port: from the host's loopback, or from a neighbour, whose answer must come back this way.
         oifname {bridge} ct status dnat {family} saddr {{ {loopback}, {subnet} }} masquerade{out}
     }}
-    chain forward {{
-        type filter hook forward priority filter; policy accept
-{_forward(rules, bridge)}
-    }}
-}}
 """
 
 
@@ -150,7 +191,8 @@ def _admission(family: str, kind: str, client: str) -> str:
 
 def forget_admissions(rules: BridgeRules) -> str:
     """The transaction that asks the host's rules anew about everybody."""
-    return "".join(f"flush set {family} {rules.table} admitted\n" for family in rules.families if rules.honest)
+    asking = [family for family in rules.families if rules.honest and not rules.routed(family)]
+    return "".join(f"flush set {family} {rules.table} admitted\n" for family in asking)
 
 
 def _own_loopback(family: str) -> str:
@@ -172,7 +214,7 @@ def _guard(bridge: str) -> str:
 """
 
 
-def _forward(rules: BridgeRules, bridge: str) -> str:
+def _forward(rules: BridgeRules, family: str, bridge: str) -> str:
     neighbours = "accept" if rules.icc else "drop"
     if rules.internal:
         return f"""\
@@ -180,20 +222,32 @@ def _forward(rules: BridgeRules, bridge: str) -> str:
         iifname {bridge} oifname {bridge} {neighbours}
         # Neither to other networks nor from them.
         drop"""
+    translated = "" if rules.routed(family) else "\n        ct status dnat accept"
     return f"""\
         oifname != {bridge} accept
-        ct state established,related accept
-        ct status dnat accept
+        ct state established,related accept{translated}
         iifname {bridge} {neighbours}
-        # From elsewhere containers are reached through published ports only.
-        drop"""
+{_from_elsewhere(rules, family)}"""
+
+
+def _from_elsewhere(rules: BridgeRules, family: str) -> str:
+    if (rules.mode if family == "ip" else rules.mode6) == UNPROTECTED:
+        return "        # From elsewhere every port of a container is reached.\n        accept"
+    open_ones = f"{family} daddr . meta l4proto . th dport @direct accept"
+    lines = ["# From elsewhere containers are reached through published ports only."]
+    if rules.routed(family):
+        lines += [open_ones, f"meta l4proto {'icmp' if family == 'ip' else 'ipv6-icmp'} accept"]
+    elif rules.trusted:
+        names = ", ".join(f'"{name}"' for name in rules.trusted)
+        lines.append(f"iifname {{ {names} }} {open_ones}")
+    return "\n".join(f"        {line}" for line in [*lines, "drop"])
 
 
 def publish(rules: BridgeRules, endpoint: Endpoint) -> list[str]:
     """The commands that send the endpoint's published ports to it."""
     return [
         f"add element {family} {rules.table} {name} {{ {key}{f' : {target}' if target else ''} }}\n"
-        for family, name, key, target in _elements(rules, endpoint)
+        for family, name, key, target in dict.fromkeys(_elements(rules, endpoint))
     ]
 
 
@@ -201,7 +255,7 @@ def withdraw(rules: BridgeRules, endpoint: Endpoint) -> list[str]:
     """The commands that end it; an element that is not there makes the transaction fail."""
     return [
         f"delete element {family} {rules.table} {name} {{ {key} }}\n"
-        for family, name, key, _ in _elements(rules, endpoint)
+        for family, name, key, _ in dict.fromkeys(_elements(rules, endpoint))
     ]
 
 
@@ -217,6 +271,11 @@ def _elements(rules: BridgeRules, endpoint: Endpoint) -> list[tuple[str, str, st
         key = f"{port.proto} . {port.host_port}"
         family, address = ("ip6", endpoint.ipv6_address) if ":" in port.host_ip else ("ip", endpoint.ip_address)
         if family not in rules.families or not address:
+            continue
+        if rules.direct(family):
+            # Of several ports of the host that lead to it there is one of these.
+            found.append((family, "direct", f"{address} . {port.proto} . {port.container_port}", ""))
+        if rules.routed(family) or not port.host_port:
             continue
         target = f"{address} . {port.container_port}"
         ending = ""

@@ -88,7 +88,9 @@ class PortRequest:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPort:
-    """A container's port as the host publishes it."""
+    """A container's port as the host publishes it. ``host_port`` 0: not the host, it is open at its own address, and
+    ``host_ip`` says of which IP version that is.
+    """
 
     container_port: int
     proto: str

@@ -27,6 +27,7 @@ from havre.network.drivers import builtin_drivers, pools
 from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network
 from havre.network.names import NameService, NoNames
 from havre.network.publishing import Publishing
+from havre.network.repair import Repairs
 from havre.network.settings import NetworkSettings
 from havre.network.threads import to_end
 from havre.store.db import Database
@@ -65,6 +66,8 @@ class Networks:
         self._leaving: dict[str, asyncio.Task[Exception | None]] = {}
         # Networks that could not be set up at the start, and why.
         self._broken: dict[str, str] = {}
+        there = (self._drivers, self._networks, self._endpoints, self._broken)
+        self.repairs = Repairs(*there, self._lock, self.sandbox_path, self._reopen)
 
     async def start(self) -> None:
         """Load the records and make the kernel fit them: bridges, rules, reservations of published ports.
@@ -107,6 +110,14 @@ class Networks:
         self._networks[chosen.id] = chosen
         for endpoint in endpoints:
             self._endpoints.setdefault(endpoint.container_id, {})[chosen.id] = endpoint
+
+    async def _reopen(self, network: Network) -> None:
+        """Try again to set up a network that could not be."""
+        async with self._creating:
+            for known, cursor in await self._db.read(records.networks):
+                if known.id == network.id:
+                    await self._open(known, cursor, [])
+                    self._broken.pop(network.id, None)
 
     async def create(self, network: Network) -> Network:
         """Make the network, its record first. On any error nothing is left.

@@ -13,7 +13,7 @@ import errno
 import os
 import resource
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import IPv6Address, ip_address
 
 from havre.errors import InvalidParameter, SystemFault, Unavailable, Unsupported
@@ -89,17 +89,22 @@ class PortLedger:
         self._held: dict[tuple[str, int], dict[str, socket.socket | None]] = {}
 
     def claim(
-        self, requests: Iterable[PortRequest], default_ip: str, ipv4: str, ipv6: str = ""
+        self, requests: Iterable[PortRequest], default_ip: str, ipv4: str, ipv6: str = "", routed: Sequence[int] = ()
     ) -> tuple[PublishedPort, ...]:
         """Reserve a host port for each request of a container with these addresses ("": none of that version): all of
-        them or, on any error, none. Errors are worded as Docker's.
+        them or, on any error, none. Errors are worded as Docker's. Of an IP version in ``routed`` no host port is
+        taken: the container's own is open at its own address.
         """
         done: list[PublishedPort] = []
         requests = list(requests)
         self._refuse_too_many(len(requests) * (2 if ipv4 and ipv6 else 1))
         try:
             for request in requests:
-                done += self._claim_one(request, _places(request, default_ip, ipv4, ipv6))
+                places = _places(request, default_ip, ipv4, ipv6, routed)
+                opened = [ANY6 if ":" in host_ip else ANY for host_ip in places if _version(host_ip) in routed]
+                taken = {host_ip: target for host_ip, target in places.items() if _version(host_ip) not in routed}
+                done += self._claim_one(request, taken) if taken else []
+                done += [PublishedPort(request.container_port, request.proto, host_ip, 0) for host_ip in opened]
         except BaseException:
             self.release(done)
             raise
@@ -109,6 +114,8 @@ class PortLedger:
         """Hold again what a record says is published; returns what could not be held, and why: it stays published."""
         lost = []
         for port in ports:
+            if not port.host_port:
+                continue
             holders = self._held.setdefault((port.proto, port.host_port), {})
             holders[port.host_ip] = None
             try:
@@ -189,21 +196,22 @@ class PortLedger:
         self._held.setdefault((proto, port), {})[host_ip] = bound
 
 
-def _places(request: PortRequest, default_ip: str, ipv4: str, ipv6: str) -> dict[str, str]:
+def _places(request: PortRequest, default_ip: str, ipv4: str, ipv6: str, routed: Sequence[int]) -> dict[str, str]:
     """The addresses of the host to publish on, each with that of the container it leads to."""
     if request.proto not in PROTOCOLS:
         raise InvalidParameter(f"invalid proto: {request.proto}")
     if not request.host_ip and default_ip == ANY and (ipv4 or ipv6):
         return {host: address for host, address in ((ANY, ipv4), (ANY6, ipv6)) if address}
     host_ip = _canonical(request.host_ip or default_ip)
-    version, target = (6, ipv6) if ":" in host_ip else (4, ipv4)
+    version = _version(host_ip)
+    target = ipv6 if version == 6 else ipv4
     port = f"{request.container_port}/{request.proto}"
     if not target:
         raise Unsupported(
             f"cannot publish {port} on {host_ip}: the container has no IPv{version} address that ports can be published"
             " to, and havre has no userland proxy that would translate"
         )
-    if version == 6 and IPv6Address(host_ip).is_loopback:
+    if version == 6 and IPv6Address(host_ip).is_loopback and version not in routed:
         raise Unsupported(
             f"cannot publish {port} on {host_ip}: the kernel leads no answer from a bridge back to the IPv6 loopback,"
             " and havre has no userland proxy that would do so"
@@ -215,9 +223,16 @@ def asks(request: PortRequest, port: PublishedPort) -> bool:
     """Whether ``port`` is what ``request`` asks for, or one of it."""
     if (request.container_port, request.proto) != (port.container_port, port.proto):
         return False
-    if request.host_ip and _canonical(request.host_ip) != port.host_ip:
+    host_ip = _canonical(request.host_ip) if request.host_ip else port.host_ip
+    if not port.host_port:
+        return _version(host_ip) == _version(port.host_ip)
+    if host_ip != port.host_ip:
         return False
     return not request.host_port_start or request.host_port_start <= port.host_port <= request.host_port_end
+
+
+def _version(address: str) -> int:
+    return 6 if ":" in address else 4
 
 
 def _canonical(text: str) -> str:

@@ -3,13 +3,11 @@
 from collections.abc import Iterable
 from ipaddress import ip_address
 
-from havre.network.firewall import table_of
+from havre.network.firewall import MARK, table_of
 from havre.network.model import Endpoint, Network, PublishedPort
+from havre.network.obstacles import Chain
 from havre.network.ports import ANY, ANY6
 from havre.network.settings import NetworkSettings
-
-# Family, table and chain.
-Chain = tuple[str, str, str]
 
 
 def target(endpoint: Endpoint, port: PublishedPort) -> str:
@@ -23,6 +21,9 @@ def rule(network: Network, endpoint: Endpoint, port: PublishedPort) -> str:
     """The element of which table sends it there, as ``nft`` prints it."""
     version = _version(port)
     family, address = ("ip6", endpoint.ipv6_address) if version == 6 else ("ip", endpoint.ip_address)
+    if not port.host_port:
+        direct = f"{address} . {port.proto} . {port.container_port}"
+        return f"table {family} {table_of(network.interface)}, set direct: {direct}"
     key, name = f"{port.proto} . {port.host_port}", "published"
     if port.host_ip not in (ANY, ANY6):
         key, name = f"{port.host_ip} . {key}", "published_on"
@@ -34,6 +35,9 @@ def reach(port: PublishedPort, settings: NetworkSettings, dropping: Iterable[Cha
     version = _version(port)
     if not settings.firewall or (version == 6 and not settings.firewall6):
         return ["nobody: the daemon runs without rules (--iptables=false, --ip6tables=false)"]
+    if not port.host_port:
+        told = ["every machine that has a route to the container's own address (gateway mode routed)"]
+        return told + _dropped(version, dropping)
     if ip_address(port.host_ip).is_loopback:
         return ["this host alone, and no container: it is published on a loopback address"]
     where = f"an IPv{version} address of this host" if port.host_ip in (ANY, ANY6) else port.host_ip
@@ -44,12 +48,16 @@ def reach(port: PublishedPort, settings: NetworkSettings, dropping: Iterable[Cha
         told.append('only whom the host\'s own input rules let in ("firewall": "honest")')
     else:
         told.append('the host\'s own input rules are not asked ("firewall": "docker")')
-    told += [
-        f"only what chain {chain} of table {family} {table} accepts: it drops forwarded packets by default"
+    return told + _dropped(version, dropping)
+
+
+def _dropped(version: int, dropping: Iterable[Chain]) -> list[str]:
+    return [
+        f"only what chain {chain} of table {family} {table} accepts: it drops forwarded packets by default, also those "
+        f"with the mark {MARK:#x} (docs/firewall.md)"
         for family, table, chain in dropping
         if family == "inet" or (family == "ip6") == (version == 6)
     ]
-    return told
 
 
 def _version(port: PublishedPort) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from havre.errors import Unavailable
 from havre.kernel.nftables import Nftables, NftError, RuleEvents
@@ -14,6 +15,7 @@ from havre.network import firewall
 from havre.network.commits import Commits
 from havre.network.firewall import BridgeRules
 from havre.network.model import Endpoint
+from havre.network.obstacles import obstacles, told
 from havre.network.threads import to_end
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ class Tables:
             asyncio.get_running_loop().add_reader(self._events.fileno(), self._look)
         if not self._warned:
             self._warned = True
-            await self._warn_of_others(rules.bridge)
+            await self._warn_of_others()
 
     async def publish(self, bridge: str, endpoint: Endpoint) -> None:
         """Send the endpoint's published ports to it."""
@@ -70,6 +72,23 @@ class Tables:
             rules = self._tables[bridge].rules
             # Adding before deleting makes it right for elements that were never added, too.
             await self._change(bridge, firewall.publish(rules, endpoint) + firewall.withdraw(rules, endpoint))
+
+    async def renew(self, bridge: str) -> bool:
+        """Put the bridge's tables in place as they should be; whether they were otherwise."""
+        if bridge not in self._tables:
+            return False
+        table = self._tables[bridge]
+        before = await self._present(table)
+        await self._commits.apply(firewall.ruleset(table.rules, table.residents()))
+        return await self._present(table) != before
+
+    async def _present(self, table: _Table) -> list[str]:
+        found = []
+        for family in table.rules.families:
+            objects = await to_end(self._executor, self._nft.table, family, table.rules.table)
+            # Each making gives other numbers; who was let in of late is no part of the rules.
+            found += [_text(each) for each in objects or ()]
+        return found
 
     async def remove(self, bridge: str, families: Sequence[str]) -> None:
         """Take the bridge's tables of ``families`` away, whether or not they are there."""
@@ -122,14 +141,17 @@ class Tables:
         log.warning("nftables table %s was damaged and is made anew: %s", table.rules.table, reason)
         await self._commits.apply(firewall.ruleset(table.rules, table.residents()))
 
-    async def _warn_of_others(self, bridge: str) -> None:
+    async def _warn_of_others(self) -> None:
         """An accepted packet is still subject to the tables of others; say so where one of them drops by default."""
-        for family, table, chain in await to_end(self._executor, self._nft.dropping_chains, "forward"):
-            log.warning(
-                "chain %s of nftables table %s %s drops forwarded packets by default (as dockerd sets it up): unless it"
-                " accepts those of interface %s, containers reach no other host, nor do other hosts their ports",
-                chain,
-                family,
-                table,
-                bridge,
-            )
+        for chain in await to_end(self._executor, obstacles, self._nft):
+            log.warning("%s", told(chain))
+
+
+def _text(entry: dict[str, Any]) -> str:
+    ((kind, value),) = entry.items()
+    kept = {key: part for key, part in value.items() if key != "handle"}
+    if value.get("name") == "admitted":
+        kept.pop("elem", None)
+    if kind == "map":
+        kept["elem"] = sorted(map(str, kept.get("elem", ())))
+    return f"{kind} {kept}"

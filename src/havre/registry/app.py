@@ -6,14 +6,16 @@ import time
 from typing import Any
 from urllib.parse import unquote
 
+from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from havre import __version__
 from havre.registry import errors, names
-from havre.registry.call import Call
+from havre.registry.call import POLICY_HEADERS, Call
 from havre.registry.catalog import Catalog
+from havre.registry.connection import Connection
 from havre.registry.errors import Refusal
 from havre.registry.routes import Handler, Routes
 from havre.registry.seams import (
@@ -52,6 +54,7 @@ class Registry:
         self.quota: Quota = NoQuota()
         self.observers: list[Observer] = []
         self.routes = Routes()
+        self.in_flight = 0
 
     def add(self, method: str, path: str, handler: Handler, action: Action = "open") -> None:
         """Add a page: ``/metrics``, or ``/ui/*`` for all below ``/ui/``. The gate is asked for ``action`` first."""
@@ -62,6 +65,7 @@ class Registry:
         call = Call(request, self)
         begun = time.monotonic()
         status = 499
+        self.in_flight += 1
         try:
             response = await self._answer(call)
             status = response.status
@@ -76,6 +80,7 @@ class Registry:
                 raise ConnectionAbortedError("failed in the middle of a response") from error
             return response
         finally:
+            self.in_flight -= 1
             for observer in self.observers:
                 observer.answered(call, status, request.writer.output_size, time.monotonic() - begun)
 
@@ -106,6 +111,7 @@ class Registry:
 class _Request(BaseRequest):
     async def _prepare_hook(self, resp: StreamResponse) -> None:
         resp.headers.update(VERSION_HEADERS)
+        resp.headers.update(self.get(POLICY_HEADERS, {}))
 
 
 class Door(Server):
@@ -120,7 +126,12 @@ class Door(Server):
             auto_decompress=False,
             read_bufsize=128 * 1024,
             keepalive_timeout=_IDLE,
+            # Tokens travel in one header.
+            max_field_size=32 * 1024,
         )
+
+    def __call__(self) -> RequestHandler:
+        return Connection(self, loop=self._loop, **self._kwargs)
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> _Request:
         return _Request(message, payload, protocol, writer, task, self._loop)

@@ -1,15 +1,20 @@
 """One request on its way through the registry: what a handler gets."""
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiohttp.web_request import BaseRequest
 
-from havre.registry.seams import NOBODY, Action, Event, Happening, Identity, Kind
+from havre.registry.identity import ANONYMOUS, Identity
+from havre.registry.seams import Action, Event, Happening, Kind
 
 if TYPE_CHECKING:
     from havre.registry.app import Registry
+
+# What the gate wants answers to say, such as what is left of a rate limit, is put under this name into the request.
+POLICY_HEADERS = "havre.policy-headers"
 
 
 @dataclass(slots=True)
@@ -22,7 +27,10 @@ class Call:
     action: Action = "open"
     repository: str = ""
     reference: str = ""
-    identity: Identity = NOBODY
+    identity: Identity = ANONYMOUS
+
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    """What the audit log and webhooks call this request."""
 
     @property
     def method(self) -> str:
@@ -41,7 +49,15 @@ class Call:
         return self.request.rel_url.query.getall(name, [])
 
     def tell(
-        self, happening: Happening, kind: Kind, digest: str, *, tag: str = "", media_type: str = "", size: int = 0
+        self,
+        happening: Happening,
+        kind: Kind,
+        digest: str,
+        *,
+        tag: str = "",
+        media_type: str = "",
+        size: int = 0,
+        origin: str = "",
     ) -> None:
         """Tell the observers what has happened to this call's repository."""
         event = Event(
@@ -53,6 +69,8 @@ class Call:
             media_type=media_type,
             size=size,
             identity=self.identity,
+            origin=origin,
+            call=self,
         )
         for observer in self.registry.observers:
             observer.told(event)

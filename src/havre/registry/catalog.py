@@ -116,6 +116,10 @@ class Catalog:
         row = await self.database.read(lambda c: c.execute(query, (upload,)).fetchone())
         return None if row is None else str(row["repository"])
 
+    async def uploads(self) -> list[str]:
+        """Every upload there is."""
+        return await self.database.read(lambda c: [row["id"] for row in c.execute("SELECT id FROM uploads")])
+
     async def remove_upload(self, upload: str) -> None:
         """Forget an upload."""
 

@@ -8,17 +8,21 @@ import argparse
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from havre import __version__
 from havre.errors import InvalidParameter
+from havre.registry import settings
+from havre.registry.access.commands import add_commands as commands_of_accounts
+from havre.registry.access.settings import AccessSettings
+from havre.registry.reports.settings import ReportSettings
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:/\[\]]*)):([0-9]{1,5})")
-SECTIONS: tuple[str, ...] = ()
-"""The tables the file may have, each read by the part of that name."""
+SECTIONS: tuple[str, ...] = ("webhooks",)
+"""The tables, and lists of tables, the file may have: each is read by the part of that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,9 @@ class Config:
     tls_cert: str = ""
     tls_key: str = ""
     log_level: str = "info"
-    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    access: AccessSettings = field(default_factory=AccessSettings)
+    reports: ReportSettings = field(default_factory=ReportSettings)
+    sections: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def host_and_port(self) -> tuple[str, int]:
@@ -43,21 +49,30 @@ class Config:
 
 _DEFAULTS = Config()
 _LEVELS = ("debug", "info", "warning", "error")
-_KEYS = {each.name.replace("_", "-") for each in fields(Config)} - {"sections"}
+_PARTS: Mapping[str, tuple[str, type]] = {
+    "access": ("who may do what", AccessSettings),
+    "reports": ("what is told of it", ReportSettings),
+}
+"""Settings that parts of the registry declare themselves: the field here, the title in the help, the class."""
+_KEYS = {each.name for each in fields(Config)} - {"sections", *_PARTS}
 
 
-def load(arguments: Sequence[str] | None) -> Config:
-    """Read the command line and the file it names. Raises ``InvalidParameter``."""
-    given = vars(parser().parse_args(arguments))
-    given.pop("command")
-    file = given.pop("config")
-    config = Config(**_check(_read(file), file)) if file else Config()
-    config = replace(config, **{name: value for name, value in given.items() if value is not None})
+def load(arguments: argparse.Namespace) -> Config:
+    """What the arguments of ``serve`` and the file they name say. Raises ``InvalidParameter``."""
+    given = {name: value for name, value in vars(arguments).items() if name != "command" and value is not None}
+    file = given.pop("config", None)
+    sections: dict[str, Any] = {}
+    if file:
+        written, sections = _check(_read(file), file)
+        given = {**written, **given}
+    parts = {name: settings.build(kind, given) for name, (_title, kind) in _PARTS.items()}
+    own = {name: value for name, value in given.items() if name in _KEYS}
+    config = replace(Config(sections=sections, **parts), **own)
     if bool(config.tls_cert) != bool(config.tls_key):
         raise InvalidParameter("tls-cert and tls-key are needed together")
     if config.log_level not in _LEVELS:
         raise InvalidParameter(f"invalid log-level {config.log_level!r}: must be one of {', '.join(_LEVELS)}")
-    config.host_and_port  # noqa: B018 - told now, not when it is used
+    config.access.check(config.host_and_port[0], tls=bool(config.tls_cert))
     return config
 
 
@@ -73,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--tls-cert", metavar="FILE", help="the certificate (PEM) to serve HTTPS with")
     serve.add_argument("--tls-key", metavar="FILE", help="its private key (PEM)")
     serve.add_argument("--log-level", choices=_LEVELS, help=f"what to log (default {_DEFAULTS.log_level})")
+    for title, kind in _PARTS.values():
+        settings.add_flags(serve, title, kind)
+    commands_of_accounts(commands)
     return whole
 
 
@@ -89,13 +107,20 @@ def _read(file: str) -> dict[str, Any]:
     return document
 
 
-def _check(document: dict[str, Any], file: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"sections": {}}
+def _check(document: dict[str, Any], file: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings and the sections in the file."""
+    found: dict[str, Any] = {}
+    sections: dict[str, Any] = {}
     for key, value in document.items():
-        if key in SECTIONS and isinstance(value, dict):
-            found["sections"][key] = value
-        elif key in _KEYS and isinstance(value, str):
-            found[key.replace("-", "_")] = Path(value) if key == "root" else value
+        name = key.replace("-", "_")
+        if key in SECTIONS and isinstance(value, dict | list):
+            sections[key] = value
+        elif "_" not in key and name in _KEYS and isinstance(value, str):
+            found[name] = Path(value) if key == "root" else value
+        elif "_" not in key and any(
+            name in settings.names(kind) and settings.fits(kind, name, value) for _title, kind in _PARTS.values()
+        ):
+            found[name] = value
         else:
             raise InvalidParameter(f"{file}: {key!r} is not known, or not of the right kind")
-    return found
+    return found, sections

@@ -127,6 +127,12 @@ class Unauthorized(Refusal):
         super().__init__(message, detail=detail, headers={"WWW-Authenticate": challenge})
 
 
+class TokenRequestInvalid(Refusal):
+    """A token was asked for in a way that makes no sense."""
+
+    code, status = "UNKNOWN", 400
+
+
 class Denied(Refusal):
     """The credentials, or the quota, do not allow this."""
 

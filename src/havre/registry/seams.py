@@ -8,6 +8,7 @@ default here that does nothing, so that the core serves without any of it.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from havre.registry.identity import ANONYMOUS, Identity
 from havre.registry.storage import Content
 
 if TYPE_CHECKING:
@@ -21,20 +22,11 @@ Happening = Literal["pushed", "pulled", "mounted", "deleted"]
 Kind = Literal["manifest", "blob"]
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who asks: "" for nobody in particular."""
-
-    name: str = ""
-
-
-NOBODY = Identity()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """What has happened, after the fact. ``tag`` is "" when a digest was used; deleting a tag leaves ``digest`` as the
-    manifest it named. ``size`` is in bytes."""
+    manifest it named. ``size`` is in bytes; ``origin`` is the repository a blob was mounted from; ``call`` is the
+    request, if it was one."""
 
     happening: Happening
     kind: Kind
@@ -43,7 +35,9 @@ class Event:
     tag: str = ""
     media_type: str = ""
     size: int = 0
-    identity: Identity = NOBODY
+    identity: Identity = ANONYMOUS
+    origin: str = ""
+    call: "Call | None" = None
 
 
 class Gate(Protocol):
@@ -55,6 +49,9 @@ class Gate(Protocol):
         Asked again for a mount, with the action ``pull`` and the repository the blob comes from: ``Denied`` and
         ``Unauthorized`` then mean no more than that the client has to send the blob.
         """
+
+    def may_read(self, call: "Call", repository: str) -> bool:
+        """Whether lists show ``repository`` to the identity of ``call``, which has been admitted."""
 
 
 class Observer(Protocol):
@@ -89,7 +86,10 @@ class OpenGate:
     """Everybody may do everything: for the loopback."""
 
     async def admit(self, call: "Call", action: Action, repository: str | None) -> Identity:
-        return NOBODY
+        return ANONYMOUS
+
+    def may_read(self, call: "Call", repository: str) -> bool:
+        return True
 
 
 class NoUpstream:

@@ -67,7 +67,11 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    authority = config.access.client_ca
     try:
+        if authority:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(authority)
         context.load_cert_chain(config.tls_cert, config.tls_key)
     except (OSError, ssl.SSLError) as error:
         raise InvalidParameter(f"cannot use the TLS files: {error}") from None

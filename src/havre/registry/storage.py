@@ -54,7 +54,8 @@ class ContentStorage(Protocol):
 
     async def commit(self, upload: str, digest: str) -> None:
         """Make the bytes of the upload, known to be those of ``digest``, that blob. On disk when it returns, also after
-        power loss. A blob that is there already stays as it is. The upload is gone."""
+        power loss. A blob that is there already stays as it is. The upload stays as long as it can, until ``drop``:
+        it may be committed again after a crash."""
 
     async def drop(self, upload: str) -> None:
         """Remove the upload, if there is one."""

@@ -6,6 +6,7 @@ takes it over from a connection that has died without anybody noticing.
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,10 +27,16 @@ _PIECE = 256 * 1024
 _PATIENCE = 60.0
 # Sessions whose hash is kept in memory.
 _MOST_KNOWN = 4096
+# Seconds between the making of an upload and its record, and far more.
+_JUST_BEGUN = 600.0
 
 
 class Session:
-    """One upload as far as it has come: ``offset`` bytes are stored. ``hasher`` is None when it must be made anew."""
+    """One upload as far as it has come: ``offset`` bytes are stored. ``hasher`` is None when it must be made anew.
+
+    The request that has the ``turn`` writes; while it waits for its client that is ``reading``. ``wanted`` is how many
+    others wait for the turn.
+    """
 
     def __init__(self, identifier: str, repository: str, offset: int, hasher: Hasher | None) -> None:
         self.identifier = identifier
@@ -38,6 +45,7 @@ class Session:
         self.hasher = hasher
         self.over = False
         self.turn = asyncio.Lock()
+        self.wanted = 0
         self.reading: asyncio.Timeout | None = None
 
 
@@ -83,12 +91,19 @@ class Uploads:
     @asynccontextmanager
     async def writing(self, session: Session) -> AsyncIterator[None]:
         """Be the only writer of the session; one that still waits for bytes of its client is sent away."""
-        if session.reading is not None:
-            session.reading.reschedule(0)
-        async with session.turn:
+        session.wanted += 1
+        try:
+            if session.reading is not None:
+                session.reading.reschedule(0)
+            await session.turn.acquire()
+        finally:
+            session.wanted -= 1
+        try:
             if session.over:
                 raise UploadUnknown("blob upload unknown to registry", detail={"upload": session.identifier})
             yield
+        finally:
+            session.turn.release()
 
     async def receive(self, session: Session, body: StreamReader, length: int | None) -> None:
         """Append ``body``, which is to have ``length`` bytes (None: as many as come).
@@ -126,6 +141,21 @@ class Uploads:
         await self._catalog.remove_upload(session.identifier)
         self._known.pop(session.identifier, None)
 
+    async def sweep(self, older_than: float) -> None:
+        """Drop uploads nobody has written to for ``older_than`` seconds, and what a crash has left of others."""
+        horizon = time.time() - older_than
+        there = {upload: written async for upload, written in self._storage.uploads()}
+        known = set(await self._catalog.uploads())
+        for identifier in there.keys() - known:
+            # One that is just begun is not in the catalog yet.
+            if there[identifier] <= time.time() - _JUST_BEGUN:
+                await self._storage.drop(identifier)
+        for identifier in known:
+            if there.get(identifier, 0.0) <= horizon and not self._is_busy(identifier):
+                await self._storage.drop(identifier)
+                await self._catalog.remove_upload(identifier)
+                self._known.pop(identifier, None)
+
     async def close(self) -> None:
         """Let the writes under way end."""
         await self._writes.drain()
@@ -138,6 +168,8 @@ class Uploads:
         try:
             async with asyncio.timeout(self._patience) as session.reading:
                 while size < _PIECE:
+                    if session.wanted:
+                        break
                     data = await body.readany()
                     if not data:
                         return piece, None, True
@@ -150,7 +182,7 @@ class Uploads:
             return piece, fault, False
         finally:
             session.reading = None
-        return piece, None, False
+        return piece, TooSlow("another request goes on with the upload") if session.wanted else None, False
 
     async def _append(self, session: Session, piece: list[bytes]) -> None:
         hasher = session.hasher
@@ -175,6 +207,7 @@ class Uploads:
             await self._storage.commit(session.identifier, digest)
             await self._catalog.link_blob(session.repository, digest, session.offset, session.identifier)
         session.over = True
+        await self._storage.drop(session.identifier)
         self._known.pop(session.identifier, None)
 
     async def _digest(self, session: Session, like: str) -> str:
@@ -185,6 +218,10 @@ class Uploads:
             async for piece in self._storage.read(session.identifier):
                 await asyncio.to_thread(hasher.update, piece)
         return hasher.digest
+
+    def _is_busy(self, identifier: str) -> bool:
+        session = self._known.get(identifier)
+        return session is not None and session.turn.locked()
 
     def _remember(self, session: Session) -> None:
         self._known[session.identifier] = session

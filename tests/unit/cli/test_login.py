@@ -97,7 +97,7 @@ def test_a_helper_keeps_them_instead(havre: Havre, daemon: FakeDaemon, helper: P
     havre.config('{"credHelpers": {"reg": "fake"}}')
     for _ in range(2):
         assert havre("login", "-u", "me", "-p", "pw", "reg").code == 0
-    assert kept(havre) == {"credHelpers": {"reg": "fake"}}
+    assert kept(havre) == {"auths": {"reg": {}}, "credHelpers": {"reg": "fake"}}
     verbs = [line.partition(" ") for line in helper.read_text().splitlines() if line.startswith("store")]
     assert [json.loads(text) for _, _, text in verbs] == [
         {"ServerURL": "reg", "Username": "me", "Secret": "pw"},

@@ -211,6 +211,17 @@ def test_networks_removed_by_force(havre: Havre, daemon: FakeDaemon) -> None:
     assert havre("network", "rm", "-f", "nope").code == 0
 
 
+def test_network_repair(havre: Havre, daemon: FakeDaemon) -> None:
+    one = {"Network": "lan", "Mended": ["rules", "bridge"], "Containers": ["web"], "Problem": ""}
+    daemon.on("POST", "/havre/networks/repair", json=[one])
+    assert havre("network", "repair").out == "lan: rules, bridge, interface of web\n"
+    daemon.on("POST", "/havre/networks/repair", json=[])
+    assert havre("network", "repair").out == "nothing to repair\n"
+    daemon.on("POST", "/havre/networks/repair", json=[{**one, "Mended": [], "Containers": [], "Problem": "no"}])
+    done = havre("network", "repair")
+    assert (done.code, done.out, done.err) == (1, "", "lan: no\n")
+
+
 def test_network_why(havre: Havre, daemon: FakeDaemon) -> None:
     one = {
         "HostIp": "::",

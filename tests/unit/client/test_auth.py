@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from havre.client.auth import HUB, credentials, encode, header_for
+from havre.client import auth
+from havre.client.auth import HUB, credentials, encode, header_for, helper_for
 from havre.client.config import ConfigFile
 from havre.errors import SystemFault
 
@@ -82,14 +83,40 @@ def test_a_helper_that_knows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("script", "text"), [("echo broken; exit 3", "exit 3, out: `broken`"), ("echo '[]'", "did not answer")]
+    ("script", "text"),
+    [
+        ("echo broken; exit 3", "error getting credentials - err: exit status 3, out: `broken`"),
+        ("kill -9 $$", "error getting credentials - err: signal 9, out: ``"),
+        ("echo '[]'", "error getting credentials: docker-credential-bad did not answer as expected"),
+        ("sleep 9", "error getting credentials - err: docker-credential-bad get has not answered within 0.2 seconds"),
+    ],
 )
 def test_a_helper_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, text: str) -> None:
     helper(tmp_path, monkeypatch, "bad", script)
-    with pytest.raises(SystemFault, match=text):
-        credentials(config(tmp_path, {"credsStore": "bad"}), "reg")
+    monkeypatch.setattr(auth, "HELPER_TIMEOUT", 0.2 if "sleep" in script else 60)
+    said: list[str] = []
+    config(tmp_path, {"credsStore": "bad", "auths": {"reg": {"auth": PACKED}}})
+    assert credentials(ConfigFile(str(tmp_path), {}, said.append), "reg") == {}
+    assert said == [text]
 
 
 def test_a_helper_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SystemFault, match=r"docker-credential-gone.*not found in \$PATH"):
-        credentials(config(tmp_path, {"credsStore": "gone"}), "reg")
+    said: list[str] = []
+    config(tmp_path, {"credsStore": "gone"})
+    assert header_for(ConfigFile(str(tmp_path), {}, said.append), "reg") == {}
+    missing = 'exec: "docker-credential-gone": executable file not found in $PATH, out: ``'
+    assert said == [f"error getting credentials - err: {missing}"]
+
+
+def test_which_helper_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = config(tmp_path, {"credsStore": "general", "credHelpers": {"reg": "own", HUB: "hub"}})
+    assert [helper_for(named, server) for server in ("reg", HUB, "other")] == ["own", "hub", "general"]
+    assert helper_for(config(tmp_path, {"credHelpers": {"docker.io": "hub"}}), HUB, "docker.io") == "hub"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert helper_for(config(tmp_path, {}), "reg") == ""
+    helper(tmp_path, monkeypatch, "pass", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert helper_for(config(tmp_path, {}), "reg") == ""
+    (tmp_path / "pass").touch(0o755)
+    assert helper_for(config(tmp_path, {}), "reg") == "pass"
+    assert helper_for(config(tmp_path, {"auths": {"reg": {"auth": PACKED}}}), "reg") == ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from havre.errors import HavreError, InvalidParameter, SystemFault, Unsupported
+from havre.errors import HavreError, InvalidParameter, SystemFault
 from havre.network.drivers.bridge_options import BridgeOptions, read
 from havre.network.settings import NetworkSettings
 
@@ -27,6 +27,16 @@ def test_all_of_them() -> None:
     assert read(given, SETTINGS, True) == BridgeOptions(9000, False, False, "127.0.0.1", "br-own", "net", True)
 
 
+def test_gateway_modes() -> None:
+    given = {
+        f"{BRIDGE}gateway_mode_ipv4": "routed",
+        f"{BRIDGE}gateway_mode_ipv6": "nat-unprotected",
+        f"{BRIDGE}trusted_host_interfaces": "eth0:vxlan.1::eth0",
+    }
+    found = read(given, SETTINGS, False)
+    assert (found.mode, found.mode6, found.trusted) == ("routed", "nat-unprotected", ("eth0", "vxlan.1"))
+
+
 @pytest.mark.parametrize(
     ("name", "value", "error", "text"),
     [
@@ -43,11 +53,10 @@ def test_all_of_them() -> None:
         (f"{BRIDGE}host_binding_ipv4", "x", InvalidParameter, "value: x (nil ip)"),
         (f"{BRIDGE}gateway_mode_ipv4", "x", InvalidParameter, "value: x (unknown gateway mode x)"),
         (f"{BRIDGE}gateway_mode_ipv6", "isolated", SystemFault, "can only be used for an internal network"),
-        (f"{BRIDGE}gateway_mode_ipv6", "routed", Unsupported, f"{BRIDGE}gateway_mode_ipv6=routed"),
-        (f"{BRIDGE}gateway_mode_ipv4", "nat-unprotected", Unsupported, "nat-unprotected"),
         ("com.docker.network.host_ipv4", "fd00::1", InvalidParameter, "host_ipv4 value: fd00::1 (nil ip)"),
         ("com.docker.network.host_ipv6", "fe80::1%x", InvalidParameter, "host_ipv6 value: fe80::1%x (nil ip)"),
-        (f"{BRIDGE}trusted_host_interfaces", "eth0", Unsupported, f"{BRIDGE}trusted_host_interfaces"),
+        (f"{BRIDGE}trusted_host_interfaces", 'eth0:"', InvalidParameter, "invalid interface name '\"'"),
+        (f"{BRIDGE}trusted_host_interfaces", "eth*", InvalidParameter, "invalid interface name 'eth*'"),
         ("com.docker.network.container_iface_prefix", "a/b", InvalidParameter, "invalid interface prefix"),
     ],
 )

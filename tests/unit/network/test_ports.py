@@ -80,6 +80,21 @@ def test_ipv6_addresses(ledger: PortLedger, host: Host) -> None:
         ledger.claim([PortRequest(80, "tcp", "127.0.0.1")], "0.0.0.0", "", "fd00:5::2")
 
 
+def test_routed_versions_take_no_port_of_the_host(ledger: PortLedger, host: Host) -> None:
+    def routed(*versions: int, address: str = "") -> list[tuple[str, int]]:
+        held = ledger.claim(
+            [PortRequest(80, "tcp", address, 8080, 8080)], "0.0.0.0", "172.29.0.2", "fd00:5::2", versions
+        )
+        ledger.release(held)
+        return [(port.host_ip, port.host_port) for port in held]
+
+    assert routed(6) == [("0.0.0.0", 8080), ("::", 0)]
+    assert routed(6, address="::1") == [("::", 0)]
+    assert routed(4, 6, address="127.0.0.1") == [("0.0.0.0", 0)]
+    assert host.bound == [("tcp", "0.0.0.0", 8080)]
+    assert ledger.reclaim([PublishedPort(80, "tcp", "::", 0)]) == [] and len(host.bound) == 1
+
+
 def test_what_is_half_taken_is_not_held(ledger: PortLedger, host: Host) -> None:
     dual(ledger, PortRequest(80, "tcp", "::", 8080, 8080))
     with pytest.raises(SystemFault, match="Bind for :::8080 failed: port is already allocated"):
@@ -241,6 +256,11 @@ def test_connections_closed_a_moment_ago_do_not_count(free_port: int) -> None:
 def test_a_listening_program_is_never_pushed_aside(free_port: int) -> None:
     with socket.create_server(("127.0.0.1", free_port)), pytest.raises(OSError, match="in use"):
         ports.bind("tcp", "0.0.0.0", free_port)
+
+
+def test_a_routed_port_was_asked_for() -> None:
+    assert asks(PortRequest(80, "tcp", "127.0.0.1", 8080, 8080), PublishedPort(80, "tcp", "0.0.0.0", 0))
+    assert not asks(PortRequest(80, "tcp", "127.0.0.1", 8080, 8080), PublishedPort(80, "tcp", "::", 0))
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,12 @@ async def create(call: Call) -> StreamResponse:
     return await respond.messages(call, messages)
 
 
+async def search(call: Call) -> StreamResponse:
+    auth = decode_auth(call.request.headers.get("X-Registry-Auth"))
+    found = await call.engine.searching.search(call.text("term"), call.integer("limit") or 0, call.filters(), auth)
+    return respond.json(found)
+
+
 async def load(call: Call) -> StreamResponse:
     if platform := _platform(call):
         raise Unsupported(f"havre does not implement the platform option of image load yet ({platform})")

@@ -40,3 +40,8 @@ async def disconnect(call: Call) -> StreamResponse:
 
 async def prune(call: Call) -> StreamResponse:
     return respond.json(await call.engine.networks.prune(call.filters()))
+
+
+async def repair(call: Call) -> StreamResponse:
+    """havre's own."""
+    return respond.json(await call.engine.networks.repair())

@@ -73,6 +73,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "network ls": ("network_ls", "List networks"),
     "network prune": ("network_prune", "Remove all unused networks"),
     "network remove": ("network_rm", "Remove one or more networks"),
+    "network repair": (
+        "network_repair",
+        "Make anew what somebody else took away of networks: rules, bridges, interfaces",
+    ),
     "network rm": ("network_rm", "Remove one or more networks"),
     "port add": ("port_add", "Publish more ports of a container, also while it runs"),
     "port rm": ("port_rm", "Publish ports of a container no longer, also while it runs"),

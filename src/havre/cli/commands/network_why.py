@@ -23,7 +23,7 @@ def run(args: Args, ctx: Context) -> int:
     for number, one in enumerate(answer):
         host = f"[{one['HostIp']}]" if ":" in one["HostIp"] else one["HostIp"]
         lines = [
-            f"{host}:{one['HostPort']}/{one['Protocol']}",
+            f"{host}:{one['HostPort'] or ''}/{one['Protocol']}",
             f"  container  {one['ContainerName']} ({one['Container'][:12]})",
             f"  target     {one['Target']} on network {one['Network']}",
             f"  rule       {one['Rule']}",

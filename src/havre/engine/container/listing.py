@@ -154,14 +154,8 @@ def _ports(one: Container) -> list[dict[str, Any]]:
     for port, bindings in one.ports.items():
         number, _, proto = port.partition("/")
         for binding in bindings:
-            ports.append(
-                {
-                    "IP": binding.host_ip,
-                    "PrivatePort": int(number),
-                    "PublicPort": int(binding.host_port),
-                    "Type": proto,
-                }
-            )
+            public = {"PublicPort": int(binding.host_port)} if binding.host_port else {}
+            ports.append({"IP": binding.host_ip, "PrivatePort": int(number), **public, "Type": proto})
     for port in one.config.exposed_ports or {}:
         number, _, proto = port.partition("/")
         if port not in one.ports and number.isdecimal():

@@ -161,7 +161,7 @@ def connected(container: Container, endpoints: Iterable[Endpoint]) -> Container:
         if endpoint.mac:
             addresses[name] = endpoint.mac
         for port in endpoint.ports:
-            binding = PortBinding(host_ip=port.host_ip, host_port=str(port.host_port))
+            binding = PortBinding(host_ip=port.host_ip, host_port=str(port.host_port or ""))
             ports.setdefault(f"{port.container_port}/{port.proto}", []).append(binding)
     return container.replace(endpoints=settings, ports=ports, mac_addresses=addresses)
 

@@ -182,7 +182,7 @@ def _ports_test(kind: str, ranges: list[tuple[int, int, str]]) -> Test:
         for port, bindings in one.ports.items():
             proto = port.partition("/")[2]
             if kind == "publish":
-                found.update((int(binding.host_port), proto) for binding in bindings)
+                found.update((int(binding.host_port or 0), proto) for binding in bindings)
         return any(low <= number <= high and proto == wanted for number, proto in found for low, high, wanted in ranges)
 
     return has

@@ -24,7 +24,8 @@ Sources = Callable[[], AsyncIterator[BlobSource]]
 """Where a blob may be had, the best place first. An iteration opens a place only when the one before has failed."""
 
 _BATCH = 1 << 20  # bytes handed to the disk (and the hash) at a time, off the event loop
-_WORTH_ANOTHER = 1 << 20  # an attempt that brought this much proves that the line works, however often it breaks
+_WORTH_ANOTHER = 1 << 16  # an attempt that brought this much proves that the line works, however often it breaks
+_SOON = 0.05  # seconds until the next attempt then
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
@@ -97,11 +98,14 @@ class Downloads:
             try:
                 return await self._attempt(source, partial, blob, transfer)
             except RemoteFailure as failure:
-                if partial.offset - start >= _WORTH_ANOTHER:
+                works = partial.offset - start >= _WORTH_ANOTHER
+                if works:
                     attempt = 1
                 pause = source.policy.pause(attempt, failure)
                 if pause is None:
                     raise
+                if works and failure.retry_after is None:
+                    pause = min(pause, _SOON)
             attempt += 1
             await _count_down(pause, transfer)
 

@@ -67,6 +67,11 @@ def login_refused(failure: RemoteFailure) -> HavreError:
     return _by_status(failure, Unauthorized)
 
 
+def failed(failure: RemoteFailure) -> HavreError:
+    """The error of a question that is neither a pull nor a login: what the registry refuses is a failure here."""
+    return Unavailable(failure.text) if failure.transient else SystemFault(failure.text)
+
+
 def _by_status(failure: RemoteFailure, refused: Callable[[str], HavreError]) -> HavreError:
     if failure.status in (401, 403):
         return refused(failure.text)

@@ -1,6 +1,7 @@
 """HTTP to registries: TLS settings by host, proxies, redirects without credentials, failures as ``RemoteFailure``."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -25,6 +26,8 @@ _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONNECT_SECONDS, _SILENCE_SECONDS, _SMALL_SECONDS = 30, 60, 300
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})  # X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT and its neighbours
+_WRONG_TIME, _WRONG_NAME = frozenset({9, 10}), frozenset({62, 64})
+_ALERT = re.compile(r"[A-Z0-9]+_ALERT_([A-Z_]+)")  # OpenSSL's names of what the other side says
 _PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 
 
@@ -57,13 +60,14 @@ class Transport:
         endpoint: Endpoint,
         headers: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer to a request, whatever its status but a redirect: those are followed, for GET and HEAD.
 
         ``endpoint`` gives the TLS settings, also for where it redirects to. ``Authorization`` never goes to another
         origin than that of ``url``. Raises ``RemoteFailure`` when there is no answer, or none to believe.
         """
-        target = URL(url)
+        target = URL(url).update_query(query or {})
         sent = dict(headers or {})
         for _ in range(_MOST_REDIRECTS + 1):
             response = await self._send(method, target, endpoint, sent, form)
@@ -165,9 +169,11 @@ class _explained:
 
 def _reason(error: Exception, url: URL) -> tuple[str, bool]:
     address = f"{url.host}:{url.port}"
+    if isinstance(error, OSError) and (alert := _ALERT.search(str(error).upper())):
+        return f"remote error: tls: {alert[1].lower().replace('_', ' ')}", False
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return f"tls: failed to verify certificate: {_certificate_reason(error.certificate_error)}", False
+            return f"tls: failed to verify certificate: {_certificate_reason(error.certificate_error, url)}", False
         case aiohttp.ClientConnectorDNSError():
             return f"dial tcp: lookup {url.host}: no such host", True
         case aiohttp.ClientProxyConnectionError():
@@ -200,9 +206,13 @@ def _system_reason(error: OSError) -> str:
     return (cause.strerror or str(cause)).lower()
 
 
-def _certificate_reason(error: Exception) -> str:
+def _certificate_reason(error: Exception, url: URL) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _UNKNOWN_AUTHORITY:
             return "x509: certificate signed by unknown authority"
+        if error.verify_code in _WRONG_TIME:
+            return "x509: certificate has expired or is not yet valid"
+        if error.verify_code in _WRONG_NAME:
+            return f"x509: certificate is valid for other names, not {url.host}"
         return f"x509: {error.verify_message}"
     return str(error)

@@ -214,7 +214,8 @@ class BridgeDriver:
 
     def _claim(self, state: _State, requests: Sequence[PortRequest], ipv4: str, ipv6: str) -> tuple[PublishedPort, ...]:
         reached = ipv6 if state.rules.subnet6 is not None else ""
-        return self._ports.claim(requests, state.options.host_ip, ipv4, reached)
+        routed = [version for version, family in ((4, "ip"), (6, "ip6")) if state.rules.routed(family)]
+        return self._ports.claim(requests, state.options.host_ip, ipv4, reached, routed)
 
     def reserve(
         self, network: Network, endpoint: Endpoint, requests: Sequence[PortRequest]
@@ -234,12 +235,11 @@ class BridgeDriver:
 
     async def attach(self, network: Network, endpoint: Endpoint, sandbox: Path, default: Sequence[int]) -> None:
         state = self._states[network.id]
-        spec = state.spec
         if endpoint.endpoint_id in state.heirs:
             await self._reap(state)
-        link = self._in_thread(bridge_links.join, spec, endpoint, sandbox, default)
-        results = await asyncio.gather(link, self._publish(endpoint, network.interface), return_exceptions=True)
-        for result in results:
+        link = self._in_thread(bridge_links.join, state.spec, endpoint, sandbox, default)
+        published = self._publish(endpoint, network.interface)
+        for result in await asyncio.gather(link, published, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
 
@@ -250,9 +250,9 @@ class BridgeDriver:
         self._states[network.id].endpoints[endpoint.endpoint_id] = changed
         if self._tables is not None:
             await self._tables.withdraw(network.interface, gone)
-            await self._publish(come, network.interface)
-            if any(port.proto == "udp" for port in gone.ports):
-                await self._in_thread(bridge_links.forget_flows, [gone])
+            # All of them: one that is gone may have shared an element with one that stays.
+            await self._tables.publish(network.interface, changed)
+            await self._in_thread(bridge_links.forget_flows, [gone, come])
         return changed
 
     async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
@@ -272,6 +272,15 @@ class BridgeDriver:
         if not state.reaping:
             state.reaping = True
             self._tasks.start(self._reap_later(state), "removed interfaces")
+
+    async def mend(self, network: Network) -> list[str]:
+        state = self._states[network.id]
+        rules = self._tables is not None and await self._tables.renew(network.interface)
+        bridge = await self._in_thread(bridge_links.mend_bridge, state.spec, list(state.endpoints.values()))
+        return [*(["rules"] if rules else ()), *(["bridge"] if bridge else ())]
+
+    async def lost(self, network: Network, endpoint: Endpoint) -> bool:
+        return not await self._in_thread(bridge_links.present, endpoint.host_interface)
 
     async def leave(self, network: Network) -> None:
         state = self._states.pop(network.id)
@@ -388,4 +397,7 @@ def _rules(network: Network, options: BridgeOptions) -> BridgeRules:
         subnet6=IPv6Network(six[0].subnet) if six else None,
         source=options.source,
         source6=options.source6,
+        mode=options.mode,
+        mode6=options.mode6,
+        trusted=options.trusted,
     )

@@ -149,6 +149,12 @@ def existing(name: str) -> bool:
     return link is not None
 
 
+def present(name: str) -> bool:
+    """Whether there is a link of that name."""
+    with Rtnetlink() as netlink:
+        return netlink.link(name) is not None
+
+
 def _usable(address: IPv4Interface) -> bool:
     network = address.network
     return network.prefixlen <= 30 and address.ip not in (network.network_address, network.broadcast_address)
@@ -195,6 +201,24 @@ def open_bridge(spec: BridgeSpec, endpoints: Sequence[Endpoint]) -> None:
     if 6 in spec.routing and 6 in versions:
         _switch_on("net/ipv6/conf/default/forwarding")
         _switch_on("net/ipv6/conf/all/forwarding")
+
+
+def mend_bridge(spec: BridgeSpec, endpoints: Sequence[Endpoint]) -> bool:
+    """Do what ``open_bridge`` does; whether it made a difference."""
+    before = _look(spec.name)
+    open_bridge(spec, endpoints)
+    return _look(spec.name) != before
+
+
+def _look(name: str) -> tuple[object, ...]:
+    """What a bridge is made of, to compare: its link, its addresses, and the names of its ports."""
+    with Rtnetlink() as netlink:
+        links = netlink.links()
+        bridge = next((link for link in links if link.name == name), None)
+        if bridge is None:
+            return ()
+        addresses = {str(address) for owner, address in netlink.addresses() if owner == bridge.index}
+        return bridge, addresses, {link.name for link in links if link.master == bridge.index}
 
 
 def _filters_bridged() -> bool:

@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from havre.errors import InvalidParameter, SystemFault, Unsupported
+from havre.errors import InvalidParameter, SystemFault
 from havre.lib.booleans import parse_bool
+from havre.network.firewall import NAT, ROUTED, UNPROTECTED
 from havre.network.settings import NetworkSettings
 
 NAME = "com.docker.network.bridge.name"
@@ -22,9 +23,10 @@ _INHIBIT = "com.docker.network.bridge.inhibit_ipv4"
 _PREFIX = "com.docker.network.container_iface_prefix"
 _MODES = {4: "com.docker.network.bridge.gateway_mode_ipv4", 6: "com.docker.network.bridge.gateway_mode_ipv6"}
 _SOURCES = {4: "com.docker.network.host_ipv4", 6: "com.docker.network.host_ipv6"}
-_NOT_YET = ("com.docker.network.bridge.trusted_host_interfaces",)
-_NAT, _ISOLATED = "nat", "isolated"
+_TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
+_ISOLATED = "isolated"
 _BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
+_INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _INTERFACE_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,11}")
 
 
@@ -33,6 +35,7 @@ class BridgeOptions:
     """The options in force. ``name`` "" is for the driver to choose; ``isolated``: the bridge has no address.
 
     ``source`` and ``source6`` are addresses of the host that what leaves carries; "" is for the kernel to choose.
+    ``mode`` and ``mode6`` are gateway modes, as ``firewall`` explains them, ``trusted`` interfaces of the host.
     """
 
     mtu: int
@@ -44,20 +47,20 @@ class BridgeOptions:
     isolated: bool = False
     source: str = ""
     source6: str = ""
+    mode: str = NAT
+    mode6: str = NAT
+    trusted: tuple[str, ...] = ()
 
 
 def read(options: Mapping[str, str], settings: NetworkSettings, internal: bool) -> BridgeOptions:
-    """The options of one network. ``InvalidParameter`` in Docker's words, ``Unsupported`` by name."""
-    for name in _NOT_YET:
-        if options.get(name):
-            raise Unsupported(f"havre does not implement the network option {name} yet")
+    """The options of one network. ``InvalidParameter`` in Docker's words."""
     bridge = options.get(NAME, "")
     if bridge and not _BRIDGE_NAME.fullmatch(bridge):
         raise InvalidParameter(f"invalid bridge name {bridge!r}: letters, digits, and _ . - within, 15 at most")
     prefix = options.get(_PREFIX, "") or "eth"
     if not _INTERFACE_PREFIX.fullmatch(prefix):
         raise InvalidParameter(f"invalid interface prefix {prefix!r}")
-    modes = {_mode(name, options.get(name, ""), internal) for name in _MODES.values()}
+    modes = {version: _mode(name, options.get(name, ""), internal) for version, name in _MODES.items()}
     return BridgeOptions(
         mtu=_mtu(options.get(_MTU, "")) or settings.mtu,
         icc=_flag(_ICC, options, True),
@@ -65,22 +68,31 @@ def read(options: Mapping[str, str], settings: NetworkSettings, internal: bool) 
         host_ip=_address(_HOST_IP, options, 4) or settings.host_ip,
         name=bridge,
         prefix=prefix,
-        isolated=_ISOLATED in modes or _flag(_INHIBIT, options, False),
+        isolated=_ISOLATED in modes.values() or _flag(_INHIBIT, options, False),
         source=_address(_SOURCES[4], options, 4),
         source6=_address(_SOURCES[6], options, 6),
+        mode=NAT if modes[4] == _ISOLATED else modes[4],
+        mode6=NAT if modes[6] == _ISOLATED else modes[6],
+        trusted=_interfaces(options.get(_TRUSTED, "")),
     )
 
 
 def _mode(name: str, mode: str, internal: bool) -> str:
-    if mode in ("", _NAT):
-        return _NAT
+    if mode in ("", NAT, ROUTED, UNPROTECTED):
+        return mode or NAT
     if mode == _ISOLATED:
         if not internal:
             raise SystemFault("gateway mode 'isolated' can only be used for an internal network")
         return mode
-    if mode in ("routed", "nat-unprotected"):
-        raise Unsupported(f"havre does not implement {name}={mode} yet")
     raise InvalidParameter(f"failed to parse {name} value: {mode} (unknown gateway mode {mode})")
+
+
+def _interfaces(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name for name in text.split(":") if name))
+    for name in names:
+        if not _INTERFACE.fullmatch(name):
+            raise InvalidParameter(f"invalid interface name {name!r} in {_TRUSTED}")
+    return names
 
 
 def _flag(name: str, options: Mapping[str, str], default: bool) -> bool:

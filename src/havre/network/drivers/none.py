@@ -52,6 +52,12 @@ class NoneDriver:
     async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
         return
 
+    async def mend(self, network: Network) -> list[str]:
+        return []
+
+    async def lost(self, network: Network, endpoint: Endpoint) -> bool:
+        return False
+
     async def leave(self, network: Network) -> None:
         return
 

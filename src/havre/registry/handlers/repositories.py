@@ -2,6 +2,7 @@
 
 from aiohttp.web_response import Response
 
+from havre.registry import listing
 from havre.registry.call import Call
 from havre.registry.handlers import answers
 
@@ -14,9 +15,9 @@ async def version(call: Call) -> Response:
 
 
 async def catalog(call: Call) -> Response:
-    """GET /v2/_catalog: names of repositories, ``n`` of them behind ``last``."""
+    """GET /v2/_catalog: names of repositories the client may read, ``n`` of them behind ``last``."""
     count, _ = answers.page_size(call, _MOST)
-    found = await call.registry.catalog.repositories(call.query("last") or "", count + 1)
+    found = await listing.readable(call, call.query("last") or "", count + 1)
     page = found[:count]
     headers = answers.next_page(call, page[-1], n=str(count)) if page and len(found) > count else {}
     return answers.json({"repositories": page}, headers)

@@ -43,8 +43,12 @@ async def begin(call: Call) -> Response:
 
 
 async def status(call: Call) -> Response:
-    """GET …/blobs/uploads/<id>: how far the upload has come."""
-    return _accepted(call, await call.registry.uploads.find(call.repository, call.reference), 204)
+    """GET …/blobs/uploads/<id>: how far the upload has come. Who asks has lost its connection: the one that may still
+    seem to be writing is ended first, so that the answer stays true."""
+    uploads = call.registry.uploads
+    session = await uploads.find(call.repository, call.reference)
+    async with uploads.writing(session):
+        return _accepted(call, session, 204)
 
 
 async def append(call: Call) -> Response:
@@ -94,7 +98,7 @@ async def _mount(call: Call, digest: str, source: str | None) -> Response | None
             return None
         await registry.quota.room(call.repository, size)
         await registry.catalog.link_blob(call.repository, digest, size)
-    call.tell("mounted", "blob", digest, size=size)
+    call.tell("mounted", "blob", digest, size=size, origin=source)
     return _created(call, digest)
 
 

@@ -1,6 +1,6 @@
 """Blobs as files: ``blobs/<algorithm>/<hex>``, uploads in ``uploads/<id>`` on the same file system.
 
-A blob gets its name by a rename, after its bytes are on disk; the directory is synced before ``commit`` returns.
+A blob gets its name, in one step, after its bytes are on disk; the directory is synced before ``commit`` returns.
 """
 
 import asyncio
@@ -132,12 +132,12 @@ def _write(path: Path, offset: int, data: list[bytes]) -> None:
 
 def _commit(upload: Path, final: Path) -> None:
     if final.exists():
-        upload.unlink(missing_ok=True)
         return
     descriptor = os.open(upload, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    upload.rename(final)
+    # A second name, not another: until the catalog knows the blob, a crash must leave an upload to go on with.
+    final.hardlink_to(upload)
     sync_directory(final.parent)

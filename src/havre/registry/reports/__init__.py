@@ -1,0 +1,1 @@
+"""What is told of what happens: the audit log, metrics, health, and webhooks."""

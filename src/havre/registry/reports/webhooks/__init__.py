@@ -1,0 +1,1 @@
+"""Webhooks: what happened, told to other programs in Docker distribution's notification format."""
