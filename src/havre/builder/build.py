@@ -52,10 +52,8 @@ class Builder:
     turns: Turns
 
     async def start(self) -> None:
-        """Clear away what a killed daemon's builds left, and learn what the cache has."""
-        await self.executor.clear()
+        """Clear away what a killed daemon's builds left."""
         await self.workspace.start()
-        await self.cache.start()
 
     async def build(self, request: BuildRequest, bases: BaseImages, progress: Progress) -> Built:
         """Build the image, give it its names, and return it. Raises ``DockerfileError``, ``StepFailed``."""

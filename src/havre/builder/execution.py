@@ -59,6 +59,3 @@ class Executor(Protocol):
 
         Nothing is left of it on return, however it ends. Raises ``StartFailed`` when it cannot be started.
         """
-
-    async def clear(self) -> None:
-        """Clear away what commands of a killed daemon left; called once, before any runs."""

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass
 
 from havre.daemon import registrysettings
+from havre.builder.cache import BuildCache
 from havre.daemon.config import Config
 from havre.image.blobs import BlobStore
 from havre.image.layers import LayerStore
@@ -27,6 +28,7 @@ class Storage:
     layers: LayerStore
     images: ImageStore
     places: BlobPlaces
+    build_cache: BuildCache
 
 
 async def storage(config: Config) -> Storage:
@@ -45,7 +47,11 @@ async def storage(config: Config) -> Storage:
     layers = LayerStore(blobs, snapshotter)
     await layers.start()
     images = ImageStore(database, blobs, layers, snapshotter)
+    # Before the images clear away what nobody needs.
+    cache = BuildCache(database, blobs, layers)
+    await cache.start()
+    images.content.keepers.append(cache)
     await images.start()
     places = BlobPlaces(database)
     await places.start(blobs.exists)
-    return Storage(layout, database, blobs, snapshotter, layers, images, places)
+    return Storage(layout, database, blobs, snapshotter, layers, images, places, cache)
