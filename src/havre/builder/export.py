@@ -7,12 +7,13 @@ import msgspec
 
 from havre.builder.plan.planning import Entry, StageResult
 from havre.builder.plan.vertices import Vertex
+from havre.builder.resolving import moment
 from havre.builder.trees import Layer, Tree
 from havre.image.blobs import BlobStore
 from havre.image.manifest import Platform
 from havre.image.store import Image, ImageStore
 from havre.lib.references import Reference
-from havre.lib.times import parse_rfc3339, rfc3339nano
+from havre.lib.times import rfc3339nano
 
 
 class Exporter:
@@ -76,7 +77,7 @@ def _history(
 ) -> tuple[list[dict[str, Any]], int]:
     """The base's history and this build's, and when the image came about: with the newest of what is in it."""
     history: list[dict[str, Any]] = list(base.get("history") or ())
-    created = _moment(base.get("created"))
+    created = moment(base.get("created"))
     for entry in entries:
         layer = layer_of(entry.vertex) if entry.vertex is not None else None
         if layer is not None:
@@ -90,10 +91,3 @@ def _history(
             }
         )
     return history, created if epoch is None else epoch
-
-
-def _moment(text: object) -> int:
-    try:
-        return max(0, parse_rfc3339(str(text)))
-    except ValueError:
-        return 0

@@ -17,6 +17,7 @@ from havre.image import config as configs
 from havre.image.blobs import BlobStore
 from havre.image.manifest import Platform
 from havre.image.store import Image
+from havre.lib.times import parse_rfc3339
 
 _IMAGE = "docker-image://"
 
@@ -118,6 +119,15 @@ class Resolver:
             self.triggers[needs.number] = tuple(trigger_of(text) for text in texts)
 
 
+def moment(text: str | None) -> int:
+    """When an image says it came about, in nanoseconds since 1970; 0 for nothing that is a time since then."""
+    try:
+        return max(0, parse_rfc3339(text or ""))
+    except ValueError:
+        return 0
+
+
 def _tree(image: Image) -> Tree:
     pairs = zip(image.config.diff_ids, image.layers, strict=True)
-    return Tree(tuple(Layer(diff_id, blob) for diff_id, blob in pairs))
+    created = moment(image.config.created)
+    return Tree(tuple(Layer(diff_id, blob, created=created) for diff_id, blob in pairs))

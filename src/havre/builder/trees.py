@@ -33,6 +33,11 @@ class Tree:
         """The snapshot of the whole; None for no files."""
         return chain_of(layer.diff_id for layer in self.layers)
 
+    @property
+    def created(self) -> int:
+        """When the newest of it came about, in nanoseconds since 1970."""
+        return max((layer.created for layer in self.layers), default=0)
+
     def on(self, layer: Layer | None) -> "Tree":
         """With one layer more, or (None) the same."""
         return self if layer is None else Tree((*self.layers, layer))

@@ -3,8 +3,8 @@
 import shutil
 from dataclasses import dataclass
 
-from havre.daemon import registrysettings
 from havre.builder.cache import BuildCache
+from havre.daemon import registrysettings
 from havre.daemon.config import Config
 from havre.image.blobs import BlobStore
 from havre.image.layers import LayerStore

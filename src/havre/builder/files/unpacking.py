@@ -33,12 +33,15 @@ def is_archive(tree: int, path: str) -> bool:
         os.close(fd)
 
 
-def unpack_into(placer: Placer, tree: int, path: str, target: str) -> None:
-    """Put what the archive ``path`` holds below the directory ``target``. ``InvalidParameter`` for a damaged one."""
+def unpack_into(placer: Placer, tree: int, path: str, target: str, owner: tuple[int, int] | None) -> None:
+    """Put what the archive ``path`` holds below the directory ``target``; ``owner`` None: whom the archive names.
+
+    Raises ``InvalidParameter`` for a damaged one.
+    """
     fd = opened(tree, path)
     try:
         with placer.open(target) as directory:
-            extract(_pieces(fd, _CHUNK), directory, Rules(placer.dress.owner, False, target))
+            extract(_pieces(fd, _CHUNK), directory, Rules(owner, False, target))
     finally:
         os.close(fd)
 

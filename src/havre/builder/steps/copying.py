@@ -72,32 +72,40 @@ class Copying:
                 (await stack.enter_async_context(self._opened(task.inputs[item.input])), item, task.inputs[item.input])
                 for item in operation.items
             ]
-            newest = await in_thread(self._place, operation, active.path, names, sources)
+            implied = base.created if self.epoch is None else self.epoch
+            newest = await in_thread(self._place, operation, active.path, names, sources, implied)
             created = newest if self.epoch is None else self.epoch
             return await self.workspace.sealed(active, base, created)
 
     def _place(
-        self, operation: CopyFiles, root: Path, names: Path, sources: list[tuple[Path, Transferred, Result]]
+        self,
+        operation: CopyFiles,
+        root: Path,
+        names: Path,
+        sources: list[tuple[Path, Transferred, Result]],
+        implied: int,
     ) -> int:
         with directory(root) as target, directory(names) as lookup:
             owner = parse_owner(operation.owner, lookup) if operation.owner else None
             mode = parse_mode(operation.mode) if operation.mode else None
             newest = 0
             for path, item, source in sources:
-                dress = Dress(owner or (None if owned(source) else (0, 0)), mode, self.epoch or 0, self.epoch)
+                dress = Dress(owner or (None if owned(source) else (0, 0)), mode, implied, self.epoch)
                 placer = Placer(target, dress)
                 with directory(path) as tree:
-                    self._put(placer, tree, item, operation)
+                    self._put(placer, tree, item, operation, owner)
                 placer.finish()
                 newest = max(newest, placer.newest)
             return newest
 
-    def _put(self, placer: Placer, tree: int, item: Transferred, operation: CopyFiles) -> None:
+    def _put(
+        self, placer: Placer, tree: int, item: Transferred, operation: CopyFiles, owner: tuple[int, int] | None
+    ) -> None:
         found = selected(tree, item.paths)
         into = operation.target if len(found) < 2 or operation.target.endswith("/") else operation.target + "/"
         for path in found:
             if item.unpack and is_archive(tree, path):
-                unpack_into(placer, tree, path, operation.target)
+                unpack_into(placer, tree, path, operation.target, owner)
                 continue
             parents = _kept_parents(path, item.paths) if operation.parents else None
             placer.put(tree, path, into, Ignore(operation.exclude), parents)
@@ -130,12 +138,16 @@ class MakingDirectories:
         operation = task.vertex.operation
         assert isinstance(operation, MakeDirectory)
         async with self.workspace.writable(task.root) as active:
-            await in_thread(self._make, active.path, operation.path)
-            return await self.workspace.sealed(active, task.root, self.epoch or 0)
+            await in_thread(self._make, active.path, operation.path, self._time(task))
+            return await self.workspace.sealed(active, task.root, self._time(task))
 
-    def _make(self, root: Path, path: str) -> None:
+    def _time(self, task: Task) -> int:
+        """Of what nobody gave a time: that of what it is put on."""
+        return task.root.created if self.epoch is None else self.epoch
+
+    def _make(self, root: Path, path: str, time: int) -> None:
         with directory(root) as fd:
-            placer = Placer(fd, Dress((0, 0), None, self.epoch or 0, self.epoch))
+            placer = Placer(fd, Dress((0, 0), None, time, self.epoch))
             placer.directory(path)
             placer.finish()
 
