@@ -17,12 +17,20 @@ from tests.system.harness import BIN, Engine, wait_until
 class Measured(Engine):
     """A running daemon: how to reach it, what it calls itself, and what memory it takes."""
 
-    def __init__(self, name: str, command: list[str], root: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        root: Path,
+        env: dict[str, str] | None = None,
+        unproxied: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(root / "x" / "s")
         self.name = name
         self.root = root
         self.netns = f"havre-bench-{name}-{os.getpid()}"
         self._command = command
+        self._unproxied = unproxied
         self._env = {**os.environ, **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -30,11 +38,13 @@ class Measured(Engine):
         """``command``, run in this engine's network namespace."""
         return ["nsenter", f"--net=/run/netns/{self.netns}", *command]
 
-    def start(self) -> None:
+    def start(self, *, unproxied: bool = False) -> None:
+        """``unproxied``: bytes go through published ports without a process in between."""
+        command = [*self._command, *(self._unproxied if unproxied else ())]
         (self.root / "x").mkdir(parents=True, exist_ok=True)
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self.inside(self._command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._env
+                self.inside(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._env
             )
         wait_until(self.answers, f"{self.name} to answer", lambda: (self.root / "log").read_text()[-3000:])
 
@@ -52,11 +62,7 @@ class Measured(Engine):
 
         ``alone`` leaves out what every container has one of: shims and conmon.
         """
-        total = 0
-        for process in self._processes(alone):
-            lines = _read(process / "smaps_rollup").splitlines()
-            total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-        return total
+        return sum(map(pss, self._processes(alone)))
 
     def processor_time(self) -> float:
         """Seconds of processor time that the daemon and all that works for it have used."""
@@ -72,6 +78,12 @@ class Measured(Engine):
             each = any(name in command for name in ("containerd-shim", "conmon"))
             if int(entry.name) == self._process.pid or (str(self.root) in command and not (alone and each)):
                 yield entry
+
+
+def pss(process: Path) -> int:
+    """The bytes that a process of /proc takes, its part of what it shares included."""
+    lines = _read(process / "smaps_rollup").splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def _read(path: Path) -> str:
@@ -108,4 +120,5 @@ def dockerd(binary: str, root: Path) -> Measured:
     """A dockerd; containerd, runc and docker-proxy are looked for beside it first."""
     flags = ["-H", f"unix://{root}/x/s", "--data-root", f"{root}/d", "--exec-root", f"{root}/x"]
     path = f"{Path(binary).resolve().parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
-    return Measured("dockerd", [binary, *flags, "-p", f"{root}/x/pid", "-G", "root"], root, {"PATH": path})
+    command = [binary, *flags, "-p", f"{root}/x/pid", "-G", "root"]
+    return Measured("dockerd", command, root, {"PATH": path}, unproxied=("--userland-proxy=false",))

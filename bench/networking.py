@@ -1,17 +1,12 @@
 """Rows about networks of the user's own."""
 
-import socket
-import struct
 import time
-from pathlib import Path
 
+from bench import names
 from bench.engines import Measured
 from bench.rows import Api, Row, cli
-from havre.kernel import namespaces
 
 _NETWORK = "bench-lan"
-_QUESTIONS = 20_000
-_QUESTION = b"\7sleeper\0\0\1\0\1"
 
 
 def made(engine: Measured) -> None:
@@ -57,32 +52,12 @@ def two_named(engine: Measured) -> None:
         cli(engine, "run", "-d", "--name", name, "--network", _NETWORK, "busybox", "sleep", "100000")
 
 
-def looked_up(engine: Measured) -> float:
-    """One container asks for another's name, sixteen questions under way at a time."""
-    sandbox = Path(f"/proc/{engine.inspect('asks')['State']['Pid']}/ns/net")
-    questions = [struct.pack("!6H", number, 0x100, 1, 0, 0, 0) + _QUESTION for number in range(16)]
-
-    def work() -> float:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            asking.settimeout(5)
-            asking.connect(("127.0.0.11", 53))
-            start = time.perf_counter()
-            for question in questions:
-                asking.send(question)
-            for number in range(_QUESTIONS):
-                assert asking.recv(512)[3] & 0xF == 0
-                asking.send(questions[number % len(questions)])
-            return time.perf_counter() - start
-
-    return namespaces.enter(sandbox, work)
-
-
 def remove_containers(engine: Measured) -> None:
     for container in engine.containers():
         engine.api("DELETE", f"/containers/{container['Id']}?force=1")
 
 
-def rows(repeat: int) -> list[Row]:
+def rows(repeat: int) -> list[Row[Measured]]:
     """The rows, in the order they are measured."""
     run = ("run", "--rm", "--network", _NETWORK, "busybox", "true")
     return [
@@ -93,6 +68,6 @@ def rows(repeat: int) -> list[Row]:
             prepare=made, between=remove_containers),
         Row("net-plug", "API connect + disconnect of a running container", 0.5, plugged, samples=repeat,
             prepare=sleeper),
-        Row("net-names", f"{_QUESTIONS:,} answers to a container about another's name", 1.0, looked_up, samples=repeat,
-            prepare=two_named),
+        Row("net-names", f"{names.QUESTIONS:,} answers to a container about another's name", 1.0,
+            lambda e: names.looked_up(e, "asks", "sleeper", _NETWORK), samples=repeat, prepare=two_named),
     ]  # fmt: skip

@@ -22,12 +22,13 @@ from typing import Any
 from tests.system import images
 from tests.system.registry import Registry, serve
 
-from bench import networking, watching
+from bench import networking, registries, remote, throughput, watching
 from bench.engines import Measured, dockerd, havred, running
-from bench.report import table, update
-from bench.rows import Row, rows
+from bench.report import figure, table, update
+from bench.rows import Row, S, rows
 
 README = Path(__file__).with_name("README.md")
+ENGINES, SERVERS = ("havre", "dockerd"), ("havre-registry", "docker-registry")
 RESULTS = Path(__file__).with_name("results.json")
 
 
@@ -53,16 +54,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             stack.enter_context(registry_inside(engine, registry))
             engine.load(busybox.archive("busybox:latest"))
             say(f"{engine.name} {engine.version()} runs")
-        chosen = [
-            row
-            for row in (
-                *rows(str(big.archive("bench:latest")), reference, options.repeat),
-                *watching.rows(options.repeat),
-                *networking.rows(options.repeat),
-            )
-            if not options.rows or row.key in options.rows
-        ]
-        results = [measure(row, engines) for row in chosen]
+        archive, size = str(big.archive("bench:latest")), sum(layer.blob().size for layer in big.layers)
+        engine_rows = (
+            *rows(archive, options.repeat),
+            *remote.rows(archive, reference, size, options.repeat),
+            *watching.rows(options.repeat),
+            *networking.rows(options.repeat),
+            *throughput.rows(options.repeat),
+        )
+        results = [measure(row, engines, ENGINES) for row in engine_rows if wanted(row.key, options)]
+        server_rows = [row for row in registries.rows(big, options.repeat) if wanted(row.key, options)]
+        if server_rows and not options.only:
+            servers = stack.enter_context(registries.serving(directory / "servers", big))
+            results += [measure(row, servers, SERVERS) for row in server_rows]
         report: dict[str, Any] = {
             "machine": machine(),
             "client": output("docker", "--version"),
@@ -88,8 +92,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def measure(row: Row, engines: list[Measured]) -> dict[str, Any]:
-    """Take a row's samples, the engines in turn."""
+def wanted(key: str, options: argparse.Namespace) -> bool:
+    return not options.rows or key in options.rows
+
+
+def measure(row: Row[S], engines: list[S], pair: tuple[str, str]) -> dict[str, Any]:
+    """Take a row's samples, the engines (or servers) in turn; ``pair`` are the two that are compared, ours first."""
     samples: dict[str, list[float]] = {engine.name: [] for engine in engines}
     for engine in engines:
         row.prepare(engine)
@@ -102,13 +110,9 @@ def measure(row: Row, engines: list[Measured]) -> dict[str, Any]:
     for engine in engines:
         row.tidy(engine)
     medians = {name: statistics.median(values) for name, values in samples.items()}
-    say(f"{row.key:14} " + "  ".join(f"{name} {show(value, row.unit)}" for name, value in medians.items()))
-    described = {"key": row.key, "title": row.title, "limit": row.limit, "unit": row.unit}
-    return {**described, "medians": medians, "samples": samples}
-
-
-def show(value: float, unit: str) -> str:
-    return f"{value / 1e6:.1f} MB" if unit == "MB" else f"{value * 1000:.1f} ms"
+    say(f"{row.key:14} " + "  ".join(f"{name} {figure(value, row.unit)}" for name, value in medians.items()))
+    described = {"key": row.key, "title": row.title, "limit": row.limit, "unit": row.unit, "absolute": row.absolute}
+    return {**described, "pair": pair, "medians": medians, "samples": samples}
 
 
 @contextmanager

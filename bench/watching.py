@@ -10,7 +10,7 @@ _IDLE_SECONDS = 15.0
 _INSPECTIONS = 50
 
 
-def rows(repeat: int) -> list[Row]:
+def rows(repeat: int) -> list[Row[Measured]]:
     """In the order they are measured."""
     return [
         Row("stats", "`docker stats --no-stream` of 20 containers", 1.0, lambda e: cli(e, "stats", "--no-stream"),

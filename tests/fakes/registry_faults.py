@@ -64,6 +64,23 @@ def cut(after: int) -> Fault:
     return fault
 
 
+def break_off(after: int) -> Fault:
+    """Announce the whole body, send ``after`` bytes of it, and reset the connection."""
+
+    async def fault(request: web.Request, answer: Answer) -> web.StreamResponse:
+        honest = await answer()
+        assert isinstance(honest, web.Response) and isinstance(honest.body, bytes) and request.transport is not None
+        response = web.StreamResponse(status=honest.status, headers=honest.headers)
+        response.content_length = len(honest.body)
+        await response.prepare(request)
+        await response.write(honest.body[:after])
+        await asyncio.sleep(0.05)  # a reset overtakes what is still in the sender's buffer
+        request.transport.abort()
+        return response
+
+    return fault
+
+
 def end_early(after: int) -> Fault:
     """Send ``after`` bytes without a Content-Length and end cleanly: a proxy's idea of an upstream that broke off."""
 

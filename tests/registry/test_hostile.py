@@ -82,6 +82,21 @@ def test_slow_clients_keep_nobody_waiting(server: Server, client: Client) -> Non
         connection.close()
 
 
+def test_a_thousand_slow_uploads_fit_into_memory(own_server: Server) -> None:
+    """Each sends nearly as much as is written at once, and then nothing more."""
+    client = own_server.client()
+    connections = []
+    for _ in range(1000):
+        head = f"PATCH {client.begin('slow/many')} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
+        connections.append(connect(own_server))
+        connections[-1].sendall(head.encode() + b"x" * 200_000)
+    assert client.ask("GET", "/v2/").status == 200
+    assert own_server.peak_memory() < LIMIT
+    for connection in connections:
+        connection.close()
+    client.close()
+
+
 def test_many_large_manifests_at_once_fit_into_memory(own_server: Server) -> None:
     client = own_server.client()
     client.push_image("large/one", "v1")

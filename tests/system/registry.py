@@ -196,7 +196,7 @@ def serve(
     for _ in range(5):
         port = free_port()
         config = directory / "config.json"
-        document = _configuration(directory, f"{address}:{port}", password)
+        document = configuration(directory, f"{address}:{port}", password)
         if signed_by is not None:
             server, key = certificate or signed_by.issue("server", address=f"IP:{address}")
             document["http"]["tls"] = {"certificate": str(server), "key": str(key)}
@@ -205,7 +205,7 @@ def serve(
         if tokens is not None:
             where = {"realm": tokens.realm, "rootcertbundle": str(tokens.certificate)}
             document["auth"] = {"token": {**where, "service": SERVICE, "issuer": ISSUER}}
-        config.write_text(json.dumps(document))  # JSON is YAML too
+        config.write_text(json.dumps(document))
         with log.open("ab") as output:
             process = subprocess.Popen([binary, "serve", config], stdout=output, stderr=output)
         try:
@@ -231,7 +231,8 @@ def _descriptor(blob: Blob) -> dict[str, Any]:
     return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
 
 
-def _configuration(directory: Path, address: str, password: bool) -> dict[str, Any]:
+def configuration(directory: Path, address: str, password: bool) -> dict[str, Any]:
+    """What docker-registry is told (JSON is YAML too); everything is kept in ``directory``."""
     configuration: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": False}},

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 from tests.system.harness import Havred
 from tests.system.programs import Program
@@ -36,6 +37,19 @@ def test_hello(havre: Program, havred: Havred) -> None:
     # Whatever else is asked of it, it is an image like any other.
     assert havre("run", "--rm", "havre/hello", "echo", "own").out.endswith("own\n")
     havred.api("DELETE", "/images/havre/hello?force=1")
+
+
+def test_network_repair(havre: Program, havred: Havred) -> None:
+    made = havre("network", "create", "lan").out.strip()
+    havre("run", "-d", "--name", "box", "--network", "lan", "busybox", "sleep", "1000")
+    assert havre("network", "repair").out == "nothing to repair\n"
+    # A chain that is emptied is nothing the daemon hears of by itself.
+    subprocess.run(["nft", "flush", "chain", "ip", f"havre_br-{made[:12]}", "forward"], check=True)
+    subprocess.run(["ip", "link", "delete", f"br-{made[:12]}"], check=True)
+    assert havre("network", "repair").out == "lan: rules, bridge\n"
+    gateway = havred.api("GET", "/networks/lan").json()["IPAM"]["Config"][0]["Gateway"]
+    havre("exec", "box", "ping", "-c1", "-W2", gateway)
+    assert havre("network", "repair").out == "nothing to repair\n"
 
 
 def test_host_variables(havre: Program, havred: Havred) -> None:

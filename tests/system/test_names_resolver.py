@@ -303,3 +303,36 @@ async def test_a_resolver_that_is_of_no_use_is_replaced(
 
     await until(replaced)
     await until_ended(old)
+
+
+async def test_many_questions(home: Home) -> None:
+    """Eight clients ask 10,000 questions as fast as they are answered: none is lost, and none answered wrongly."""
+    place = await served(home)
+    each, at_once = 1250, 16
+    expected = {
+        "db": [["172.30.1.3"]],
+        "web": [["172.30.1.2"]],
+        "all": [["172.30.1.2", "172.30.1.3"]],
+        "no.front": [[]],
+    }
+    words = list(expected)
+
+    def client() -> int:
+        answered, under_way, number = 0, {}, 0
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.settimeout(10)
+            asking.connect(("127.0.0.11", 53))
+            while answered < each:
+                while number < each and len(under_way) < at_once:
+                    under_way[number] = words[number % len(words)]
+                    asking.send(ask(under_way[number], number=number))
+                    number += 1
+                response = read(asking.recv(512))
+                name = under_way.pop(response.number)
+                assert sorted(response.addresses) in expected[name], (name, response)
+                answered += 1
+        assert not under_way
+        return answered
+
+    clients = (asyncio.to_thread(namespaces.enter, place, client) for _ in range(8))
+    assert sum(await asyncio.gather(*clients)) == 8 * each

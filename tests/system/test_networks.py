@@ -208,7 +208,7 @@ def test_the_hosts_network_and_another(cli: Program, havred: Havred) -> None:
     assert "cannot be connected to any other network" in refused.err
 
 
-def test_refused_connections(cli: Program) -> None:
+def test_refused_connections(cli: Program, engine: Engine) -> None:
     cli("network", "create", "lan")
     cli("create", "--name", "none", "--network", "none", *SLEEP)
     assert "networks in private (none) mode" in cli("network", "connect", "lan", "none", code=1).err
@@ -218,6 +218,14 @@ def test_refused_connections(cli: Program) -> None:
     cli("create", "--name", "box", *SLEEP)
     refused = cli("network", "connect", "--ip", "172.30.0.9", "lan", "box", code=1)
     assert "only when connecting to networks with user configured subnets" in refused.err
+    cli("network", "disconnect", "bridge", "box")
+    refused = cli("network", "connect", "--ip", "203.0.113.1", "bridge", "box", code=1)
+    assert refused.err.splitlines()[1:] == [
+        "* user specified IP address is supported on user defined networks only",
+        "* no configured subnet or ip-range contain the IP address 203.0.113.1",
+    ]
+    answer = engine.api("GET", "/networks/lan?verbose=perhaps")
+    assert answer.status == 400 and "invalid value for verbose: perhaps: strconv.ParseBool" in answer.json()["message"]
 
 
 def test_events(docker: Program, engine: Engine) -> None:

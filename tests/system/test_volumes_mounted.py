@@ -68,9 +68,32 @@ def test_mounts_that_fail(docker: Program, engine: Engine) -> None:
         error = docker("run", "--rm", "-v", f"{name}:/v", "busybox", "true", code=code).err
         where = f"error while mounting volume '{place}': failed to mount local volume"
         assert f"{where}: mount {device}:{place}{told}: {reason}\n" in error
+    # What is asked of the kernel; whether it knows these file systems, and then a server there, is another matter.
+    far = {
+        ("nfs", ":/x", "addr=localhost,ro"): "mount :/x:{}, flags: 0x1, data: addr=127.0.0.1: ",
+        ("nfs4", "127.0.0.1:/x", "soft,timeo=10,retrans=1"): "mount 127.0.0.1:/x:{}, data: soft,timeo=10,retrans=1: ",
+        (
+            "cifs",
+            "//127.0.0.1/x",
+            "password=secret,vers=3.0",
+        ): "mount //127.0.0.1/x:{}, data: password=********,vers=3.0: ",
+    }
+    for number, ((kind, device, words), told) in enumerate(far.items()):
+        name = f"far{number}"
+        docker("volume", "create", name, "--opt", f"type={kind}", "--opt", f"device={device}", "--opt", f"o={words}")
+        place = docker("volume", "inspect", name, "--format", "{{.Mountpoint}}").out.strip()
+        error = docker("run", "--rm", "-v", f"{name}:/v", "busybox", "true", code=125).err
+        assert f"error while mounting volume '{place}': failed to mount local volume: {told.format(place)}" in error
     docker("volume", "create", "far", "--opt", "type=nfs", "--opt", "device=:/x", "--opt", "o=addr=nosuch.invalid,ro")
     error = docker("run", "--rm", "-v", "far:/v", "busybox", "true", code=125).err
     assert "error resolving passed in network volume address: lookup nosuch.invalid" in error
+
+
+def test_the_size_of_a_tmpfs(docker: Program) -> None:
+    docker("volume", "create", "small", *TMPFS)
+    fill = "dd if=/dev/zero of=/v/x bs=1k count=2000; stat -c %s /v/x"
+    done = docker("run", "--rm", "-v", "small:/v", "busybox", "sh", "-c", fill)
+    assert "No space left on device" in done.err and done.out == f"{1 << 20}\n"
 
 
 def test_shared_by_its_users(docker: Program, engine: Engine) -> None:

@@ -9,23 +9,23 @@ from havre.errors import NotFound
 from havre.kernel.nftables import Nftables
 from havre.network import reasons
 from havre.network.networks import Networks
-from havre.network.obstacles import Chain, obstacles
+from havre.network.obstacles import Chain, obstacles, refusals
 
 
 class PortReasons:
-    """``container_name`` gives the name of a container id; ``dropping`` the chains of others that forward nothing by
-    default.
+    """``container_name`` gives the name of a container id; ``look`` the chains of others that by default drop what is
+    forwarded, and those that drop what comes to the host.
     """
 
     def __init__(
         self,
         networks: Networks,
         container_name: Callable[[str], str],
-        dropping: Callable[[], list[Chain]] | None = None,
+        look: Callable[[], tuple[list[Chain], list[Chain]]] | None = None,
     ) -> None:
         self._networks = networks
         self._container_name = container_name
-        self._dropping = dropping or _dropping
+        self._look = look or _look
 
     async def why(self, text: str) -> list[dict[str, Any]]:
         """``GET /havre/ports/{port}``: ``8080`` is of every protocol, ``8080/udp`` of one."""
@@ -40,7 +40,7 @@ class PortReasons:
         if not found:
             raise NotFound(f"no running container publishes port {text}")
         settings = self._networks.settings
-        dropping = await asyncio.to_thread(self._dropping) if settings.firewall else []
+        dropping, refusing = await asyncio.to_thread(self._look) if settings.firewall else ([], [])
         return [
             {
                 "HostIp": port.host_ip,
@@ -51,11 +51,12 @@ class PortReasons:
                 "Network": network.name,
                 "Target": reasons.target(endpoint, port),
                 "Rule": reasons.rule(network, endpoint, port),
-                "Reach": reasons.reach(port, settings, dropping),
+                "Reach": reasons.reach(port, settings, dropping, refusing),
             }
             for network, endpoint, port in found
         ]
 
 
-def _dropping() -> list[Chain]:
-    return obstacles(Nftables())
+def _look() -> tuple[list[Chain], list[Chain]]:
+    nft = Nftables()
+    return obstacles(nft), refusals(nft)

@@ -10,15 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from havre.errors import (
-    Conflict,
-    Forbidden,
-    HavreError,
-    InvalidParameter,
-    NotFound,
-    SystemFault,
-    Unavailable,
-)
+from havre.errors import Conflict, Forbidden, HavreError, InvalidParameter, NotFound, SystemFault, Unavailable
 from havre.lib.ids import is_id_prefix, new_id
 from havre.lib.tasks import TaskOwner
 from havre.network import configurations, gateways, records, sandbox
@@ -67,7 +59,7 @@ class Networks:
         # Networks that could not be set up at the start, and why.
         self._broken: dict[str, str] = {}
         there = (self._drivers, self._networks, self._endpoints, self._broken)
-        self.repairs = Repairs(*there, self._lock, self.sandbox_path, self._reopen)
+        self.repairs = Repairs(db, *there, self._creating, self._lock, self.sandbox_path, self._open)
 
     async def start(self) -> None:
         """Load the records and make the kernel fit them: bridges, rules, reservations of published ports.
@@ -110,14 +102,6 @@ class Networks:
         self._networks[chosen.id] = chosen
         for endpoint in endpoints:
             self._endpoints.setdefault(endpoint.container_id, {})[chosen.id] = endpoint
-
-    async def _reopen(self, network: Network) -> None:
-        """Try again to set up a network that could not be."""
-        async with self._creating:
-            for known, cursor in await self._db.read(records.networks):
-                if known.id == network.id:
-                    await self._open(known, cursor, [])
-                    self._broken.pop(network.id, None)
 
     async def create(self, network: Network) -> Network:
         """Make the network, its record first. On any error nothing is left.

@@ -26,6 +26,15 @@ def obstacles(nft: Nftables) -> list[Chain]:
     return found
 
 
+def refusals(nft: Nftables) -> list[Chain]:
+    """The chains of others that drop by default what comes to this host itself. Blocks."""
+    found = nft.dropping_chains("input")
+    for family in ("ip", "ip6"):
+        if "-P INPUT DROP" in legacy_rules(family):
+            found.append((family, "filter of iptables-legacy", "INPUT"))
+    return found
+
+
 def told(chain: Chain) -> str:
     """What is wrong, and where it says what to do."""
     family, table, name = chain

@@ -136,14 +136,14 @@ class PortLedger:
 
     def _claim_one(self, request: PortRequest, places: dict[str, str]) -> list[PublishedPort]:
         single = request.host_port_start == request.host_port_end != 0
-        failure: SystemFault | Unavailable | None = None
+        failure: SystemFault | None = None
         for port in self._choices(request):
             try:
                 held = self._hold_all(request, places, port)
             except SystemFault as error:
-                if single or (not isinstance(error.__cause__, PortTaken) and not _in_use(error.__cause__)):
+                if single or not (isinstance(error.__cause__, PortTaken) or _in_use(error.__cause__)):
                     raise
-                failure = error if not _in_use(failure and failure.__cause__) else failure
+                failure = error if _in_use(error.__cause__) else failure
             else:
                 if not request.host_port_start:
                     self._next = port + 1 if port < self._last else self._first

@@ -30,8 +30,12 @@ def rule(network: Network, endpoint: Endpoint, port: PublishedPort) -> str:
     return f"table {family} {table_of(network.interface)}, map {name}: {key} : {address} . {port.container_port}"
 
 
-def reach(port: PublishedPort, settings: NetworkSettings, dropping: Iterable[Chain]) -> list[str]:
-    """Who can come in, in sentences. ``dropping`` are the chains of others that drop what is forwarded by default."""
+def reach(
+    port: PublishedPort, settings: NetworkSettings, dropping: Iterable[Chain], refusing: Iterable[Chain] = ()
+) -> list[str]:
+    """Who can come in, in sentences. ``dropping`` are the chains of others that drop what is forwarded by default,
+    ``refusing`` those that drop what comes to the host.
+    """
     version = _version(port)
     if not settings.firewall or (version == 6 and not settings.firewall6):
         return ["nobody: the daemon runs without rules (--iptables=false, --ip6tables=false)"]
@@ -46,6 +50,10 @@ def reach(port: PublishedPort, settings: NetworkSettings, dropping: Iterable[Cha
         told.append("not this host through ::1: the kernel leads no answer back to it")
     if settings.honest:
         told.append('only whom the host\'s own input rules let in ("firewall": "honest")')
+        told += [
+            f"only what chain {chain} of table {family} {table} accepts: it drops what comes to this host otherwise"
+            for family, table, chain in _of(version, refusing)
+        ]
     else:
         told.append('the host\'s own input rules are not asked ("firewall": "docker")')
     return told + _dropped(version, dropping)
@@ -55,9 +63,12 @@ def _dropped(version: int, dropping: Iterable[Chain]) -> list[str]:
     return [
         f"only what chain {chain} of table {family} {table} accepts: it drops forwarded packets by default, also those "
         f"with the mark {MARK:#x} (docs/firewall.md)"
-        for family, table, chain in dropping
-        if family == "inet" or (family == "ip6") == (version == 6)
+        for family, table, chain in _of(version, dropping)
     ]
+
+
+def _of(version: int, chains: Iterable[Chain]) -> list[Chain]:
+    return [chain for chain in chains if chain[0] == "inet" or (chain[0] == "ip6") == (version == 6)]
 
 
 def _version(port: PublishedPort) -> int:

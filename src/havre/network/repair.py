@@ -1,14 +1,16 @@
 """``havre network repair``: what somebody else took away of networks is made anew."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from havre.errors import HavreError
-from havre.network import gateways
+from havre.network import gateways, records
 from havre.network.driver import Driver
 from havre.network.model import Endpoint, Network
+from havre.store.db import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +27,17 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class Repairs:
-    """``endpoints`` are by container and network; ``broken`` networks are tried again by ``reopen``."""
+    """``endpoints`` are by container and network; ``broken`` networks are tried again by ``open``."""
 
+    db: Database
     drivers: Mapping[str, Driver]
     networks: Mapping[str, Network]
     endpoints: Mapping[str, Mapping[str, Endpoint]]
-    broken: Mapping[str, str]
+    broken: MutableMapping[str, str]
+    creating: asyncio.Lock
     lock: Callable[[Endpoint], AbstractAsyncContextManager[object]]
     sandbox_path: Callable[[str], Path]
-    reopen: Callable[[Network], Awaitable[None]]
+    open: Callable[[Network, int, list[Endpoint]], Awaitable[None]]
 
     async def run(self) -> list[Repaired]:
         """Look at every network. Those with nothing to mend are not told of."""
@@ -43,7 +47,7 @@ class Repairs:
     async def _repair(self, network: Network) -> Repaired:
         try:
             if network.id in self.broken:
-                await self.reopen(network)
+                await self._reopen(network)
                 return Repaired(network, ("network",))
             mended = await self.drivers[network.driver].mend(network)
             back = [
@@ -54,6 +58,13 @@ class Repairs:
         except (HavreError, OSError) as error:
             return Repaired(network, problem=str(error))
         return Repaired(network, tuple(mended), tuple(back))
+
+    async def _reopen(self, network: Network) -> None:
+        async with self.creating:
+            for known, cursor in await self.db.read(records.networks):
+                if known.id == network.id:
+                    await self.open(known, cursor, [])
+                    self.broken.pop(network.id, None)
 
     async def _attached_anew(self, network: Network, endpoint: Endpoint) -> bool:
         driver = self.drivers[network.driver]

@@ -152,6 +152,6 @@ def _text(entry: dict[str, Any]) -> str:
     kept = {key: part for key, part in value.items() if key != "handle"}
     if value.get("name") == "admitted":
         kept.pop("elem", None)
-    if kind == "map":
+    if kind in ("map", "set"):
         kept["elem"] = sorted(map(str, kept.get("elem", ())))
     return f"{kind} {kept}"

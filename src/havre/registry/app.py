@@ -30,6 +30,7 @@ from havre.registry.seams import (
 )
 from havre.registry.storage import ContentStorage
 from havre.registry.turns import Turns
+from havre.registry.upkeep.leases import Leases
 from havre.registry.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 VERSION_HEADERS = {"Docker-Distribution-Api-Version": "registry/2.0", "Server": f"havre-registry/{__version__}"}
 # A connection on which no request begins, or one does not get its head together, for so long is closed (seconds).
 _IDLE = 75.0
+# What a client still sends behind a refusal is read for so long: it would not hear of it else (seconds).
+_LINGER = 10.0
 
 
 class Registry:
@@ -48,6 +51,7 @@ class Registry:
         self.catalog = catalog
         self.storage = storage
         self.turns = Turns()
+        self.leases = Leases(0)
         self.uploads = Uploads(catalog, storage, self.turns)
         self.gate: Gate = OpenGate()
         self.upstream: Upstream = NoUpstream()
@@ -93,8 +97,11 @@ class Registry:
         call.action = found.route.action
         call.reference = found.reference
         if found.repository:
-            call.repository = names.repository(found.repository)
+            name = names.repository(found.repository)
+            call.repository = await self.upstream.localized(name, call.query("ns"), call.action)
         call.identity = await self.gate.admit(call, call.action, call.repository or None)
+        if call.action == "push":
+            self.upstream.refuse_push(call.repository)
         if request.headers.get("Expect", "").lower() == "100-continue":
             # The client holds its body back until it is asked for.
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -117,7 +124,7 @@ class _Request(BaseRequest):
 class Door(Server):
     """The HTTP server of a registry: ``serve`` gives it to the event loop as the factory of protocols."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, idle: float = _IDLE) -> None:
         super().__init__(
             registry.answer,
             request_factory=self._request,
@@ -125,7 +132,8 @@ class Door(Server):
             # Blobs are stored as they are sent, whatever Content-Encoding says.
             auto_decompress=False,
             read_bufsize=128 * 1024,
-            keepalive_timeout=_IDLE,
+            keepalive_timeout=idle,
+            lingering_time=min(idle, _LINGER),
             # Tokens travel in one header.
             max_field_size=32 * 1024,
         )

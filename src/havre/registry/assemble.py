@@ -4,15 +4,20 @@ from havre.registry.access import assemble as access
 from havre.registry.app import Registry
 from havre.registry.catalog import Catalog
 from havre.registry.config import Config
+from havre.registry.control import Control
 from havre.registry.layout import Layout
 from havre.registry.reports import assemble as reports
 from havre.registry.storages.filesystem import FilesystemStorage
+from havre.registry.upkeep import assemble as upkeep
+from havre.registry.upkeep import settings as upkeep_settings
+from havre.registry.upstream import assemble as upstream
+from havre.registry.upstream import settings as upstream_settings
 from havre.store import lock
 from havre.store.db import Database
 from havre.store.schema import registry as schema
+from havre.store.schema import registry_upstream
 
-# Uploads nobody has written to for a week are not gone on with (seconds).
-_STALE_UPLOADS = 7 * 86400.0
+SCHEMAS = {"registry": schema.MIGRATIONS, "registry_upstream": registry_upstream.MIGRATIONS}
 
 
 class Assembly:
@@ -20,23 +25,34 @@ class Assembly:
 
     def __init__(self, config: Config) -> None:
         """Open the data root. Raises ``Conflict`` when another registry has it."""
+        settings = upkeep_settings.read(config.sections)
+        upstreams = upstream_settings.read(config.sections)
         layout = Layout(config.root)
         layout.prepare()
         # Held until the process ends, however it ends.
         self._lock = lock.acquire(layout.lock, "root", "havre-registry")
-        self._database = Database.open(layout.database, {"registry": schema.MIGRATIONS}, layout.reserve)
+        self._database = Database.open(layout.database, SCHEMAS, layout.reserve)
         catalog = Catalog(self._database)
         self.registry = Registry(catalog, FilesystemStorage(layout.blobs, layout.uploads))
         self._gate = access.install(self.registry, config.access, config.root)
         self._reports = reports.install(self.registry, self._gate, config)
+        self._control = Control(layout.control)
+        self.collector = upkeep.install(self.registry, settings, self._control, upstreams.cached)
+        remove = self.collector.remove_content
+        self._upstreams = upstream.Installed(self.registry, upstreams, layout.spool, remove)
 
     async def start(self) -> None:
-        """Put away what nobody comes back for; begin to tell of what happens."""
-        await self.registry.uploads.sweep(_STALE_UPLOADS)
+        """Begin what goes on in the background, and to tell of what happens."""
         await self._reports.start()
+        await self._upstreams.start()
+        await self.collector.start()
+        await self._control.start()
 
     async def stop(self) -> None:
         """End it, and close the files. Requests have ended."""
+        await self._control.close()
+        await self.collector.close()
+        await self._upstreams.close()
         await self.registry.uploads.close()
         await self._gate.close()
         await self._reports.close()

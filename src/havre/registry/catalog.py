@@ -23,6 +23,8 @@ class Catalog:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.settle: Callable[[Connection, str], None] = _settled
+        """Called at the end of a transaction that has put something into a repository; raises to undo it."""
         self._cache = ManifestCache()
 
     async def change(self, repository: str, work: Callable[[Connection], T], *, frees_room: bool = False) -> T:
@@ -31,6 +33,10 @@ class Catalog:
             return await self.database.write(work, frees_room=frees_room)
         finally:
             self._cache.forget(repository)
+
+    def forget(self, repository: str) -> None:
+        """Manifests or tags of ``repository`` have changed in a transaction of somebody else's."""
+        self._cache.forget(repository)
 
     # -- manifests and tags -------------------------------------------------------------------------------------------
 
@@ -55,7 +61,13 @@ class Catalog:
         Raises ``ManifestBlobUnknown`` when something it names is not in the repository, ``ManifestInvalid`` when its
         sizes are wrong or its indexes lie too deep in each other.
         """
-        return await self.change(repository, lambda c: records.put_manifest(c, repository, document, tags))
+
+        def put(connection: Connection) -> bool:
+            added = records.put_manifest(connection, repository, document, tags)
+            self.settle(connection, repository)
+            return added
+
+        return await self.change(repository, put)
 
     async def delete_tag(self, repository: str, tag: str) -> Manifest | None:
         """Remove a tag and return the manifest it named, which stays; None when there is no such tag."""
@@ -91,6 +103,7 @@ class Catalog:
 
         def link(connection: Connection) -> None:
             records.link_blob(connection, repository, digest, size)
+            self.settle(connection, repository)
             connection.execute("DELETE FROM uploads WHERE id = ?", (upload,))
 
         await self.database.write(link)
@@ -127,3 +140,7 @@ class Catalog:
             connection.execute("DELETE FROM uploads WHERE id = ?", (upload,))
 
         await self.database.write(remove, frees_room=True)
+
+
+def _settled(connection: Connection, repository: str) -> None:
+    """Everything fits."""

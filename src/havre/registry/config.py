@@ -19,9 +19,10 @@ from havre.registry import settings
 from havre.registry.access.commands import add_commands as commands_of_accounts
 from havre.registry.access.settings import AccessSettings
 from havre.registry.reports.settings import ReportSettings
+from havre.registry.upkeep.commands import add_commands as commands_of_upkeep
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:/\[\]]*)):([0-9]{1,5})")
-SECTIONS: tuple[str, ...] = ("webhooks",)
+SECTIONS: tuple[str, ...] = ("webhooks", "gc", "retention", "quota", "upstreams", "cache")
 """The tables, and lists of tables, the file may have: each is read by the part of that name."""
 
 
@@ -91,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     for title, kind in _PARTS.values():
         settings.add_flags(serve, title, kind)
     commands_of_accounts(commands)
+    commands_of_upkeep(commands)
     return whole
 
 

@@ -4,7 +4,9 @@
 
     lock                  held by the running registry
     registry.db           repositories, manifests, tags, uploads (SQLite)
+    control               the socket for commands (registry that runs)
     reserve               takes up room, given up on a full disk
+    spool/                blobs on their way in from upstreams, emptied at start
     blobs/sha256/<hex>    content by digest (file system storage)
     uploads/<id>          blobs on their way in, resumable (file system storage)
 """
@@ -28,8 +30,16 @@ class Layout:
         return self.root / "registry.db"
 
     @property
+    def control(self) -> Path:
+        return self.root / "control"
+
+    @property
     def reserve(self) -> Path:
         return self.root / "reserve"
+
+    @property
+    def spool(self) -> Path:
+        return self.root / "spool"
 
     @property
     def blobs(self) -> Path:

@@ -46,7 +46,7 @@ class Document:
 
     digest: str
     media_type: str
-    body: bytes
+    body: bytes | bytearray
     parts: tuple[Part, ...]
     subject: str | None = None
     artifact_type: str = ""
@@ -81,7 +81,7 @@ class _Body(msgspec.Struct, frozen=True, rename="camel"):
 _decoder = msgspec.json.Decoder(_Body)
 
 
-def check(body: bytes, content_type: str, expected: str | None) -> Document:
+def check(body: bytes | bytearray, content_type: str, expected: str | None) -> Document:
     """Read a manifest that was sent as ``content_type`` (may be ""). ``expected`` is the digest it was pushed by.
 
     Raises ``ManifestInvalid`` saying what is wrong, ``DigestInvalid`` when it is not ``expected``.
@@ -89,7 +89,7 @@ def check(body: bytes, content_type: str, expected: str | None) -> Document:
     if len(body) > LARGEST_MANIFEST:
         raise too_large()
     hasher = digests.Hasher(expected or "sha256")
-    hasher.update(body)
+    hasher.update(memoryview(body))
     if expected is not None and hasher.digest != expected:
         raise DigestInvalid("the manifest does not have the digest it is pushed by", detail={"digest": hasher.digest})
     try:
@@ -105,7 +105,7 @@ def too_large() -> ManifestTooLarge:
     return ManifestTooLarge(f"the manifest is larger than {LARGEST_MANIFEST} bytes")
 
 
-def _read(body: bytes, content_type: str, digest: str) -> Document:
+def _read(body: bytes | bytearray, content_type: str, digest: str) -> Document:
     if content_type in (DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED):
         raise _schema1()
     data = _decoder.decode(body)

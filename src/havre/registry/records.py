@@ -68,10 +68,13 @@ def body_piece(connection: Connection, digest: str, start: int, length: int) -> 
         return blob.read(length)
 
 
-def put_manifest(connection: Connection, repository: str, document: Document, tags: Sequence[str]) -> bool:
-    """Store a manifest and let ``tags`` name it; whether it is new to the repository."""
+def put_manifest(
+    connection: Connection, repository: str, document: Document, tags: Sequence[str], *, whole: bool = True
+) -> bool:
+    """Store a manifest and let ``tags`` name it; whether it is new to the repository. Unless ``whole``, what it names
+    may be missing."""
     number = make_repository(connection, repository)
-    depth = _check_parts(connection, number, document)
+    depth = _check_parts(connection, number, document) if whole else int(document.is_index)
     now = time.time()
     connection.execute(
         "INSERT OR IGNORE INTO bodies (digest, body) VALUES (?, ?)",
@@ -99,13 +102,17 @@ def put_manifest(connection: Connection, repository: str, document: Document, ta
     return bool(added)
 
 
-def delete_manifest(connection: Connection, repository: str, digest: str) -> tuple[Manifest, list[str]] | None:
-    """Remove a manifest; what it was, and the tags that went with it. ``InUse`` when an index names it."""
+def delete_manifest(
+    connection: Connection, repository: str, digest: str, *, whole: bool = True
+) -> tuple[Manifest, list[str]] | None:
+    """Remove a manifest; what it was, and the tags that went with it. ``InUse`` when an index names it, unless that
+    need not be ``whole``."""
     number = repository_id(connection, repository)
     found = manifest(connection, repository, digest)
     if number is None or found is None:
         return None
-    refuse_part(connection, number, digest)
+    if whole:
+        refuse_part(connection, number, digest)
     rows = connection.execute("DELETE FROM tags WHERE repository = ? AND digest = ? RETURNING name", (number, digest))
     tags = [row["name"] for row in rows.fetchall()]
     connection.execute("DELETE FROM manifests WHERE repository = ? AND digest = ?", (number, digest))

@@ -67,6 +67,16 @@ class Observer(Protocol):
 class Upstream(Protocol):
     """Brings what is not here from elsewhere, for the repositories that come from elsewhere."""
 
+    async def localized(self, repository: str, namespace: str | None, action: Action) -> str:
+        """The repository a request for ``repository`` means; ``namespace`` is the registry the client would have asked
+        (``?ns=``), had it not been told to come here."""
+
+    def refuse_push(self, repository: str) -> None:
+        """Raises ``Denied`` for a repository that comes from elsewhere."""
+
+    async def tags(self, repository: str) -> list[str] | None:
+        """The tags there are elsewhere, in byte order; None when those that are here are to be told."""
+
     async def manifest(self, repository: str, reference: str) -> None:
         """Asked before every pull of a manifest. Puts it into the catalog if it is elsewhere and not here, or newer
         there; a digest that is here needs nothing. Returning without it means that nobody has it."""
@@ -78,8 +88,9 @@ class Upstream(Protocol):
 class Quota(Protocol):
     """Bounds what a repository may hold."""
 
-    async def room(self, repository: str, size: int) -> None:
-        """Raises ``Denied`` if ``size`` bytes more would be too many. ``size`` is 0 while nobody knows it yet."""
+    async def room(self, repository: str, size: int, digest: str = "") -> None:
+        """Raises ``Denied`` if ``size`` bytes more would be too many. ``size`` is 0 while nobody knows it yet; content
+        that is known to be ``digest`` may be here already."""
 
 
 class OpenGate:
@@ -95,6 +106,15 @@ class OpenGate:
 class NoUpstream:
     """All there is is here."""
 
+    async def localized(self, repository: str, namespace: str | None, action: Action) -> str:
+        return repository
+
+    def refuse_push(self, repository: str) -> None:
+        return None
+
+    async def tags(self, repository: str) -> list[str] | None:
+        return None
+
     async def manifest(self, repository: str, reference: str) -> None:
         return None
 
@@ -105,5 +125,5 @@ class NoUpstream:
 class NoQuota:
     """As much as the disk holds."""
 
-    async def room(self, repository: str, size: int) -> None:
+    async def room(self, repository: str, size: int, digest: str = "") -> None:
         return None

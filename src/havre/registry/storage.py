@@ -6,6 +6,7 @@ business, not the storage's; so is who may write to an upload, and that only one
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 
@@ -44,7 +45,10 @@ class ContentStorage(Protocol):
         """The bytes that are here of the upload, or None when there is no such upload (any more)."""
 
     async def write(self, upload: str, offset: int, data: list[bytes]) -> None:
-        """Write ``data`` at ``offset``, which is where the upload stands."""
+        """Write ``data`` at ``offset``, which is where the upload stands.
+
+        Raises ``UploadInvalid`` when it was committed, and would change the blob.
+        """
 
     async def truncate(self, upload: str, offset: int) -> None:
         """Forget what is behind ``offset``."""
@@ -56,6 +60,10 @@ class ContentStorage(Protocol):
         """Make the bytes of the upload, known to be those of ``digest``, that blob. On disk when it returns, also after
         power loss. A blob that is there already stays as it is. The upload stays as long as it can, until ``drop``:
         it may be committed again after a crash."""
+
+    async def adopt(self, path: Path, digest: str) -> None:
+        """Make a file that is on disk, and known to be the content of ``digest``, that blob; as durable as ``commit``.
+        The file is gone, or of no more use, and is on the file system of the registry's root."""
 
     async def drop(self, upload: str) -> None:
         """Remove the upload, if there is one."""

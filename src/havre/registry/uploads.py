@@ -23,6 +23,10 @@ from havre.registry.turns import Turns
 
 # Bytes written and hashed at a time: large enough that changing threads costs nothing, small enough for many uploads.
 _PIECE = 256 * 1024
+# Bytes of all uploads that may wait to become large pieces.
+_MOST_HELD = 4 << 20
+# What has come is written when nothing follows for so long: many slow clients must not fill memory (seconds).
+_PAUSE = 0.5
 # A client that sends nothing for so long has gone (seconds).
 _PATIENCE = 60.0
 # Sessions whose hash is kept in memory.
@@ -59,6 +63,7 @@ class Uploads:
         self._patience = patience
         self._known: OrderedDict[str, Session] = OrderedDict()
         self._writes = TaskOwner("uploads")
+        self._held = 0
 
     async def begin(self, repository: str, algorithm: str = "sha256") -> Session:
         """A new, empty upload for ``repository``; ``algorithm`` is that of the digest it will have, as far as known."""
@@ -112,18 +117,8 @@ class Uploads:
         is all forgotten then. ``TooSlow`` when the client does not go on, or another request takes the session over.
         """
         start = session.offset
-        came_to_end = False
-        while not came_to_end:
-            piece, fault, came_to_end = await self._piece(session, body)
-            if length is not None and session.offset + sum(map(len, piece)) - start > length:
-                await self._storage.truncate(session.identifier, start)
-                session.offset, session.hasher = start, None
-                raise SizeInvalid(f"the body is longer than the {length} bytes that were promised")
-            if piece:
-                # On its own: a request that is cut off must not leave a write under way behind its back.
-                await asyncio.shield(self._writes.start(self._append(session, piece), "write"))
-            if fault is not None:
-                raise fault
+        while not await self._receive_piece(session, body, start, length):
+            pass
         if length is not None and session.offset - start < length:
             raise SizeInvalid(f"the body has {session.offset - start} bytes of the {length} that were promised")
 
@@ -141,24 +136,43 @@ class Uploads:
         await self._catalog.remove_upload(session.identifier)
         self._known.pop(session.identifier, None)
 
-    async def sweep(self, older_than: float) -> None:
-        """Drop uploads nobody has written to for ``older_than`` seconds, and what a crash has left of others."""
+    async def sweep(self, older_than: float) -> int:
+        """Drop uploads nobody has written to for ``older_than`` seconds, and what a crash has left of others; how
+        many."""
         horizon = time.time() - older_than
         there = {upload: written async for upload, written in self._storage.uploads()}
         known = set(await self._catalog.uploads())
+        dropped = 0
         for identifier in there.keys() - known:
             # One that is just begun is not in the catalog yet.
             if there[identifier] <= time.time() - _JUST_BEGUN:
                 await self._storage.drop(identifier)
+                dropped += 1
         for identifier in known:
             if there.get(identifier, 0.0) <= horizon and not self._is_busy(identifier):
                 await self._storage.drop(identifier)
                 await self._catalog.remove_upload(identifier)
                 self._known.pop(identifier, None)
+                dropped += 1
+        return dropped
 
     async def close(self) -> None:
         """Let the writes under way end."""
         await self._writes.drain()
+
+    async def _receive_piece(self, session: Session, body: StreamReader, start: int, length: int | None) -> bool:
+        """Append what comes next; whether that was the end. Keeps none of it in memory while it waits for more."""
+        piece, fault, is_end = await self._piece(session, body)
+        if length is not None and session.offset + sum(map(len, piece)) - start > length:
+            await self._storage.truncate(session.identifier, start)
+            session.offset, session.hasher = start, None
+            raise SizeInvalid(f"the body is longer than the {length} bytes that were promised")
+        if piece:
+            # On its own: a request that is cut off must not leave a write under way behind its back.
+            await asyncio.shield(self._writes.start(self._append(session, piece), "write"))
+        if fault is not None:
+            raise fault
+        return is_end
 
     async def _piece(self, session: Session, body: StreamReader) -> tuple[list[bytes], Exception | None, bool]:
         """Bytes worth writing; what has cut the body off behind them; whether it has come to its end."""
@@ -167,21 +181,23 @@ class Uploads:
         size = 0
         try:
             async with asyncio.timeout(self._patience) as session.reading:
-                while size < _PIECE:
-                    if session.wanted:
-                        break
+                while size < _PIECE and not session.wanted and (not piece or self._held < _MOST_HELD):
                     data = await body.readany()
                     if not data:
                         return piece, None, True
-                    session.reading.reschedule(loop.time() + self._patience)
+                    session.reading.reschedule(loop.time() + min(_PAUSE, self._patience))
                     piece.append(data)
                     size += len(data)
+                    self._held += len(data)
         except TimeoutError:
+            if piece and not session.wanted:
+                return piece, None, False
             return piece, TooSlow("the upload is not going on", headers={"Connection": "close"}), False
         except Exception as fault:
             return piece, fault, False
         finally:
             session.reading = None
+            self._held -= size
         return piece, TooSlow("another request goes on with the upload") if session.wanted else None, False
 
     async def _append(self, session: Session, piece: list[bytes]) -> None:

@@ -244,7 +244,7 @@ async def test_configurations(networks: Networks, told: Told) -> None:
 
 
 async def test_why_a_port_is_reached(networks: Networks) -> None:
-    reasons = PortReasons(networks, {"c1": "box"}.__getitem__, lambda: [("ip", "filter", "FORWARD")])
+    reasons = PortReasons(networks, {"c1": "box"}.__getitem__, lambda: ([("ip", "filter", "FORWARD")], []))
     with pytest.raises(NotFound, match="no running container publishes port 8080"):
         await reasons.why("8080")
     await networks.connect("c1", "bridge", EndpointRequest(ports=(PortRequest(80, "tcp", "", 8080, 8080),)))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from havre.image.remote.auth import Auth, auth_from_json, decode_auth, parse_challenges
+from havre.image.remote.auth import Auth, auth_from_json, decode_auth
 
 
 def header(config: object) -> str:
@@ -46,32 +46,6 @@ def test_a_login_body_that_is_none_is_an_error() -> None:
 
 def test_secrets_are_not_in_the_repr() -> None:
     assert "secret" not in repr(Auth("me", "secret", "secret", "secret"))
-
-
-def test_challenges_of_real_registries() -> None:
-    hub = 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push"'
-    (challenge,) = parse_challenges([hub])
-    assert challenge.scheme == "bearer"
-    assert challenge.parameters == {
-        "realm": "https://auth.docker.io/token",
-        "service": "registry.docker.io",
-        "scope": "repository:a/b:pull,push",
-    }
-
-
-def test_several_challenges_in_one_header_and_in_several() -> None:
-    found = parse_challenges(['Negotiate, Basic realm="a, \\"b\\"", Bearer realm=https://x/token', "BASIC Realm=c"])
-    assert [(challenge.scheme, challenge.parameters) for challenge in found] == [
-        ("negotiate", {}),
-        ("basic", {"realm": 'a, "b"'}),
-        ("bearer", {"realm": "https://x/token"}),
-        ("basic", {"realm": "c"}),
-    ]
-
-
-@given(st.lists(st.text(max_size=80), max_size=3))
-def test_no_header_breaks_the_parser(headers: list[str]) -> None:
-    parse_challenges(headers)
 
 
 @given(st.text(max_size=60))

@@ -3,9 +3,9 @@
 import pytest
 
 from havre.errors import Forbidden, HavreError, NotFound, SystemFault, Unavailable
-from havre.image.remote.auth import Challenge
 from havre.image.remote.failures import RemoteFailure, from_response, translated
 from havre.image.remote.retry import RetryPolicy, persistently
+from havre.lib.challenges import Challenge
 from havre.lib.references import parse
 
 BUSYBOX = parse("busybox:nope")

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from havre.image.remote.auth import Auth, Challenge
+from havre.image.remote.auth import Auth
 from havre.image.remote.config import Endpoint, RegistryConfig
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.tokens import Tokens
+from havre.lib.challenges import Challenge
 from tests.fakes.registry import FakeRegistry
 from tests.unit.image_remote.conftest import Remote
 

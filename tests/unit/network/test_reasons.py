@@ -25,7 +25,12 @@ def test_who_comes_in() -> None:
     told = "\n".join(reasons.reach(WEB, plain, [("ip", "filter", "FORWARD"), ("ip6", "filter", "FORWARD")]))
     assert "every machine that reaches an IPv4 address" in told and "are not asked" in told
     assert told.count("FORWARD") == 1 and "table ip filter" in told
-    assert "input rules let in" in "\n".join(reasons.reach(WEB, honest, []))
+    refusing = [("ip", "filter", "INPUT"), ("ip6", "filter", "INPUT")]
+    told = "\n".join(reasons.reach(WEB, honest, [], refusing))
+    assert "input rules let in" in told and told.count("what comes to this host") == 1
+    assert "INPUT" not in "\n".join(reasons.reach(WEB, plain, [], refusing))
+    direct = reasons.reach(PublishedPort(80, "tcp", "::", 0), honest, [("ip6", "filter", "FORWARD")], refusing)
+    assert "own address" in direct[0] and "FORWARD" in direct[1] and len(direct) == 2
     assert "not this host through ::1" in "\n".join(reasons.reach(SIX, plain, []))
     assert reasons.reach(LOCAL, honest, [])[0].startswith("this host alone")
     assert reasons.reach(SIX, NetworkSettings(firewall6=False), [])[0].startswith("nobody")

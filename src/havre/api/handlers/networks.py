@@ -4,6 +4,8 @@ from aiohttp.web_response import StreamResponse
 
 from havre.api import answers, respond
 from havre.api.call import Call
+from havre.errors import InvalidParameter
+from havre.lib.booleans import parse_bool
 from havre.wire.networks import NetworkConnect, NetworkCreate, NetworkDisconnect
 
 
@@ -17,7 +19,11 @@ async def list_(call: Call) -> StreamResponse:
 
 async def inspect(call: Call) -> StreamResponse:
     scope = "" if call.before(1, 31) else call.text("scope")
-    verbose = not call.before(1, 28) and call.flag("verbose")
+    text = "" if call.before(1, 28) else call.text("verbose")
+    verbose = parse_bool(text or "false")
+    if verbose is None:
+        reason = f'strconv.ParseBool: parsing "{text}": invalid syntax'
+        raise InvalidParameter(f"invalid value for verbose: {text}: {reason}")
     return respond.json(answers.network(call.version, call.engine.networks.inspect(call.name(), scope, verbose)))
 
 

@@ -77,8 +77,6 @@ def problems(network: Network | None, name: str, settings: EndpointSettings) -> 
         found.append("network-scoped alias is supported only for containers in user defined networks")
     if (ipam.ipv4_address or ipam.ipv6_address) and name in PREDEFINED:
         found.append("user specified IP address is supported on user defined networks only")
-        found.append(_OWN_SUBNETS)
-        return found
     for version, text in ((4, ipam.ipv4_address), (6, ipam.ipv6_address)):
         if text:
             found += _address_problems(network, version, text)
@@ -104,7 +102,8 @@ def _address_problems(network: Network | None, version: int, text: str) -> list[
         found.append(f"invalid IPv{version} address: {text}")
     if network is None:
         return found
-    pools = [pool for pool in network.pools_of(version) if pool.asked]
+    # The subnet of the default bridge is always the daemon's configuration.
+    pools = [pool for pool in network.pools_of(version) if pool.asked or network.predefined]
     if not pools:
         found.append(_OWN_SUBNETS)
     elif address is None or not any(address in ipaddress.ip_network(pool.subnet) for pool in pools):

@@ -6,7 +6,7 @@ from http import HTTPStatus
 import msgspec
 
 from havre.errors import Forbidden, HavreError, NotFound, SystemFault, Unauthorized, Unavailable
-from havre.image.remote.auth import Challenge
+from havre.lib.challenges import Challenge
 from havre.lib.references import Reference
 
 

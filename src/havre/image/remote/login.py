@@ -3,12 +3,13 @@
 from urllib.parse import urlsplit
 
 from havre.errors import InvalidParameter
-from havre.image.remote.auth import Auth, Challenge
+from havre.image.remote.auth import Auth
 from havre.image.remote.config import INDEX_HOST, Endpoint, Place
 from havre.image.remote.failures import RemoteFailure, login_refused
 from havre.image.remote.repository import Registries
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport
+from havre.lib.challenges import Challenge
 
 
 class Login:

@@ -15,12 +15,13 @@ import aiohttp
 import msgspec
 
 from havre.image import manifest as manifests
-from havre.image.remote.auth import Auth, Challenge, parse_challenges
+from havre.image.remote.auth import Auth
 from havre.image.remote.config import Endpoint, Place, RegistryConfig
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.retry import RetryPolicy, persistently
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport, failure_of, read_limited
+from havre.lib.challenges import Challenge, parse_challenges
 
 log = logging.getLogger(__name__)
 

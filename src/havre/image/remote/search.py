@@ -5,13 +5,14 @@ The engine's ``searching`` comes in here.
 
 import msgspec
 
-from havre.image.remote.auth import Auth, parse_challenges
+from havre.image.remote.auth import Auth
 from havre.image.remote.config import HUB_NAMES, INDEX_HOST, Endpoint, Place
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.repository import Registries
 from havre.image.remote.retry import persistently
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport, read_limited
+from havre.lib.challenges import parse_challenges
 from havre.lib.references import DEFAULT_DOMAIN
 
 LARGEST_ANSWER = 4 << 20

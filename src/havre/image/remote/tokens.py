@@ -9,10 +9,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
-from havre.image.remote.auth import Auth, Challenge
+from havre.image.remote.auth import Auth
 from havre.image.remote.config import Endpoint, RegistryConfig
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.transport import Transport, failure_of, read_limited
+from havre.lib.challenges import Challenge
 
 LARGEST_ANSWER = 1 << 20
 CLIENT_ID = "docker"

@@ -1,7 +1,6 @@
 """HTTP to registries: TLS settings by host, proxies, redirects without credentials, failures as ``RemoteFailure``."""
 
 import asyncio
-import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,11 +11,12 @@ from yarl import URL
 
 import havre
 from havre.errors import InvalidParameter
-from havre.image.remote.auth import parse_challenges
 from havre.image.remote.config import Endpoint
 from havre.image.remote.failures import RemoteFailure, from_response
 from havre.image.remote.proxies import Proxies
 from havre.image.remote.trust import Contexts
+from havre.lib import tlswords
+from havre.lib.challenges import parse_challenges
 
 CHUNK = 1 << 20
 """Bytes aiohttp may hold for a reader that is busy writing to disk."""
@@ -25,10 +25,6 @@ LARGEST_ERROR = 64 << 10
 _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONNECT_SECONDS, _SILENCE_SECONDS, _SMALL_SECONDS = 30, 60, 300
-_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})  # X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT and its neighbours
-_WRONG_TIME, _WRONG_NAME = frozenset({9, 10}), frozenset({62, 64})
-_ALERT = re.compile(r"[A-Z0-9]+_ALERT_([A-Z_]+)")  # OpenSSL's names of what the other side says
-_PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -169,18 +165,18 @@ class _explained:
 
 def _reason(error: Exception, url: URL) -> tuple[str, bool]:
     address = f"{url.host}:{url.port}"
-    if isinstance(error, OSError) and (alert := _ALERT.search(str(error).upper())):
-        return f"remote error: tls: {alert[1].lower().replace('_', ' ')}", False
+    if isinstance(error, OSError) and (said := tlswords.alert(error)):
+        return said, False
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return f"tls: failed to verify certificate: {_certificate_reason(error.certificate_error, url)}", False
+            return tlswords.certificate_reason(error.certificate_error, url.host or ""), False
         case aiohttp.ClientConnectorDNSError():
             return f"dial tcp: lookup {url.host}: no such host", True
         case aiohttp.ClientProxyConnectionError():
             return f"proxyconnect tcp: dial tcp {error.host}:{error.port}: {_system_reason(error)}", True
         case aiohttp.ClientSSLError():
-            if any(word in str(error).upper().replace(" ", "_") for word in _PLAIN_HTTP):
-                return "http: server gave HTTP response to HTTPS client", False
+            if tlswords.plain_http(error):
+                return tlswords.PLAIN_HTTP, False
             return f"tls: {error.os_error}", False
         case aiohttp.ClientConnectorError():
             return f"dial tcp {address}: {_system_reason(error)}", True
@@ -204,15 +200,3 @@ def _system_reason(error: OSError) -> str:
     if isinstance(cause, ConnectionRefusedError):
         return "connect: connection refused"
     return (cause.strerror or str(cause)).lower()
-
-
-def _certificate_reason(error: Exception, url: URL) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in _UNKNOWN_AUTHORITY:
-            return "x509: certificate signed by unknown authority"
-        if error.verify_code in _WRONG_TIME:
-            return "x509: certificate has expired or is not yet valid"
-        if error.verify_code in _WRONG_NAME:
-            return f"x509: certificate is valid for other names, not {url.host}"
-        return f"x509: {error.verify_message}"
-    return str(error)

@@ -196,14 +196,14 @@ class BridgeDriver:
             container_id=container_id,
             gateway=_gateway(network, 4) if ipv4 else "",
             ip_address=ipv4,
-            prefix_len=_prefix(network, 4) if ipv4 else 0,
+            prefix_len=pools.prefix(network, 4) if ipv4 else 0,
             mac=request.mac or (mac_of(IPv4Address(ipv4)) if ipv4 else mac_from(endpoint_id)),
             host_interface=bridge_links.veth_name(endpoint_id),
             ports=ports,
             interface=request.interface or f"{state.options.prefix}0",
             ipv6_gateway=_gateway(network, 6) if ipv6 else "",
             ipv6_address=ipv6,
-            ipv6_prefix_len=_prefix(network, 6) if ipv6 else 0,
+            ipv6_prefix_len=pools.prefix(network, 6) if ipv6 else 0,
             link_local=request.link_local,
             names=request.names,
             links=request.links,
@@ -380,10 +380,6 @@ def _same(asked: str, held: str) -> bool:
 def _gateway(network: Network, version: int) -> str:
     """Where its containers send what is for elsewhere; nowhere from an internal network."""
     return "" if network.internal else next((pool.gateway for pool in network.pools_of(version)), "")
-
-
-def _prefix(network: Network, version: int) -> int:
-    return next(int(pool.subnet.partition("/")[2]) for pool in network.pools_of(version))
 
 
 def _rules(network: Network, options: BridgeOptions) -> BridgeRules:

@@ -64,6 +64,11 @@ def choose(
     return tuple(pools)
 
 
+def prefix(network: Network, version: int) -> int:
+    """How many bits of an address of that IP version are its subnet's."""
+    return next(int(pool.subnet.partition("/")[2]) for pool in network.pools_of(version))
+
+
 def _completed(pool: Pool, gateways: bool) -> Pool:
     within = ip_network(pool.ip_range or pool.subnet)
     reserved = {ip_address(address) for address in pool.aux.values()}

@@ -113,12 +113,12 @@ class SublinkDriver:
             container_id=container_id,
             gateway=_gateway(state, 4) if ipv4 else "",
             ip_address=ipv4,
-            prefix_len=_prefix(network, 4) if ipv4 else 0,
+            prefix_len=pools.prefix(network, 4) if ipv4 else 0,
             mac=mac,
             interface=request.interface or "eth0",
             ipv6_gateway=_gateway(state, 6) if ipv6 else "",
             ipv6_address=ipv6,
-            ipv6_prefix_len=_prefix(network, 6) if ipv6 else 0,
+            ipv6_prefix_len=pools.prefix(network, 6) if ipv6 else 0,
             link_local=request.link_local,
             names=request.names,
             links=request.links,
@@ -188,10 +188,6 @@ def _gateway(state: _State, version: int) -> str:
     if state.options.routed:
         return _ON_LINK[version]
     return next((pool.gateway for pool in state.network.pools_of(version)), "")
-
-
-def _prefix(network: Network, version: int) -> int:
-    return next(int(pool.subnet.partition("/")[2]) for pool in network.pools_of(version))
 
 
 def _join(

@@ -25,6 +25,8 @@ async def get(call: Call) -> StreamResponse:
         "Accept-Ranges": "bytes",
         "Cache-Control": "max-age=31536000",
     }
+    # Before the look: what the client is told is there stays until it has used it.
+    call.registry.leases.take(call.repository, digest)
     content = await _find(call, digest)
     try:
         unchanged = answers.not_modified(call, etag, headers)
@@ -100,12 +102,17 @@ async def _send(call: Call, response: StreamResponse, content: Content, start: i
     transport = call.request.transport
     if transport is None or writer is None:
         raise ConnectionResetError("the client has gone")
+    sent = 0
     if content.file is not None and length:
-        await asyncio.get_running_loop().sendfile(transport, content.file, start, length)
+        sent = await asyncio.get_running_loop().sendfile(transport, content.file, start, length)
         # aiohttp counts only what it sends itself.
-        call.request.writer.output_size += length
+        call.request.writer.output_size += sent
     else:
         async with contextlib.aclosing(content.chunks(start, length)) as chunks:
             async for chunk in chunks:
                 await response.write(chunk)
+                sent += len(chunk)
+    if sent != length:
+        # An end before its time is the only way left to say so.
+        raise ConnectionAbortedError("the blob is shorter than it was")
     await response.write_eof()

@@ -19,7 +19,7 @@ from havre.registry.records import Referrer
 _PIECE = 64 * 1024
 # Manifests above this many bytes are taken in by a few clients at a time: memory stays bounded whoever comes.
 _SMALL = 64 * 1024
-_LARGE_AT_A_TIME = asyncio.Semaphore(3)
+_LARGE_AT_A_TIME = asyncio.Semaphore(2)
 _PATIENCE = 60.0
 # Bytes of descriptors in one answer about referrers: less than clients take for a manifest.
 _REFERRERS = 2 << 20
@@ -29,6 +29,9 @@ _MOST_TAGS = 100
 async def get(call: Call) -> StreamResponse:
     """GET and HEAD …/manifests/<tag or digest>: as it was pushed, whatever Accept says."""
     reference = names.reference(call.reference)
+    if names.is_digest(reference):
+        # Before the look: what the client is told is there stays until it has used it.
+        call.registry.leases.take(call.repository, reference)
     await call.registry.upstream.manifest(call.repository, reference)
     found = await call.registry.catalog.manifest(call.repository, reference)
     if found is None:
@@ -56,7 +59,7 @@ async def put(call: Call) -> Response:
         raise ManifestInvalid(f"more than {_MOST_TAGS} tags at once")
     async with _body(call) as body:
         document = manifests.check(body, call.headers.get("Content-Type", ""), reference if by_digest else None)
-        await call.registry.quota.room(call.repository, len(body))
+        await call.registry.quota.room(call.repository, len(body), document.digest)
         await call.registry.catalog.put_manifest(call.repository, document, tags)
     for tag in tags or [""]:
         call.tell(
@@ -133,13 +136,16 @@ async def _whole(call: Call, found: Manifest, headers: dict[str, str]) -> Stream
     response = _sized(found, headers)
     await response.prepare(call.request)
     for start in range(0, found.size, _PIECE):
-        await response.write(await call.registry.catalog.body_piece(found.digest, start, _PIECE))
+        piece = await call.registry.catalog.body_piece(found.digest, start, _PIECE)
+        if not piece:
+            raise ConnectionAbortedError("the manifest was deleted while it was sent")
+        await response.write(piece)
     await response.write_eof()
     return response
 
 
 @contextlib.asynccontextmanager
-async def _body(call: Call) -> AsyncIterator[bytes]:
+async def _body(call: Call) -> AsyncIterator[bytearray]:
     """The manifest that is sent. A large one is in memory for only as long as the caller works on it."""
     length = call.request.content_length
     if length is not None and length > LARGEST_MANIFEST:
@@ -159,4 +165,4 @@ async def _body(call: Call) -> AsyncIterator[bytes]:
             raise TooSlow("the manifest is not coming", headers={"Connection": "close"}) from None
         if length is not None and len(body) != length:
             raise SizeInvalid(f"the body has {len(body)} bytes of the {length} that were promised")
-        yield bytes(body)
+        yield body

@@ -96,7 +96,7 @@ async def _mount(call: Call, digest: str, source: str | None) -> Response | None
         size = await registry.catalog.blob_size(source, digest)
         if size is None or await registry.storage.size(digest) is None:
             return None
-        await registry.quota.room(call.repository, size)
+        await registry.quota.room(call.repository, size, digest)
         await registry.catalog.link_blob(call.repository, digest, size)
     call.tell("mounted", "blob", digest, size=size, origin=source)
     return _created(call, digest)
@@ -123,7 +123,7 @@ async def _expected(call: Call, session: Session) -> int | None:
 
 
 async def _commit(call: Call, session: Session, digest: str) -> Response:
-    await call.registry.quota.room(call.repository, session.offset)
+    await call.registry.quota.room(call.repository, session.offset, digest)
     await call.registry.uploads.finish(session, digest)
     call.tell("pushed", "blob", digest, size=session.offset)
     return _created(call, digest)

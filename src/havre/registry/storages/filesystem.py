@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from havre.kernel.mounts import start_writing_out
+from havre.registry.errors import UploadInvalid
 from havre.store.files import sync_directory
 
 _PIECE = 1 << 20
@@ -78,7 +79,12 @@ class FilesystemStorage:
         await asyncio.to_thread(_write, self._uploads / upload, offset, data)
 
     async def truncate(self, upload: str, offset: int) -> None:
-        os.truncate(self._uploads / upload, offset)
+        descriptor = os.open(self._uploads / upload, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            _refuse_committed(descriptor)
+            os.ftruncate(descriptor, offset)
+        finally:
+            os.close(descriptor)
 
     async def read(self, upload: str) -> AsyncIterator[bytes]:
         with (self._uploads / upload).open("rb", buffering=0) as file:
@@ -87,6 +93,9 @@ class FilesystemStorage:
 
     async def commit(self, upload: str, digest: str) -> None:
         await asyncio.to_thread(_commit, self._uploads / upload, self._path(digest))
+
+    async def adopt(self, path: Path, digest: str) -> None:
+        await asyncio.to_thread(_adopt, path, self._path(digest))
 
     async def drop(self, upload: str) -> None:
         await asyncio.to_thread((self._uploads / upload).unlink, missing_ok=True)
@@ -120,6 +129,7 @@ def _write(path: Path, offset: int, data: list[bytes]) -> None:
     # No O_CREAT: an upload that was dropped does not come back.
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
+        _refuse_committed(descriptor)
         for piece in data:
             view = memoryview(piece)
             while view:
@@ -128,6 +138,12 @@ def _write(path: Path, offset: int, data: list[bytes]) -> None:
         start_writing_out(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _refuse_committed(descriptor: int) -> None:
+    """A commit that came to no end has left a blob with the same bytes: they must stay as they are."""
+    if os.fstat(descriptor).st_nlink > 1:
+        raise UploadInvalid("the upload is complete already")
 
 
 def _commit(upload: Path, final: Path) -> None:
@@ -141,3 +157,9 @@ def _commit(upload: Path, final: Path) -> None:
     # A second name, not another: until the catalog knows the blob, a crash must leave an upload to go on with.
     final.hardlink_to(upload)
     sync_directory(final.parent)
+
+
+def _adopt(path: Path, final: Path) -> None:
+    if not final.exists():
+        path.rename(final)
+        sync_directory(final.parent)

@@ -1,0 +1,77 @@
+"""Garbage collection: what nothing names goes, whatever serves or does not, and nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.registry.server import EMPTY, Client, Server, sha256
+from tests.registry.upkeep import configured, contents, damage, gc
+
+AT_ONCE = {"interval": "0s", "grace": "0s"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A registry that collects only when told to, and then at once."""
+    running = configured(tmp_path, gc=AT_ONCE)
+    yield running
+    running.close()
+
+
+def test_what_a_deleted_image_had_for_itself_goes(server: Server, client: Client) -> None:
+    client.push_image("kept", "v1", b"shared", b"kept")
+    digest = client.push_image("going", "v1", b"shared", b"going" * 1000)
+    client.ask("DELETE", f"/v2/going/manifests/{digest}")
+    would = gc(server, "--dry-run")
+    assert sha256(b"going" * 1000) in contents(server)
+    report = gc(server)
+    assert report == would
+    assert (report["contents"], report["bytes"]) == (1, 5000)
+    assert contents(server) == {sha256(data) for data in (EMPTY, b"shared", b"kept")}
+    assert not damage(client, "kept", "v1")
+    assert client.ask("HEAD", f"/v2/going/blobs/{sha256(b'shared')}").status == 404
+    assert gc(server)["bytes"] == 0
+
+
+def test_an_untagged_manifest_stays_without_a_rule(server: Server, client: Client) -> None:
+    first = client.push_image("app", "latest", b"first")
+    client.push_image("app", "latest", b"second")
+    assert gc(server)["contents"] == 0
+    assert not damage(client, "app", first)
+
+
+def test_a_registry_that_is_stopped_is_collected_by_the_command_itself(server: Server, client: Client) -> None:
+    client.push_image("kept", "v1", b"kept")
+    client.push_blob("app", b"never named")
+    server.kill()
+    assert gc(server)["bytes"] == 0  # within the default grace
+    report = gc(server, "--config", str(server.root.parent / "registry.json"))
+    assert (report["contents"], report["bytes"]) == (1, 11)
+    server.start()
+    assert not damage(server.client(), "kept", "v1")
+
+
+def test_content_that_no_repository_has_goes(server: Server, client: Client) -> None:
+    client.push_image("kept", "v1", b"kept")
+    lost = server.root / "blobs" / "sha256" / ("1" * 64)
+    lost.write_bytes(b"of a push that was cut short")
+    assert gc(server, "--dry-run")["bytes"] == 28
+    assert gc(server)["contents"] == 1
+    assert not lost.exists()
+    assert not damage(client, "kept", "v1")
+
+
+def test_what_is_young_or_was_asked_for_stays(tmp_path: Path) -> None:
+    server = configured(tmp_path, gc={"interval": "0s", "grace": "1h"})
+    client = server.client()
+    client.push_blob("app", b"pushed a moment ago")
+    assert gc(server)["blobs"] == []
+    assert client.push_image("app", "v1", b"pushed a moment ago")
+    server.close()
+
+
+@pytest.mark.parametrize("wrong", [{"gc": {"grace": "soon"}}, {"gc": {"speed": 1}}, {"retention": {"a//b": {}}}])
+def test_a_configuration_that_is_wrong_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
+    with pytest.raises(AssertionError, match=r"havre-registry: \[(gc|retention)\]: "):
+        configured(tmp_path, **wrong)
