@@ -4,20 +4,14 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-
-from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from havre.builder.plan.vertices import Fetch, Git
 from havre.builder.trees import Directory
-from havre.errors import InvalidParameter, SystemFault, Unavailable
-from havre.image.digest import Hasher
+from havre.errors import InvalidParameter, SystemFault
+from havre.image.remote.files import WebFiles
 
-_CHUNK = 1 << 20
-_PATIENCE = ClientTimeout(total=None, connect=30, sock_read=60)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # No configuration of the host's, no questions at a terminal, no transports that run programs.
 _GIT_ENVIRONMENT = {
@@ -33,28 +27,15 @@ _GIT_ENVIRONMENT = {
 class RemoteFiles:
     """Gets files over HTTP and git."""
 
-    session: ClientSession
+    files: WebFiles
 
     async def fetch(self, operation: Fetch, place: Path) -> tuple[Directory, bool]:
         """The file of a URL below ``place``. ``InvalidParameter`` for another checksum than the one demanded."""
         path = place / operation.name
-        hasher = Hasher(operation.checksum or "sha256")
-        try:
-            async with self.session.get(operation.url, timeout=_PATIENCE) as answer:
-                if answer.status != 200:
-                    raise InvalidParameter(f"failed to load {operation.url}: status {answer.status} {answer.reason}")
-                with path.open("wb") as file:
-                    async for data in answer.content.iter_chunked(_CHUNK):
-                        hasher.update(data)
-                        await asyncio.to_thread(file.write, data)
-                time = _last_modified(answer.headers)
-        except (ClientError, TimeoutError, ValueError) as error:
-            raise Unavailable(f"failed to load {operation.url}: {error}") from None
-        if operation.checksum and hasher.digest != operation.checksum:
-            raise InvalidParameter(f"digest mismatch {hasher.digest}: {operation.checksum}")
+        digest, time = await self.files.fetch(operation.url, path, operation.checksum)
         path.chmod(0o600)
         os.utime(path, ns=(time, time))
-        return Directory(place, f"url {operation.name} {hasher.digest}"), False
+        return Directory(place, f"url {operation.name} {digest}"), False
 
     async def clone(self, operation: Git, place: Path) -> tuple[Directory, bool]:
         """The tree of a repository below ``place``."""
@@ -96,11 +77,3 @@ async def _git(directory: Path, *words: str) -> str:
     if process.returncode:
         raise InvalidParameter(f"git {words[0]} failed: {errors.decode('utf-8', 'replace').strip()}")
     return said.decode("utf-8", "replace")
-
-
-def _last_modified(headers: Mapping[str, str]) -> int:
-    """The file's time, as ADD keeps it; 0 when the server does not say."""
-    try:
-        return int(parsedate_to_datetime(headers["Last-Modified"]).timestamp()) * 1_000_000_000
-    except (KeyError, ValueError, TypeError):
-        return 0

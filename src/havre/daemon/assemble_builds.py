@@ -10,6 +10,7 @@ from havre.builder.remote import RemoteFiles
 from havre.builder.solve import Turns
 from havre.builder.workspace import Workspace
 from havre.daemon.assemble_storage import Storage
+from havre.image.remote.files import WebFiles
 from havre.image.remote.pull import Puller
 
 
@@ -22,7 +23,7 @@ async def builds(storage: Storage, executor: Executor, puller: Puller, session: 
         workspace=Workspace(storage.layout.builds, storage.blobs, storage.layers, storage.snapshotter),
         executor=executor,
         caches=CacheMounts(storage.layout.cache_mounts),
-        remote=RemoteFiles(session),
+        remote=RemoteFiles(WebFiles(session)),
         turns=Turns(),
     )
     await builder.start()
