@@ -65,7 +65,6 @@ async def test_leaving_no_swarm(client: Client) -> None:
     [
         ("POST", "/session", "docker build (BuildKit sessions)"),
         ("POST", "/swarm/init", "docker swarm init"),
-        ("POST", "/images/a/b/push", "docker push"),
         ("POST", "/plugins/pull", "plugins"),
     ],
 )

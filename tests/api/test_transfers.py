@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from havre.errors import NotFound, SystemFault, Unauthorized, Unavailable
+from havre.errors import Forbidden, NotFound, SystemFault, Unauthorized, Unavailable
 from tests.api.talk import Client, Wire
 from tests.fakes.engine import Endless, FakeEngine
 
@@ -264,3 +264,25 @@ async def test_put_archive(client: Client, engine: FakeEngine) -> None:
     assert bodies == [b"tar" * 100_000]
     values = list(engine.asked("copy.put")[0].values())
     assert values[:2] == ["x", "/tmp"] and values[3:] == [True, True]
+
+
+async def test_push(client: Client, engine: FakeEngine) -> None:
+    engine.answer("images.push", [{"status": "one"}, Forbidden("denied: no")])
+    platform = json.dumps({"os": "linux", "architecture": "arm64"})
+    answer = await client.post("/v1.46/images/a/b/push", tag="1", platform=platform)
+    messages = [json.loads(line) for line in answer.body.splitlines()]
+    assert answer.status == 200 and [message.get("error") for message in messages] == [None, "denied: no"]
+    await client.post("/v1.45/images/a/b/push", platform=platform)
+    asked = [(call["ref"], call["tag"], call["platform"]) for call in engine.asked("images.push")]
+    assert asked == [("a/b", "1", "linux/arm64"), ("a/b", "", None)]
+
+
+async def test_distribution(client: Client, engine: FakeEngine) -> None:
+    engine.answer("images.distribution", {"Platforms": []})
+    header = {"X-Registry-Auth": base64.urlsafe_b64encode(b'{"username": "me", "password": "x"}').decode()}
+    answer = await client.call("GET", "/distribution/a/b:1/json", headers=header)
+    assert answer.json() == {"Platforms": []}
+    (asked,) = engine.asked("images.distribution")
+    assert (asked["ref"], asked["auth"].username) == ("a/b:1", "me")
+    engine.fail("images.distribution", Unauthorized("authentication required"))
+    assert (await client.get("/distribution/a/json")).status == 401

@@ -21,7 +21,6 @@ _WORDS, _HUB = "words of dockerd before 25", "Docker Hub"
 _SUBNET, _SWARM = "subnets as dockerd took them before 25", "docker swarm"
 CANNOT = {
     "api_container_test::CreateContainerTest::test_create_with_restart_policy": _WORDS,
-    "api_image_test::InspectDistributionTest::test_inspect_distribution": "the inspection of remote images",
     "api_network_test::TestNetworks::test_connect_with_ipv6_address": _SUBNET,
     "api_network_test::TestNetworks::test_create_check_duplicate": _WORDS,
     "api_network_test::TestNetworks::test_create_inspect_network_with_scope": _SWARM,

@@ -18,7 +18,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -239,6 +239,9 @@ class FakeRegistry:
         return web.json_response(answer)
 
 
+R = TypeVar("R", bound=FakeRegistry)
+
+
 @contextmanager
 def serving_aside() -> Iterator[FakeRegistry]:
     """``serving`` for tests without an event loop: in a thread of its own. ``loop`` is the registry's."""
@@ -261,9 +264,9 @@ def serving_aside() -> Iterator[FakeRegistry]:
 
 
 @asynccontextmanager
-async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeRegistry]:
+async def serving(tls: ssl.SSLContext | None = None, kind: type[R] = FakeRegistry) -> AsyncIterator[R]:  # type: ignore[assignment]
     """A registry that answers until the end of the block."""
-    registry = FakeRegistry()
+    registry = kind()
     application = web.Application(client_max_size=1 << 20)
     application.router.add_route("*", "/{path:.*}", registry.handle)
     runner = web.AppRunner(application, shutdown_timeout=0.1)

@@ -22,9 +22,7 @@ from tests.system.harness import Answer, Engine
 GROUPS = ("Container", "Exec", "Image", "System", "Distribution", "Network", "Volume")
 ABSENT = {
     ("POST", "/build"): "docker build",
-    ("POST", "/images/{name}/push"): "docker push",
     ("GET", "/images/search"): "docker search",
-    ("GET", "/distribution/{name}/json"): "the inspection of remote images",
 }
 """Operations that are answered with 501 and their name."""
 

@@ -123,6 +123,19 @@ class Registry:
         """The access log so far: lines that hold ``"GET /v2/…`` with status and length."""
         return [line for line in self.log.read_text(errors="replace").splitlines() if '"GET /v2/' in line]
 
+    def fetch(self, path: str, headers: Mapping[str, str] | None = None) -> bytes:
+        """The body of what the registry serves at ``path``."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("GET", path, headers=dict(headers or {}))
+            response = connection.getresponse()
+            body = response.read()
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise RuntimeError(f"GET {path}: {response.status} {body[:500].decode(errors='replace')}")
+        return body
+
     def _upload(self, repository: str, blob_digest: str, content: bytes | Path) -> None:
         try:
             self._request("HEAD", f"/v2/{repository}/blobs/{blob_digest}")

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Interface, IPv6Network
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from havre.errors import Conflict, Forbidden, HavreError, InvalidParameter
 from havre.kernel import namespaces
 from havre.kernel.rtnetlink import Rtnetlink
 from havre.lib.ids import new_id
+from havre.network.ipam import DEFAULT_POOLS, BasePool
 from havre.network.model import Endpoint, EndpointRequest, Network, Pool, PortRequest
 from tests.system import netlab
 from tests.system.netlab import HOST, OUTSIDE, Container, Daemon, Lab, arrives, run
@@ -231,6 +233,19 @@ async def test_where_a_container_goes_out(lab: Lab) -> None:
         await daemon.remove(one)
 
 
+async def test_a_container_that_keeps_its_route_from_leading_elsewhere(lab: Lab) -> None:
+    """It may have taken its own addresses away: that is no reason to stay on a network."""
+    async with netlab.daemon(lab.layout()) as daemon:
+        for name in ("a", "b"):
+            await daemon.networks.create(network(name))
+        one = await box(daemon, "a", "b")
+        one.inside(lambda: run("ip", "addr", "flush", "dev", on(daemon, one.id, "b").interface))
+        await daemon.networks.disconnect(one.id, "a")
+        assert [each.network_name for each in daemon.networks.endpoints_of(one.id)] == ["b"]
+        assert default_route(one) == "" and "eth0" not in one.inside(lambda: run("ip", "-br", "link"))
+        await daemon.remove(one)
+
+
 async def test_addresses(lab: Lab) -> None:
     pool = Pool("10.5.0.0/24", "10.5.0.9", "10.5.0.128/30", {"printer": "10.5.0.129"}, asked=True)
     async with netlab.daemon(lab.layout()) as daemon:
@@ -261,6 +276,24 @@ async def test_addresses(lab: Lab) -> None:
             await daemon.networks.connect(own.id, "bridge", EndpointRequest(interface="eth0"))
         for container_id in {each.container_id for each in daemon.networks.endpoints_on(made.id)}:
             await daemon.networks.sandbox_remove(container_id)
+
+
+async def test_networks_of_the_host_are_avoided(lab: Lab) -> None:
+    """Those it has addresses of, and those it has routes to: at create, and none but the pieces that overlap."""
+    run("ip", "addr", "add", "172.30.0.9/26", "dev", "wan0")
+    run("ip", "route", "add", "172.30.2.0/23", "via", OUTSIDE)
+    run("ip", "-6", "route", "add", "fd00:7::/64", "dev", "wan0")
+    pools_ = (*DEFAULT_POOLS, BasePool(IPv6Network("fd00:7::/62"), 64))
+    async with netlab.daemon(lab.layout(), bip=IPv4Interface("10.9.0.1/24"), pools=pools_) as daemon:
+        made = [await daemon.networks.create(network(name, ipv6=True)) for name in ("a", "b", "c")]
+        assert [[pool.subnet for pool in each.pools] for each in made] == [
+            ["172.30.1.0/24", "fd00:7:0:1::/64"],
+            ["172.30.4.0/24", "fd00:7:0:2::/64"],
+            ["172.30.5.0/24", "fd00:7:0:3::/64"],
+        ]
+        with pytest.raises(InvalidParameter, match="fully subnetted"):
+            await daemon.networks.create(network("d", ipv6=True))
+        assert [each.name for each in daemon.networks.all()] == ["bridge", "host", "none", "a", "b", "c"]
 
 
 async def test_many_at_once(lab: Lab) -> None:

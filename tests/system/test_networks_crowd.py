@@ -1,5 +1,5 @@
 """Many containers on one network at once, and a daemon that dies meanwhile: no address is lost or given twice, and all
-are found by name.
+are found by name. And many networks: where their subnets come from, and what there is when none are left.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.system import images
+from tests.system.conftest import NewDaemon, docker_for
 from tests.system.faults import surviving
 from tests.system.harness import Havred, wait_until
 from tests.system.nameservers import datagram
@@ -59,3 +61,38 @@ def test_fifty_at_once(fresh_havred: Havred) -> None:
         removed = list(clients.map(lambda name: daemon.api("DELETE", f"/containers/{name}?force=1").status, names))
     assert set(removed) == {204}
     assert daemon.api("DELETE", "/networks/crowd").status == 204
+
+
+def test_networks_as_the_daemon_is_told(new_havred: NewDaemon, tmp_path: Path) -> None:
+    """Subnets of the daemon's pools, as long as there are any, and options that networks do not set themselves."""
+    daemon = new_havred(
+        *(
+            "--default-address-pool",
+            "base=10.214.0.0/27,size=28",
+            "--default-address-pool",
+            "base=fd00:214::/63,size=64",
+        ),
+        *("--default-network-opt", "bridge=com.docker.network.driver.mtu=1290"),
+    )
+    daemon.start()
+    daemon.load(images.busybox().archive("busybox:latest"))
+    docker = docker_for(daemon, tmp_path)
+    docker("network", "create", "--ipv6", "one")
+    docker("network", "create", "-o", "com.docker.network.driver.mtu=1300", "two")
+    pools = [daemon.api("GET", f"/networks/{name}").json()["IPAM"]["Config"] for name in ("one", "two")]
+    assert [[pool["Subnet"] for pool in each] for each in pools] == [
+        ["10.214.0.0/28", "fd00:214::/64"],
+        ["10.214.0.16/28"],
+    ]
+    for name, mtu in (("one", 1290), ("two", 1300)):
+        shown = docker("run", "--rm", "--network", name, "busybox", "ip", "link", "show", "eth0").out
+        assert f"mtu {mtu} " in shown
+    small = ("--ipv6", "-o", "com.docker.network.driver.mtu=1279")
+    refused = docker("network", "create", *small, "three", code=1)
+    assert "invalid MTU 1279: a network with IPv6 needs 1280 at least" in refused.err
+    refused = docker("network", "create", "three", code=1)
+    assert "all predefined address pools have been fully subnetted" in refused.err
+    docker("network", "rm", "one")
+    docker("network", "create", "three")
+    assert daemon.api("GET", "/networks/three").json()["IPAM"]["Config"][0]["Subnet"] == "10.214.0.0/28"
+    docker("network", "rm", "two", "three")

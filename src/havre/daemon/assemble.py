@@ -60,6 +60,7 @@ from havre.image.load import Loader
 from havre.image.remote.login import Login
 from havre.image.remote.proxies import Proxies
 from havre.image.remote.pull import Puller
+from havre.image.remote.push import Pusher
 from havre.image.remote.repository import Registries
 from havre.image.remote.search import Search
 from havre.image.remote.tokens import Tokens
@@ -89,8 +90,7 @@ class Daemon:
     networks: Networks
     containers: Containers
     views: Views
-    registries: Registries
-    puller: Puller
+    remote: "Remote"
     history: EventHistory
     session: ClientSession
     builds: ClassicBuilds
@@ -102,7 +102,7 @@ class Daemon:
     def reload(self, config: Config) -> None:
         """Take over from ``config`` what may change meanwhile: labels, the log level, registries."""
         registries = registrysettings.registries(config)
-        self.registries.reload(registries)
+        self.remote.registries.reload(registries)
         self.engine.system.reload(config.labels, config.level == "debug", registries)
 
     async def stop(self) -> None:
@@ -112,7 +112,8 @@ class Daemon:
         await self.builds.close()
         await self.engine.stats.close()
         await self.views.close()
-        await self.puller.close()
+        await self.remote.puller.close()
+        await self.remote.pusher.close()
         await self.containers.logs.close()
         await self.containers.health.close()
         await self.containers.supervisor.close()
@@ -160,9 +161,9 @@ async def assemble(config: Config) -> Daemon:
     containers.logs.start()
     await containers.recovery.run()
     session = open_session()
-    registries, puller, login, search = _remote(config, storage, session)
-    images = _image_verbs(storage, puller, usage, events)
-    builds = await assemble_builds.builds(storage, containers.build_runs, puller, session)
+    remote = _remote(config, storage, session)
+    images = _image_verbs(storage, remote, usage, events)
+    builds = await assemble_builds.builds(storage, containers.build_runs, remote.puller, session)
     listing = assemble_containers.listing(base, containers)
     facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
     views = Views(registry, storage.snapshotter, base.host_mounts, layout)
@@ -184,7 +185,7 @@ async def assemble(config: Config) -> Daemon:
         logs=containers.logs,
         listing=listing,
         images=images,
-        searching=Searching(search),
+        searching=Searching(remote.search),
         networks=NetworkVerbs(networks, usage.container_name, containers.connector, events, defaults),
         port_reasons=PortReasons(networks, usage.container_name),
         publish=Publisher(registry, networks),
@@ -192,10 +193,10 @@ async def assemble(config: Config) -> Daemon:
         volume_copies=VolumeCopies(volumes, LocalDriver(layout.volumes), volumes.mounts, usage, freezer),
         events=events,
         system=System(
-            facts, events, usage.states, listing, images, volumes, login.check_auth, config.labels, config.debug
+            facts, events, usage.states, listing, images, volumes, remote.login.check_auth, config.labels, config.debug
         ),
     )
-    return Daemon(engine, config, storage, networks, containers, views, registries, puller, history, session, builds)
+    return Daemon(engine, config, storage, networks, containers, views, remote, history, session, builds)
 
 
 def _base(
@@ -227,23 +228,38 @@ def _base(
     )
 
 
-def _image_verbs(storage: Storage, puller: Puller, usage: Usage, events: Events) -> Images:
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """What speaks to registries."""
+
+    registries: Registries
+    puller: Puller
+    pusher: Pusher
+    login: Login
+    search: Search
+
+
+def _image_verbs(storage: Storage, remote: Remote, usage: Usage, events: Events) -> Images:
     loader = Loader(storage.blobs, storage.layers, storage.images)
     importer = Importer(storage.blobs, storage.layers, storage.images)
     hello = Hello(storage.images, importer)
     saver = Saver(storage.blobs)
     stores = (storage.images, storage.blobs, storage.snapshotter)
-    return Images(*stores, loader, saver, importer, hello, puller, usage, events)
+    return Images(
+        *stores, loader, saver, importer, hello, remote.puller, remote.pusher, remote.registries, usage, events
+    )
 
 
-def _remote(config: Config, storage: Storage, session: ClientSession) -> tuple[Registries, Puller, Login, Search]:
+def _remote(config: Config, storage: Storage, session: ClientSession) -> Remote:
     transport = Transport(session, Proxies.from_environ(os.environ))
     settings = registrysettings.registries(config)
     tokens = Tokens(transport, settings)
     registries = Registries(transport, settings, tokens, registrysettings.retries(config))
     puller = Puller(storage.blobs, storage.images, storage.layers, registries, storage.places)
+    outgoing = (storage.places, storage.sessions, config.max_concurrent_uploads)
+    pusher = Pusher(storage.blobs, storage.images, registries, *outgoing)
     login, search = Login(transport, registries, tokens), Search(transport, registries, tokens)
-    return registries, puller, login, search
+    return Remote(registries, puller, pusher, login, search)
 
 
 def _networks(config: Config, storage: Storage) -> Networks:

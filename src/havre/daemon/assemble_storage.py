@@ -9,6 +9,7 @@ from havre.daemon.config import Config
 from havre.image.blobs import BlobStore
 from havre.image.layers import LayerStore
 from havre.image.remote.places import BlobPlaces
+from havre.image.remote.sessions import UploadSessions
 from havre.image.snapshots.overlay import OverlaySnapshotter
 from havre.image.store import ImageStore
 from havre.store import lock
@@ -28,6 +29,7 @@ class Storage:
     layers: LayerStore
     images: ImageStore
     places: BlobPlaces
+    sessions: UploadSessions
     build_cache: BuildCache
 
 
@@ -54,4 +56,6 @@ async def storage(config: Config) -> Storage:
     await images.start()
     places = BlobPlaces(database)
     await places.start(blobs.exists)
-    return Storage(layout, database, blobs, snapshotter, layers, images, places, cache)
+    sessions = UploadSessions(database)
+    await sessions.start()
+    return Storage(layout, database, blobs, snapshotter, layers, images, places, sessions, cache)

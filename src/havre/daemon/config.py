@@ -65,6 +65,7 @@ class Config:
     dns_search: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()
     max_concurrent_downloads: int = 3
+    max_concurrent_uploads: int = 5
     max_download_attempts: int = 5
     max_partial_age: str = "24h"
     max_partial_size: str = "10g"

@@ -103,6 +103,7 @@ OPTIONS: tuple[Option, ...] = (
     _text("log-level", "-l --log-level", "level", "debug, info, warn, error or fatal (default info)"),
     _map("log-opts", "--log-opt", "name=value", "Option of the default log driver"),
     _number("max-concurrent-downloads", "--max-concurrent-downloads", "Layers a pull downloads at a time (default 3)"),
+    _number("max-concurrent-uploads", "--max-concurrent-uploads", "Layers a push uploads at a time (default 5)"),
     _number("max-download-attempts", "--max-download-attempts", "Attempts at a download, progress apart (default 5)"),
     _text("max-partial-age", "--max-partial-age", "duration", "How long broken-off downloads are kept (default 24h)"),
     _text("max-partial-size", "--max-partial-size", "bytes", "What broken-off downloads may take (default 10g)"),

@@ -27,6 +27,8 @@ def check(config: Config) -> None:
             raise InvalidParameter(f"registries: {host}: {error.message}") from None
     partial_limits(config)
     retries(config)
+    if config.max_concurrent_uploads < 1:
+        raise InvalidParameter(f"invalid max concurrent uploads: {config.max_concurrent_uploads}")
 
 
 def registries(config: Config) -> RegistryConfig:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from havre.engine.imagelisting import ImageListing
-from havre.engine.imagemanifests import ImageUsers
+from havre.engine.imagemanifests import ImageUsers, shown, shown_platform
 from havre.engine.imageremoval import ImageRemoval
 from havre.errors import InvalidParameter, NotFound, Unsupported
 from havre.image import hello
@@ -16,9 +16,12 @@ from havre.image.hello import Hello
 from havre.image.importer import Importer
 from havre.image.load import LayerProgress, Loaded, Loader
 from havre.image.manifest import Platform, host_platform, parse_platform
+from havre.image.remote import distribution
 from havre.image.remote.auth import Auth
 from havre.image.remote.progress import drawn
 from havre.image.remote.pull import Puller
+from havre.image.remote.push import Pusher
+from havre.image.remote.repository import Registries
 from havre.image.save import Saver, Selection
 from havre.image.snapshots import Snapshotter
 from havre.image.store import Image, ImageStore
@@ -51,6 +54,8 @@ class Images:
         importer: Importer,
         embedded: Hello,
         puller: Puller,
+        pusher: Pusher,
+        registries: Registries,
         users: ImageUsers,
         events: EventSink,
     ) -> None:
@@ -60,6 +65,8 @@ class Images:
         self._importer = importer
         self._embedded = embedded
         self._puller = puller
+        self._pusher = pusher
+        self._registries = registries
         self._events = events
         self._listing = ImageListing(images, blobs, snapshotter, users)
         self._removal = ImageRemoval(images, users, self._log)
@@ -183,6 +190,34 @@ class Images:
             self._log("tag", image, name.familiar())
         self._log("import", image, image.id)
         yield {"status": image.id}
+
+    # -- registries ---------------------------------------------------------------------------------------------------
+
+    async def push(self, ref: str, tag: str, platform: str | None, auth: Auth | None) -> AsyncIterator[Json]:
+        """``POST /images/{name}/push``: Docker's progress messages. Without ``tag`` all tags of the repository."""
+        try:
+            name = references.parse(ref, None)
+            name = name.with_tag(tag) if tag else name
+        except ValueError as error:
+            raise InvalidParameter(str(error)) from None
+        if name.digest is not None:
+            raise InvalidParameter("cannot push a digest reference")
+        async for message in self._pusher.push(name, _parsed(platform), auth, self._pushed):
+            yield message
+
+    def _pushed(self, name: Reference) -> None:
+        image = self._images.named(name)
+        labels = (image.config.labels or {}) if image is not None else {}
+        self._events.publish("image", "push", name.familiar(), {**labels, "name": name.familiar_name})
+
+    async def distribution(self, ref: str, auth: Auth | None) -> Json:
+        """``GET /distribution/{name}/json``: what the registry has under the name."""
+        try:
+            name = references.parse(ref)
+        except ValueError as error:
+            raise InvalidParameter(str(error)) from None
+        found = await distribution.inspect(self._registries, name, auth)
+        return {"Descriptor": shown(found.descriptor), "Platforms": [shown_platform(p) for p in found.platforms]}
 
     # -- taking out ---------------------------------------------------------------------------------------------------
 

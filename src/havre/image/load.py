@@ -151,7 +151,7 @@ def _described(archive: Intake) -> Iterator[_Wanted]:
     if (file := archive.find("manifest.json")) is not None:
         try:
             entries = msgspec.json.decode(file.read(_LARGEST_JSON), type=list[_Entry])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise InvalidParameter(f"invalid manifest.json: {error}") from None
         manifests = _manifests_by_config(archive)
         for entry in entries:

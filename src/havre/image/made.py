@@ -5,11 +5,9 @@ Save, push and the listing of manifests come in here: the same image has the sam
 
 from collections.abc import Sequence
 
-import msgspec
-
 from havre.image import digest as digests
 from havre.image.blobs import BlobStore
-from havre.image.manifest import OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest
+from havre.image.manifest import OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, encode
 from havre.image.store import Image
 
 
@@ -23,5 +21,5 @@ def manifest_of(image: Image, blobs: BlobStore) -> tuple[Descriptor, bytes]:
 def manifest_over(image: Image, blobs: BlobStore, layers: Sequence[Descriptor]) -> tuple[Descriptor, bytes]:
     """A manifest of the image with these blobs as its layers. Its bytes depend on nothing else."""
     config = Descriptor(media_type=OCI_CONFIG, digest=image.id, size=blobs.size(image.id))
-    data = msgspec.json.encode(Manifest(media_type=OCI_MANIFEST, config=config, layers=list(layers)))
+    data = encode(Manifest(media_type=OCI_MANIFEST, config=config, layers=list(layers)))
     return Descriptor(media_type=OCI_MANIFEST, digest=digests.of(data), size=len(data)), data

@@ -111,8 +111,13 @@ def decode(data: bytes, media_type: str = "") -> Manifest | Index:
         if kind in INDEXES or (kind not in MANIFESTS and bytes(outline.manifests) != b"null"):
             return msgspec.json.decode(data, type=Index)
         return msgspec.json.decode(data, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidParameter(f"invalid manifest: {error}") from None
+
+
+def encode(document: Manifest | Index) -> bytes:
+    """The bytes of a manifest or index; the same for the same content."""
+    return msgspec.json.encode({"schemaVersion": document.schema_version, **msgspec.to_builtins(document)})
 
 
 class _Outline(msgspec.Struct, rename="camel"):

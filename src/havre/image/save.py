@@ -15,7 +15,7 @@ import msgspec
 
 from havre.image import made
 from havre.image.blobs import BlobStore
-from havre.image.manifest import OCI_INDEX, Descriptor, Index
+from havre.image.manifest import OCI_INDEX, Descriptor, Index, encode
 from havre.image.store import Image
 from havre.lib.references import Reference
 
@@ -61,7 +61,7 @@ class Saver:
                 top = image.config.diff_ids[-1] if image.config.diff_ids else image.id
                 repositories.setdefault(tag.familiar_name, {})[tag.tag or ""] = top.partition(":")[2]
         trailer = {
-            "index.json": msgspec.json.encode(Index(media_type=OCI_INDEX, manifests=index)),
+            "index.json": encode(Index(media_type=OCI_INDEX, manifests=index)),
             "manifest.json": msgspec.json.encode(entries),
             "oci-layout": b'{"imageLayoutVersion": "1.0.0"}',
             **({"repositories": msgspec.json.encode(repositories)} if repositories else {}),

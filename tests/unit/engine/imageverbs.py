@@ -68,7 +68,7 @@ class Verbs:
         self.puller = FakePuller(room)
         embedded = Hello(room.images, room.importer)
         stores = (room.images, room.blobs, room.snapshotter, room.loader, room.saver, room.importer, embedded)
-        self.images = Images(*stores, self.puller, self.users, self.events)  # type: ignore[arg-type]
+        self.images = Images(*stores, self.puller, None, None, self.users, self.events)  # type: ignore[arg-type]
 
     async def load(self, *tags: str, layers: Sequence[bytes] = (BASE,), **settings: Any) -> str:
         (image,) = await self.room.load(tar(docker_archive(layers, list(tags), **settings)))

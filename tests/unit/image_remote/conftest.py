@@ -15,8 +15,10 @@ from havre.image.manifest import Descriptor
 from havre.image.remote.config import RegistryConfig
 from havre.image.remote.places import BlobPlaces
 from havre.image.remote.pull import Puller
+from havre.image.remote.push import Pusher
 from havre.image.remote.repository import Registries
 from havre.image.remote.retry import RetryPolicy
+from havre.image.remote.sessions import UploadSessions
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport, open_session
 from havre.image.snapshots import Usage
@@ -90,11 +92,15 @@ class Remote:
         self.places = BlobPlaces(self.db)
         stores = (self.blobs, self.images, self.layers)
         self.puller = Puller(*stores, self.registries, self.places)  # type: ignore[arg-type]
+        outgoing = (self.places, UploadSessions(self.db), 3)
+        self.pusher = Pusher(self.blobs, self.images, self.registries, *outgoing)
         self._stack.push_async_callback(self.puller.close)
+        self._stack.push_async_callback(self.pusher.close)
         return self
 
     async def restart(self) -> "Remote":
         await self.puller.close()
+        await self.pusher.close()
         return await Remote(self._root, self._stack).start(self.config)
 
 

@@ -77,6 +77,17 @@ async def history(call: Call) -> StreamResponse:
     return respond.json(await call.engine.images.history(call.name(), platform))
 
 
+async def push(call: Call) -> StreamResponse:
+    auth = decode_auth(call.request.headers.get("X-Registry-Auth"))
+    platform = None if call.before(1, 46) else _platform_of(call.texts("platform"))
+    return await respond.messages(call, call.engine.images.push(call.name(), call.text("tag"), platform, auth))
+
+
+async def distribution(call: Call) -> StreamResponse:
+    auth = decode_auth(call.request.headers.get("X-Registry-Auth"))
+    return respond.json(await call.engine.images.distribution(call.name(), auth))
+
+
 async def tag(call: Call) -> StreamResponse:
     await call.engine.images.tag(call.name(), call.text("repo"), call.text("tag"))
     return respond.empty(201)

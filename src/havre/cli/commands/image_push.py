@@ -7,6 +7,8 @@ from havre.cli.names import part, remote_image
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from havre.cli.context import Context
     from havre.cli.parser import Args, Parser
 
@@ -16,6 +18,8 @@ USAGE = "havre push [OPTIONS] NAME[:TAG]"
 _PLATFORM_HELP = """Push a platform-specific manifest as a single-platform image to the registry.
 Image index won't be pushed, meaning that other manifests, including attestations won't be preserved.
 'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)"""
+
+_PART_ONLY = "Not all multiplatform-content is present and only the available single-platform image was pushed"
 
 
 def configure(parser: Parser) -> None:
@@ -27,6 +31,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Ask for the push and show how it goes."""
     from havre.cli.platformflag import as_query
     from havre.cli.progress import follow
     from havre.client.auth import credentials, encode
@@ -41,7 +46,18 @@ def run(args: Args, ctx: Context) -> int:
     headers = {"X-Registry-Auth": encode(credentials(ctx.config, reference.domain))}
     path = f"/images/{part('image', reference.repository)}/push"
     response = ctx.client.post(path, {"tag": reference.tag, "platform": platform}, headers=headers)
-    follow(response, None if args.quiet else ctx.out)
+    notes: list[Any] = []
+    follow(response, None if args.quiet else ctx.out, notes.append)
     if args.quiet:
         ctx.out.write(f"{reference.canonical()}\n")
+    else:
+        _tell(ctx, notes)
     return 0
+
+
+def _tell(ctx: Context, notes: list[Any]) -> None:
+    """Say what of the image has not gone."""
+    for note in notes:
+        if isinstance(note, dict) and note.get("manifestPushedInsteadOfIndex"):
+            index, manifest = note["originalIndex"]["digest"], note["selectedManifest"]["digest"]
+            ctx.out.write(f"\n Info -> {_PART_ONLY}\n         {index} -> {manifest}\n")

@@ -3,7 +3,6 @@ all who want it at the same time.
 """
 
 import asyncio
-import math
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
@@ -17,6 +16,7 @@ from havre.image.manifest import Descriptor
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.progress import Row
 from havre.image.remote.repository import BlobSource
+from havre.image.remote.retry import count_down
 from havre.lib.tasks import TaskOwner
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ class Downloads:
                 if works and failure.retry_after is None:
                     pause = min(pause, _SOON)
             attempt += 1
-            await _count_down(pause, transfer)
+            await count_down(pause, transfer.say)
 
     async def _attempt(self, source: BlobSource, partial: Partial, blob: Descriptor, transfer: "_Transfer") -> None:
         if partial.offset > blob.size:
@@ -234,14 +234,6 @@ async def _position(response: aiohttp.ClientResponse, partial: Partial, blob: De
 def _write(partial: Partial, batch: list[bytes]) -> None:
     for chunk in batch:
         partial.write(chunk)
-
-
-async def _count_down(seconds: float, transfer: _Transfer) -> None:
-    while seconds > 0:
-        left = math.ceil(seconds)
-        transfer.say(f"Retrying in {left} second{'s' if left != 1 else ''}")
-        await asyncio.sleep(min(1.0, seconds))
-        seconds -= 1.0
 
 
 async def _settled(future: "asyncio.Future[T]") -> T:

@@ -62,6 +62,11 @@ def translated(failure: RemoteFailure, reference: Reference) -> HavreError:
     return _by_status(failure, Forbidden)
 
 
+def remote_refused(failure: RemoteFailure, refused: Callable[[str], HavreError] = Forbidden) -> HavreError:
+    """The error of what says no more than the registry: a push, a look at what is there."""
+    return _by_status(failure, refused)
+
+
 def login_refused(failure: RemoteFailure) -> HavreError:
     """The error an attempt to log in ends with."""
     return _by_status(failure, Unauthorized)
@@ -102,7 +107,7 @@ _PLAIN = {
 def _parse(status: int, body: bytes) -> tuple[str, str]:
     try:
         found = msgspec.json.decode(body, type=_Errors)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         found = _Errors()
     if found.errors:
         first = found.errors[0]

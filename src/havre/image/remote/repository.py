@@ -6,13 +6,14 @@ Protocol: https://github.com/opencontainers/distribution-spec; credentials: dist
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from havre.image import manifest as manifests
 from havre.image.remote.auth import Auth
@@ -20,7 +21,7 @@ from havre.image.remote.config import Endpoint, Place, RegistryConfig
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.retry import RetryPolicy, persistently
 from havre.image.remote.tokens import Tokens
-from havre.image.remote.transport import Transport, failure_of, read_limited
+from havre.image.remote.transport import Body, Transport, failure_of, read_limited
 from havre.lib.challenges import Challenge, parse_challenges
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,10 @@ class BlobSource(Protocol):
 
 
 class Repository:
-    """One repository (``library/busybox``) at one endpoint, read with one set of credentials."""
+    """One repository (``library/busybox``) at one endpoint, read with one set of credentials.
+
+    ``scopes`` is what a token server is asked for: the right to read this repository.
+    """
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class Repository:
         self.policy = policy.hurried() if endpoint.mirror else policy
         self._challenges = challenges
         self._path = path
+        self.scopes: tuple[str, ...] = (f"repository:{path}:pull",)
         # What a user has for the registry is none of a mirror's business.
         self._auth = auth if auth is not None and not endpoint.mirror else Auth()
 
@@ -126,7 +131,7 @@ class Repository:
             following = response.links.get("next")
         try:
             page = msgspec.json.decode(body, type=_Tags).tags or []
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise RemoteFailure(f"invalid list of tags: {error}") from None
         if following is None:
             return page, None
@@ -137,12 +142,20 @@ class Repository:
 
     @asynccontextmanager
     async def _get(
-        self, url: str, headers: Mapping[str, str], accepted: tuple[int, ...] = (200,), method: str = "GET"
+        self,
+        url: str | URL,
+        headers: Mapping[str, str],
+        accepted: tuple[int, ...] = (200,),
+        method: str = "GET",
+        body: Callable[[], Body] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        authorization = await self._authorization()
-        for last in (False, True):
+        # An upload may go on at another host; what proves who we are is for this one only.
+        ours = urlsplit(str(url))[:2] == urlsplit(self.endpoint.url)[:2]
+        authorization = await self._authorization() if ours else None
+        for last in (not ours, True):
             sent = {**headers, "Authorization": authorization} if authorization else headers
-            async with self._transport.request(method, url, self.endpoint, sent) as response:
+            content = body() if body is not None else None
+            async with self._transport.request(method, url, self.endpoint, sent, content) as response:
                 if response.status in accepted:
                     yield response
                     return
@@ -162,13 +175,16 @@ class Repository:
             return f"Bearer {self._auth.registry_token}"
         for challenge in self._challenges:
             if challenge.scheme == "bearer":
-                scope = f"repository:{self._path}:pull"
+                scope = " ".join(self.scopes)
                 known = (refused or "").removeprefix("Bearer ")
                 token = await self._tokens.bearer(challenge, self.endpoint, scope, self._auth, known)
                 return f"Bearer {token}"
         if any(challenge.scheme == "basic" for challenge in self._challenges):
             return self._auth.basic
         return None
+
+
+R = TypeVar("R", bound=Repository)
 
 
 class _Tags(msgspec.Struct):
@@ -190,10 +206,16 @@ class Registries:
         """Go by ``config`` from now on; what is under way goes on as it began."""
         self.config = self._tokens.config = config
 
-    async def open(self, place: Place, path: str, auth: Auth | None) -> Repository:
+    async def open(
+        self,
+        place: Place,
+        path: str,
+        auth: Auth | None,
+        kind: type[R] = Repository,  # type: ignore[assignment]
+    ) -> R:
         """The repository ``path`` at ``place``. Raises ``RemoteFailure`` when no server answers there."""
         endpoint, challenges = await self.reach(place)
-        return Repository(self._transport, self._tokens, self.policy, endpoint, challenges, path, auth)
+        return kind(self._transport, self._tokens, self.policy, endpoint, challenges, path, auth)
 
     async def reach(self, place: Place) -> tuple[Endpoint, tuple[Challenge, ...]]:
         """The endpoint of ``place`` that answers, whatever it answers, and the challenges it puts."""

@@ -1,6 +1,7 @@
 """Whether a failed request is worth another try, and when."""
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -47,3 +48,12 @@ async def persistently(policy: RetryPolicy, work: Callable[[], Awaitable[T]]) ->
                 raise
         await asyncio.sleep(pause)
         attempt += 1
+
+
+async def count_down(seconds: float, say: Callable[[str], None]) -> None:
+    """Wait, and tell how long it will still be."""
+    while seconds > 0:
+        left = math.ceil(seconds)
+        say(f"Retrying in {left} second{'s' if left != 1 else ''}")
+        await asyncio.sleep(min(1.0, seconds))
+        seconds -= 1.0

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
@@ -20,6 +20,9 @@ from havre.lib.challenges import parse_challenges
 
 CHUNK = 1 << 20
 """Bytes aiohttp may hold for a reader that is busy writing to disk."""
+
+Body = Mapping[str, str] | bytes | AsyncIterable[bytes]
+"""What a request sends: a form, or bytes (those that come piece by piece want a ``Content-Length``)."""
 
 LARGEST_ERROR = 64 << 10
 _MOST_REDIRECTS = 10
@@ -52,10 +55,10 @@ class Transport:
     async def request(
         self,
         method: str,
-        url: str,
+        url: str | URL,
         endpoint: Endpoint,
         headers: Mapping[str, str] | None = None,
-        form: Mapping[str, str] | None = None,
+        body: Body | None = None,
         query: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer to a request, whatever its status but a redirect: those are followed, for GET and HEAD.
@@ -63,10 +66,10 @@ class Transport:
         ``endpoint`` gives the TLS settings, also for where it redirects to. ``Authorization`` never goes to another
         origin than that of ``url``. Raises ``RemoteFailure`` when there is no answer, or none to believe.
         """
-        target = URL(url).update_query(query or {})
+        target = (URL(url) if isinstance(url, str) else url).update_query(query or {})
         sent = dict(headers or {})
         for _ in range(_MOST_REDIRECTS + 1):
-            response = await self._send(method, target, endpoint, sent, form)
+            response = await self._send(method, target, endpoint, sent, body)
             try:
                 if response.status not in _REDIRECTS or method not in ("GET", "HEAD"):
                     with _explained(method, target):
@@ -81,7 +84,7 @@ class Transport:
         raise RemoteFailure(f'{method.title()} "{url}": stopped after {_MOST_REDIRECTS} redirects')
 
     async def _send(
-        self, method: str, url: URL, endpoint: Endpoint, headers: dict[str, str], form: Mapping[str, str] | None
+        self, method: str, url: URL, endpoint: Endpoint, headers: dict[str, str], body: Body | None
     ) -> aiohttp.ClientResponse:
         proxy = self._proxies.choose(url.scheme, url.host or "", url.port or 0)
         if proxy and not proxy.usable:
@@ -93,7 +96,7 @@ class Transport:
                 url,
                 # A tunnel is asked for with the proxy's own headers; a plain request is the proxy's to read.
                 headers=headers if url.scheme == "https" else {**headers, **login},
-                data=form,
+                data=body,
                 allow_redirects=False,
                 ssl=self._tls(endpoint),
                 proxy=proxy.url if proxy else None,

@@ -7,15 +7,17 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from havre.errors import InvalidParameter, SystemFault
 from havre.lib.booleans import parse_bool
-from havre.network.firewall import NAT, ROUTED, UNPROTECTED
+from havre.network.firewall import NAT, ROUTED, UNPROTECTED, BridgeRules
+from havre.network.model import Network
 from havre.network.settings import NetworkSettings
 
 NAME = "com.docker.network.bridge.name"
 _MTU = "com.docker.network.driver.mtu"
+_IPV6_MTU = 1280
 _ICC = "com.docker.network.bridge.enable_icc"
 _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 _HOST_IP = "com.docker.network.bridge.host_binding_ipv4"
@@ -77,6 +79,24 @@ def read(options: Mapping[str, str], settings: NetworkSettings, internal: bool) 
     )
 
 
+def rules(network: Network, options: BridgeOptions) -> BridgeRules:
+    """What the options say of the bridge's rules."""
+    four, six = network.pools_of(4), network.pools_of(6)
+    return BridgeRules(
+        bridge=network.interface,
+        subnet=IPv4Network(four[0].subnet) if four else None,
+        icc=options.icc,
+        internal=network.internal,
+        masquerade=options.masquerade,
+        subnet6=IPv6Network(six[0].subnet) if six else None,
+        source=options.source,
+        source6=options.source6,
+        mode=options.mode,
+        mode6=options.mode6,
+        trusted=options.trusted,
+    )
+
+
 def _mode(name: str, mode: str, internal: bool) -> str:
     if mode in ("", NAT, ROUTED, UNPROTECTED):
         return mode or NAT
@@ -103,6 +123,12 @@ def _flag(name: str, options: Mapping[str, str], default: bool) -> bool:
         return value
     reason = f'strconv.ParseBool: parsing "{text}": invalid syntax'
     raise InvalidParameter(f"failed to parse {name} value: {text} ({reason})")
+
+
+def check_mtu(options: BridgeOptions, ipv6: bool) -> None:
+    """Refuse an MTU that the network's IP versions cannot do with: below it the kernel has no IPv6 (RFC 8200)."""
+    if ipv6 and options.mtu < _IPV6_MTU:
+        raise InvalidParameter(f"invalid MTU {options.mtu}: a network with IPv6 needs {_IPV6_MTU} at least")
 
 
 def _mtu(text: str) -> int:
