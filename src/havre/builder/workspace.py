@@ -60,8 +60,8 @@ class Workspace:
         What was changed is gone at the end, unless ``sealed`` made a layer of it.
         """
         active = Active(f"{_ACTIVE}{new_id()}", self.place())
-        await self._snapshotter.prepare(active.key, tree.chain_id)
         try:
+            await self._snapshotter.prepare(active.key, tree.chain_id)
             await self._snapshotter.mount(active.key, active.path, under=under)
             yield active
         finally:
@@ -70,7 +70,7 @@ class Workspace:
             try:
                 await self._snapshotter.remove(active.key)
             except NotFound:
-                pass  # it is a layer now
+                pass  # it is a layer now, or was never made
 
     @asynccontextmanager
     async def readable(self, tree: Tree) -> AsyncIterator[Path]:
