@@ -59,6 +59,8 @@ WHO_MAY = {
     "ctypes": ["kernel"],
     "sqlite3": ["store"],
     "aiohttp": ["api", "daemon", "registry", "image/remote", "volume/plugins", "client/aio"],
+    "aiobotocore": ["registry/storages/s3.py"],
+    "botocore": ["registry/storages/s3.py"],
     "msgspec": [
         *("api", "daemon", "engine", "image", "network", "runtime", "volume", "logs", "store", "kernel", "wire"),
         "registry",

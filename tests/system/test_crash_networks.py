@@ -163,8 +163,9 @@ def test_create_and_remove(scene: Scene) -> None:
 
 
 def test_connect_and_disconnect(scene: Scene) -> None:
+    create_network(scene)
+
     def prepare() -> None:
-        create_network(scene)
         start_victim(scene)
 
     def connected() -> None:
@@ -179,7 +180,7 @@ def test_connect_and_disconnect(scene: Scene) -> None:
         (connected, "disconnect", {"bridge"}),
     ):
         for point in each_point(
-            scene.fragile, before, lambda verb=verb: change(verb), lambda: tidy(scene)  # type: ignore[misc]
+            scene.fragile, before, lambda verb=verb: change(verb), scene.remove_victim  # type: ignore[misc]
         ):  # fmt: skip
             check(scene)
             on = set(scene.daemon.inspect("victim")["NetworkSettings"]["Networks"])
@@ -188,8 +189,9 @@ def test_connect_and_disconnect(scene: Scene) -> None:
                 change("connect")
                 assert scene.acknowledged, point
                 check(scene)
-            tidy(scene)
+            scene.remove_victim()
             check(scene)
+    remove_network(scene)
     scene.check()
 
 
@@ -212,7 +214,7 @@ def test_ports(scene: Scene) -> None:
         (lambda: start_victim(scene), add, {"80/tcp", "90/udp"}),
         (added, remove, {"80/tcp"}),
     ):
-        for point in each_point(scene.fragile, before, act, lambda: tidy(scene)):
+        for point in each_point(scene.fragile, before, act, scene.remove_victim):
             check(scene)
             there = set(scene.daemon.inspect("victim")["HostConfig"]["PortBindings"])
             assert there == wanted if scene.acknowledged else there in ({"80/tcp", "90/udp"}, {"80/tcp"}), point
@@ -220,5 +222,5 @@ def test_ports(scene: Scene) -> None:
             scene.ok(scene.daemon.api("POST", "/containers/victim/restart?t=0"))
             check(scene)
             assert set(scene.daemon.inspect("victim")["HostConfig"]["PortBindings"]) == there, point
-            tidy(scene)
+            scene.remove_victim()
     scene.check()

@@ -233,6 +233,19 @@ async def test_where_a_container_goes_out(lab: Lab) -> None:
         await daemon.remove(one)
 
 
+async def test_a_container_that_keeps_its_route_from_leading_elsewhere(lab: Lab) -> None:
+    """It may have taken its own addresses away: that is no reason to stay on a network."""
+    async with netlab.daemon(lab.layout()) as daemon:
+        for name in ("a", "b"):
+            await daemon.networks.create(network(name))
+        one = await box(daemon, "a", "b")
+        one.inside(lambda: run("ip", "addr", "flush", "dev", on(daemon, one.id, "b").interface))
+        await daemon.networks.disconnect(one.id, "a")
+        assert [each.network_name for each in daemon.networks.endpoints_of(one.id)] == ["b"]
+        assert default_route(one) == "" and "eth0" not in one.inside(lambda: run("ip", "-br", "link"))
+        await daemon.remove(one)
+
+
 async def test_addresses(lab: Lab) -> None:
     pool = Pool("10.5.0.0/24", "10.5.0.9", "10.5.0.128/30", {"printer": "10.5.0.129"}, asked=True)
     async with netlab.daemon(lab.layout()) as daemon:

@@ -18,6 +18,7 @@ from havre.daemon.config import Config
 from havre.daemon.flags import Flags
 from havre.daemon.pidfile import PidFile
 from havre.errors import HavreError
+from havre.kernel import heap
 
 if TYPE_CHECKING:
     from havre.daemon.assemble import Daemon
@@ -99,6 +100,8 @@ async def _serve(flags: Flags, config: Config, opened: list[listeners.Listener])
     # All that start-up made stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    # Reading modules and records has left 5 MB of holes.
+    heap.give_back()
     logger.info("daemon has completed initialization")
     notify.notify("READY=1")
     try:

@@ -52,7 +52,7 @@ def described(archive: Intake) -> list[Group]:
     if (file := archive.find("manifest.json")) is not None:
         try:
             entries = msgspec.json.decode(file.read(_LARGEST_JSON), type=list[_Entry])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise InvalidParameter(f"invalid manifest.json: {error}") from None
         manifests = _manifests_by_config(archive)
         indexes = _indexes(archive, layout) if layout is not None else []

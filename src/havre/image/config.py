@@ -70,7 +70,7 @@ def parse(data: bytes) -> ImageConfig:
     """Read a configuration file. Raises ``InvalidParameter`` when it is not one."""
     try:
         file = msgspec.json.decode(data, type=_File)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidParameter(f"invalid image configuration: {error}") from None
     if file.rootfs is None or file.rootfs.type != "layers":
         raise InvalidParameter("invalid image configuration: no root file system of type layers")

@@ -111,7 +111,7 @@ def decode(data: bytes, media_type: str = "") -> Manifest | Index:
         if kind in INDEXES or (kind not in MANIFESTS and bytes(outline.manifests) != b"null"):
             return msgspec.json.decode(data, type=Index)
         return msgspec.json.decode(data, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidParameter(f"invalid manifest: {error}") from None
 
 

@@ -22,6 +22,7 @@ _DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}
 _WHOLE = re.compile(rf"(?P<domain>{_DOMAIN})/(?P<path>{_PATH})(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?")
 _TAG_ONLY = re.compile(_TAG)
 _ID = re.compile(r"[0-9a-f]{64}")
+_HEXADECIMAL = re.compile(r"[0-9a-f]+")
 _DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -117,6 +118,6 @@ def _checked_digest(digest: str) -> str:
         raise ValueError("unsupported digest algorithm")
     if len(value) != length:
         raise ValueError("invalid checksum digest length")
-    if value != value.lower():
+    if _HEXADECIMAL.fullmatch(value) is None:
         raise ValueError("invalid checksum digest format")
     return digest

@@ -23,6 +23,16 @@ def ports(endpoint: Endpoint, version: int) -> tuple[PublishedPort, ...]:
     return tuple(port for port in endpoint.ports if (":" in port.host_ip) == (version == 6))
 
 
+def heirs(rest: Iterable[Endpoint], leaving: Endpoint) -> list[tuple[str, str]]:
+    """Where the default routes that lead through ``leaving`` lead when it is gone: interfaces and gateways."""
+    rest, found = list(rest), []
+    for version in VERSIONS:
+        heir = chosen(rest, version)
+        if heir is not None and chosen([*rest, leaving], version) is leaving:
+            found.append((heir.interface, gateway(heir, version)))
+    return found
+
+
 def interface(prefix: str, endpoints: Iterable[Endpoint]) -> str:
     """The first name of an interface, ``prefix`` and a number, that none of ``endpoints`` has."""
     used = {endpoint.interface for endpoint in endpoints}

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from havre.errors import Conflict, Forbidden, HavreError, InvalidParameter, NotFound, SystemFault, Unavailable
-from havre.lib.ids import is_id_prefix, new_id
+from havre.lib.ids import new_id
 from havre.lib.tasks import TaskOwner
 from havre.network import configurations, gateways, records, sandbox
 from havre.network.driver import Driver
 from havre.network.drivers import builtin_drivers, pools
+from havre.network.lookup import lookup
 from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, Network
 from havre.network.names import NameService, NoNames
 from havre.network.publishing import Publishing
@@ -185,7 +186,10 @@ class Networks:
         for container_id in set(self._endpoints) - container_ids:
             await self.sandbox_remove(container_id)
         for endpoint in [each for on in self._endpoints.values() for each in on.values() if each.unsettled]:
-            await self.disconnect(endpoint.container_id, endpoint.network_id)
+            try:
+                await self.disconnect(endpoint.container_id, endpoint.network_id)
+            except (HavreError, OSError) as error:
+                log.error("container %s stays on network %s: %s", endpoint.container_id, endpoint.network_name, error)
         for container_id in sandbox.existing(self._layout.netns):
             if container_id not in container_ids:
                 await self.names.detach(container_id)
@@ -280,14 +284,11 @@ class Networks:
         if endpoint is None:
             return
         rest = [other for other in self.endpoints_of(container_id) if other is not endpoint]
-        was = [version for version in gateways.VERSIONS if gateways.chosen([*rest, endpoint], version) is endpoint]
+        heirs, path = gateways.heirs(rest, endpoint), self.sandbox_path(container_id)
         await self._settle(container_id, endpoint.network_id, unsettled=True)
         await self.publishing.move(container_id, rest)
-        for version in was:
-            heir = gateways.chosen(rest, version)
-            if heir is not None:
-                gateway, path = gateways.gateway(heir, version), self.sandbox_path(container_id)
-                await self._in_thread(sandbox.route, path, heir.interface, gateway)
+        if heirs:
+            await self._in_thread(sandbox.route, path, heirs)
         await self._disconnect(self._endpoints[container_id][endpoint.network_id], alive=True)
 
     async def _settle(self, container_id: str, network_id: str, *, unsettled: bool) -> None:
@@ -312,17 +313,7 @@ class Networks:
         """The network of that name, id or unambiguous beginning of an id; "default" is the bridge."""
         if reference == "default":
             reference = "bridge"
-        if reference in self._networks:
-            return self._networks[reference]
-        for network in self._networks.values():
-            if network.name == reference:
-                return network
-        found = [each for each in self._networks.values() if is_id_prefix(reference) and each.id.startswith(reference)]
-        if len(found) > 1:
-            raise InvalidParameter(f"network {reference} is ambiguous ({len(found)} matches found on ID prefix)")
-        if not found:
-            raise NotFound(f"network {reference} not found")
-        return found[0]
+        return lookup(self._networks, reference)
 
     def find(self, reference: str) -> Network | None:
         """As ``get``; None when there is none."""

@@ -3,12 +3,17 @@
 The namespace is bind-mounted at ``<exec root>/netns/<container id>``: the mount is the record of it.
 """
 
+import logging
 import os
+from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
 
 from havre.kernel import namespaces
+from havre.kernel.netlink import NetlinkError
 from havre.kernel.rtnetlink import LOOPBACK_INDEX, Rtnetlink, default_route_add, link_up
+
+log = logging.getLogger(__name__)
 
 # As Docker sets them for a container with a network of its own: every user may ping and bind ports below 1024; and no
 # IPv6 on interfaces to come: one that gets an address of it has it switched on (the loopback keeps ::1).
@@ -36,12 +41,19 @@ def _prepare() -> None:
         netlink.execute(link_up(LOOPBACK_INDEX))
 
 
-def route(path: Path, interface: str, gateway: str) -> None:
-    """Let the default route lead to ``gateway`` on ``interface``, unless that is not there (any more). Blocks."""
+def route(path: Path, ways: Iterable[tuple[str, str]]) -> None:
+    """Let default routes lead to these gateways on these interfaces, as far as the container has left those alone.
+    Blocks.
+    """
     with namespaces.enter(path, Rtnetlink) as netlink:
-        link = netlink.link(interface)
-        if link is not None:
-            netlink.execute(default_route_add(link.index, ip_address(gateway)))
+        for interface, gateway in ways:
+            link = netlink.link(interface)
+            if link is None:
+                continue
+            try:
+                netlink.execute(default_route_add(link.index, ip_address(gateway)))
+            except NetlinkError as error:
+                log.warning("no default route through %s on %s of %s: %s", gateway, interface, path.name, error)
 
 
 def remove(path: Path) -> None:

@@ -22,7 +22,7 @@ from havre.registry.reports.settings import ReportSettings
 from havre.registry.upkeep.commands import add_commands as commands_of_upkeep
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:/\[\]]*)):([0-9]{1,5})")
-SECTIONS: tuple[str, ...] = ("webhooks", "gc", "retention", "quota", "upstreams", "cache")
+SECTIONS: tuple[str, ...] = ("webhooks", "gc", "retention", "quota", "upstreams", "cache", "s3")
 """The tables, and lists of tables, the file may have: each is read by the part of that name."""
 
 

@@ -72,6 +72,17 @@ async def test_credentials_are_not_sent_in_the_clear_for_a_registry_with_tls(tok
         await tokens.bearer(plain, ELSEWHERE, "s", ME)
 
 
+async def test_several_scopes(tokens: Tokens, registry: FakeRegistry) -> None:
+    challenge = Challenge("bearer", {"realm": f"http://{registry.host}/token"})
+    endpoint, scopes = Endpoint(f"http://{registry.host}"), "repository:a:pull,push repository:b:pull"
+    await tokens.bearer(challenge, endpoint, scopes, Auth())
+    registry.identity_token = "identity"
+    await tokens.bearer(challenge, endpoint, scopes, Auth(identity_token="identity"))
+    get, post = registry.asked("/token")
+    assert get.path == "/token?scope=repository:a:pull,push&scope=repository:b:pull"
+    assert post.form["scope"] == scopes
+
+
 async def test_a_realm_s_own_query_is_kept(tokens: Tokens, registry: FakeRegistry) -> None:
     realm = Challenge("bearer", {"realm": f"http://{registry.host}/token?tenant=a%20b"})
     await tokens.bearer(realm, ELSEWHERE, "s", Auth())

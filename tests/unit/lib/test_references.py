@@ -84,6 +84,8 @@ def test_with_tag_and_digest() -> None:
         reference.with_tag("a:b")
     with pytest.raises(ValueError):
         reference.with_digest("sha256:00")
+    with pytest.raises(ValueError, match="invalid checksum digest format"):
+        reference.with_digest("sha256:" + "g" * 64)
     assert is_tag("v1.0-rc_1") and not is_tag("") and not is_tag("a/b")
 
 

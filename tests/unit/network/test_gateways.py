@@ -37,3 +37,11 @@ def test_ports_are_published_once_and_where_the_route_leads() -> None:
         plain, asked, [endpoint("a", 0, "")]
     )
     assert not gateways.publishes(plain, asked, [endpoint("z", ports=WEB)])
+
+
+def test_where_routes_lead_when_their_network_goes() -> None:
+    a, b = endpoint("a", six="fd00::1", interface="eth0"), endpoint("b", gateway="10.0.1.1", interface="eth1")
+    assert gateways.heirs([b], a) == [("eth1", "10.0.1.1")]
+    assert gateways.heirs([a], b) == [] == gateways.heirs([], a)
+    six = endpoint("c", gateway="", six="fd00:1::1", interface="eth2")
+    assert gateways.heirs([b, six], a) == [("eth1", "10.0.1.1"), ("eth2", "fd00:1::1")]

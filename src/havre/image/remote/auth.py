@@ -61,7 +61,7 @@ def auth_from_json(data: bytes) -> Auth:
     """Read Docker's AuthConfig, the body of ``POST /auth``. Raises ``ValueError`` when it is something else."""
     try:
         config = msgspec.json.decode(data, type=_AuthConfig | None) or _AuthConfig()
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f"invalid registry credentials: {error}") from None
     username, password = config.username, config.password
     if config.auth and not username:

@@ -107,7 +107,7 @@ _PLAIN = {
 def _parse(status: int, body: bytes) -> tuple[str, str]:
     try:
         found = msgspec.json.decode(body, type=_Errors)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         found = _Errors()
     if found.errors:
         first = found.errors[0]

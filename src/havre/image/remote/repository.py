@@ -131,7 +131,7 @@ class Repository:
             following = response.links.get("next")
         try:
             page = msgspec.json.decode(body, type=_Tags).tags or []
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise RemoteFailure(f"invalid list of tags: {error}") from None
         if following is None:
             return page, None

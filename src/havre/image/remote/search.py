@@ -93,7 +93,7 @@ def split(term: str) -> tuple[str, str]:
 def _read(body: bytes) -> list[Result]:
     try:
         return msgspec.json.decode(body, type=_Found).results or []
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise RemoteFailure(f"error decoding registry search results: {error}") from None
 
 

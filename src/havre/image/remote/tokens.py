@@ -60,7 +60,10 @@ class Tokens:
     async def fetch(
         self, challenge: Challenge, endpoint: Endpoint, scope: str, auth: Auth, *, offline: bool = False
     ) -> Token:
-        """Ask the token server named by ``challenge``; ``offline`` asks for a refresh token as well."""
+        """Ask the token server named by ``challenge``; ``offline`` asks for a refresh token as well.
+
+        Several scopes are apart by spaces.
+        """
         realm = await self._realm(challenge, endpoint, auth)
         service = challenge.parameters.get("service", "")
         server = self.config.beside(realm, endpoint)
@@ -94,7 +97,7 @@ class Tokens:
             body = await read_limited(response, LARGEST_ANSWER, "token")
         try:
             answer = msgspec.json.decode(body, type=_Answer)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise RemoteFailure(f"unable to decode token response: {error}") from None
         access = answer.access_token or answer.token
         if not access or not access.isascii() or not access.isprintable():

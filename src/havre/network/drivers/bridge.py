@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_address, ip_interface
 from pathlib import Path
 from typing import TypeVar
 
@@ -304,7 +304,7 @@ class BridgeDriver:
         owned = network.state.get(_OWNED) == "true"
         await self._in_thread(bridge_links.close_bridge, network.interface, owned)
         if self._tables is not None:
-            await self._tables.remove(network.interface, _rules(network, self._options(network)).families)
+            await self._tables.remove(network.interface, bridge_options.rules(network, self._options(network)).families)
         self._claims.give_up(network.interface)
 
     def _options(self, network: Network) -> BridgeOptions:
@@ -323,7 +323,7 @@ class BridgeDriver:
         return (4, 6) if self._settings.firewall6 else (4,)
 
     def _rules(self, network: Network, options: BridgeOptions) -> BridgeRules:
-        rules = replace(_rules(network, options), honest=self._settings.honest)
+        rules = replace(bridge_options.rules(network, options), honest=self._settings.honest)
         return rules if self._settings.firewall6 else replace(rules, subnet6=None)
 
     def _end_choice(self) -> None:
@@ -381,20 +381,3 @@ def _same(asked: str, held: str) -> bool:
 def _gateway(network: Network, version: int) -> str:
     """Where its containers send what is for elsewhere; nowhere from an internal network."""
     return "" if network.internal else next((pool.gateway for pool in network.pools_of(version)), "")
-
-
-def _rules(network: Network, options: BridgeOptions) -> BridgeRules:
-    four, six = network.pools_of(4), network.pools_of(6)
-    return BridgeRules(
-        bridge=network.interface,
-        subnet=IPv4Network(four[0].subnet) if four else None,
-        icc=options.icc,
-        internal=network.internal,
-        masquerade=options.masquerade,
-        subnet6=IPv6Network(six[0].subnet) if six else None,
-        source=options.source,
-        source6=options.source6,
-        mode=options.mode,
-        mode6=options.mode6,
-        trusted=options.trusted,
-    )

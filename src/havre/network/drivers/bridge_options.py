@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from havre.errors import InvalidParameter, SystemFault
 from havre.lib.booleans import parse_bool
-from havre.network.firewall import NAT, ROUTED, UNPROTECTED
+from havre.network.firewall import NAT, ROUTED, UNPROTECTED, BridgeRules
+from havre.network.model import Network
 from havre.network.settings import NetworkSettings
 
 NAME = "com.docker.network.bridge.name"
@@ -75,6 +76,24 @@ def read(options: Mapping[str, str], settings: NetworkSettings, internal: bool) 
         mode=NAT if modes[4] == _ISOLATED else modes[4],
         mode6=NAT if modes[6] == _ISOLATED else modes[6],
         trusted=_interfaces(options.get(_TRUSTED, "")),
+    )
+
+
+def rules(network: Network, options: BridgeOptions) -> BridgeRules:
+    """What the options say of the bridge's rules."""
+    four, six = network.pools_of(4), network.pools_of(6)
+    return BridgeRules(
+        bridge=network.interface,
+        subnet=IPv4Network(four[0].subnet) if four else None,
+        icc=options.icc,
+        internal=network.internal,
+        masquerade=options.masquerade,
+        subnet6=IPv6Network(six[0].subnet) if six else None,
+        source=options.source,
+        source6=options.source6,
+        mode=options.mode,
+        mode6=options.mode6,
+        trusted=options.trusted,
     )
 
 

@@ -39,6 +39,7 @@ class ArrivingContent:
     """A blob that is still on its way in, for a client that waits for it."""
 
     file: BinaryIO | None = None
+    address: str | None = None
 
     def __init__(self, arrival: Arrival) -> None:
         assert arrival.size is not None
