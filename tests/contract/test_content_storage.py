@@ -3,27 +3,14 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
 
 from havre.image.digest import of
 from havre.registry.errors import UploadInvalid
 from havre.registry.storage import ContentStorage
-from havre.registry.storages.filesystem import FilesystemStorage
 
-Open = Callable[[Path], ContentStorage]
-
-STORAGES: dict[str, Open] = {
-    "filesystem": lambda root: FilesystemStorage(root / "blobs", root / "uploads"),
-}
 DATA = os.urandom(3_000_000)
-
-
-@pytest.fixture(params=STORAGES)
-async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ContentStorage]:
-    yield STORAGES[request.param](tmp_path)
 
 
 async def put(storage: ContentStorage, data: bytes, upload: str = "0a") -> str:

@@ -3,6 +3,8 @@
 import contextlib
 import http.client
 import os
+import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.registry.server import FUSED, OCI_MANIFEST, Answer, Client, Server, path_of, sha256
 
+SEED = int(os.environ.get("HAVRE_TEST_SEED", "0")) or random.randrange(1 << 30)
 POINTS = 10_000 if os.environ.get("HAVRE_TEST_FAULTS") == "all" else 12
 BROKEN = (ConnectionError, http.client.HTTPException)
 
@@ -134,3 +137,24 @@ def test_killed_at_every_effect_of_a_deletion(fused: Server) -> None:
         if answers:
             assert statuses == [404, 404]
         client.close()
+
+
+def test_killed_while_many_push(own_server: Server) -> None:
+    """At no particular point, and with others in the middle of theirs."""
+    chance = random.Random(SEED)
+    broken_off = 0
+    for number in range(3):
+        pushes = [Push(own_server, 1000 * (number + 1) + each) for each in range(8)]
+        threads = [threading.Thread(target=push.run) for push in pushes]
+        for thread in threads:
+            thread.start()
+        wanted = chance.randrange(16)
+        own_server.wait_until(lambda pushes=pushes, wanted=wanted: sum(len(push.blobs) for push in pushes) >= wanted)
+        own_server.kill()
+        for thread in threads:
+            thread.join()
+        own_server.start()
+        for push in pushes:
+            push.check(own_server)
+            broken_off += not push.manifest
+    assert broken_off > 0, SEED

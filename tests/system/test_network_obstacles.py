@@ -128,18 +128,20 @@ async def test_firewalld(lab: Lab) -> None:
     """Its published ports are let in by themselves; what goes out is of the zone that the page names."""
     run("nft", FIREWALLD)
     with listening(lab):
-        async with netlab.daemon(lab.layout()) as daemon:
-            await daemon.networks.create(network("a", "10.5.0.0/24"))
+        async with netlab.daemon(lab.layout(), seed="x") as daemon:
+            await daemon.networks.create(network("a", "10.5.0.0/24", ipv6=True))
             one = await box(daemon, "a", ports=(WEB,))
-            assert misses(one, OUTSIDE, 9000)
+            assert misses(one, OUTSIDE, 9000) and misses(one, OUTSIDE6, 9000)
             with one.listen(80) as server:
                 assert arrives(server, lab.reach(HOST, 8080)) == OUTSIDE
-            assert ["firewall-cmd", "--permanent", "--zone=trusted", "--add-source=172.16.0.0/12"] in commands(
-                "firewall-cmd"
-            )
-            # As firewalld does for a source of the zone trusted.
-            run("nft", "insert rule inet firewalld filter_FORWARD_ZONES ip saddr 10.5.0.0/24 accept")
-            assert_open(lab, one, OUTSIDE, HOST)
+            sources = [words[2:] for words in commands("firewall-cmd")]
+            assert ["--zone=trusted", "--add-source=172.16.0.0/12"] in sources
+            assert ["--zone=trusted", "--add-source=fc00::/7"] in sources
+            # As firewalld does for sources of the zone trusted.
+            for rule in ("ip saddr 10.5.0.0/24", "ip6 saddr fc00::/7"):
+                run("nft", f"insert rule inet firewalld filter_FORWARD_ZONES {rule} accept")
+            for address, host in ((OUTSIDE, HOST), (OUTSIDE6, HOST6)):
+                assert_open(lab, one, address, host)
             await daemon.remove(one)
 
 

@@ -18,6 +18,7 @@ from havre.daemon.config import Config
 from havre.daemon.flags import Flags
 from havre.daemon.pidfile import PidFile
 from havre.errors import HavreError
+from havre.kernel import heap
 
 if TYPE_CHECKING:
     from havre.daemon.assemble import Daemon
@@ -91,7 +92,7 @@ async def _serve(flags: Flags, config: Config, opened: list[listeners.Listener])
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, _log_tasks)
     daemon = await assemble(config)
-    server = ApiServer(daemon.engine, opened)
+    server = ApiServer(daemon.engine, daemon.builds, opened)
     loop.add_signal_handler(signal.SIGHUP, _reload, flags, daemon)
     await daemon.start()
     end.started()
@@ -99,6 +100,8 @@ async def _serve(flags: Flags, config: Config, opened: list[listeners.Listener])
     # All that start-up made stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    # Reading modules and records has left 5 MB of holes.
+    heap.give_back()
     logger.info("daemon has completed initialization")
     notify.notify("READY=1")
     try:

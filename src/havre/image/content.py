@@ -4,7 +4,9 @@ The image store comes in here for all that it takes away.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
+from havre.image import digest as digests
 from havre.image import records
 from havre.image.blobs import BlobStore
 from havre.image.documents import Documents
@@ -13,6 +15,16 @@ from havre.image.names import Names
 from havre.image.records import Image
 from havre.image.snapshots import Snapshotter
 from havre.store.db import Database
+
+
+class Keeper(Protocol):
+    """Somebody beside the images who needs content."""
+
+    def blobs(self) -> set[str]:
+        """The digests of blobs that are needed."""
+
+    def diff_ids(self) -> list[list[str]]:
+        """The stacks of layers that are needed, bottom first."""
 
 
 class Content:
@@ -34,20 +46,22 @@ class Content:
         self._names = names
         self._images = images
         self.compressed: dict[str, Descriptor] = {}
+        self.keepers: list[Keeper] = []
 
     def used(self) -> set[str]:
         """The digests of all blobs that are needed."""
         images = (self._own(image) for image in self._images.values())
-        return set().union(*images, *(self._behind(target) for target in self._names.targets()))
+        others = (keeper.blobs() for keeper in self.keepers)
+        return set().union(*images, *others, *(self._behind(target) for target in self._names.targets()))
 
     def of(self, image: Image) -> set[str]:
         """The blobs that may be of no use without the image."""
         named = [self._names.get(name) for name in self._names.reaching(image.id)]
         return self._own(image).union(*(self._behind(at.target) for at in named if at and at.target))
 
-    def delete_unused(self, digests: Iterable[str]) -> None:
-        """Delete those of ``digests`` that nothing needs."""
-        for digest in set(digests) - self.used():
+    def delete_unused(self, blobs: Iterable[str]) -> None:
+        """Delete those of ``blobs`` that nothing needs."""
+        for digest in set(blobs) - self.used():
             self._delete(digest)
 
     def prune(self, older_than: float) -> int:
@@ -58,6 +72,8 @@ class Content:
     def unused_layer(self) -> str | None:
         """A layer that no image has and nothing stands on."""
         used = {chain_id for image in self._images.values() for chain_id in image.chain_ids}
+        for keeper in self.keepers:
+            used.update(chain_id for stack in keeper.diff_ids() for chain_id in digests.chain_ids(stack))
         snapshots = self._snapshotter.all().values()
         parents = {snapshot.parent for snapshot in snapshots}
         return next((s.key for s in snapshots if s.committed and s.key not in used and s.key not in parents), None)

@@ -105,8 +105,9 @@ table {family} {rules.table} {{
     chain forward {{
         # Before other tables, which see the mark then.
         type filter hook forward priority filter - 10; policy accept
-        iifname {bridge} meta mark set meta mark | {MARK:#x}
-        oifname {bridge} meta mark set meta mark | {MARK:#x}
+        # First of all, because the packets of all other networks come here too.
+        iifname != {bridge} oifname != {bridge} accept
+        meta mark set meta mark | {MARK:#x}
 {_forward(rules, family, bridge)}
     }}
 }}
@@ -218,7 +219,6 @@ def _forward(rules: BridgeRules, family: str, bridge: str) -> str:
     neighbours = "accept" if rules.icc else "drop"
     if rules.internal:
         return f"""\
-        iifname != {bridge} oifname != {bridge} accept
         iifname {bridge} oifname {bridge} {neighbours}
         # Neither to other networks nor from them.
         drop"""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,7 +14,7 @@ from aiohttp.web_server import Server
 
 from havre import __version__
 from havre.registry import errors, names
-from havre.registry.call import POLICY_HEADERS, Call
+from havre.registry.call import Call
 from havre.registry.catalog import Catalog
 from havre.registry.connection import Connection
 from havre.registry.errors import Refusal
@@ -69,6 +70,7 @@ class Registry:
         call = Call(request, self)
         begun = time.monotonic()
         status = 499
+        response: StreamResponse | None = None
         self.in_flight += 1
         try:
             response = await self._answer(call)
@@ -85,8 +87,9 @@ class Registry:
             return response
         finally:
             self.in_flight -= 1
+            _note_headers(call)
             for observer in self.observers:
-                observer.answered(call, status, request.writer.output_size, time.monotonic() - begun)
+                observer.answered(call, status, _sent(request, response), time.monotonic() - begun)
 
     async def _answer(self, call: Call) -> StreamResponse:
         request = call.request
@@ -100,6 +103,7 @@ class Registry:
             name = names.repository(found.repository)
             call.repository = await self.upstream.localized(name, call.query("ns"), call.action)
         call.identity = await self.gate.admit(call, call.action, call.repository or None)
+        _note_headers(call)
         if call.action == "push":
             self.upstream.refuse_push(call.repository)
         if request.headers.get("Expect", "").lower() == "100-continue":
@@ -115,10 +119,27 @@ class Registry:
         return errors.PageUnknown("no such page")
 
 
+def _note_headers(call: Call) -> None:
+    if isinstance(call.request, _Request):
+        call.request.answer_headers = call.answer_headers
+
+
+def _sent(request: BaseRequest, response: StreamResponse | None) -> int:
+    """The bytes of the answer; one that is whole in memory goes out after the handler has returned it."""
+    if response is None or response.prepared:
+        return request.writer.output_size
+    return 0 if request.method == "HEAD" else response.content_length or 0
+
+
 class _Request(BaseRequest):
+    ATTRS = BaseRequest.ATTRS | frozenset({"answer_headers"})
+    # Those of its call: a request that knew the call, which knows it, would be garbage only a collector finds.
+    answer_headers: Mapping[str, str] | None = None
+
     async def _prepare_hook(self, resp: StreamResponse) -> None:
         resp.headers.update(VERSION_HEADERS)
-        resp.headers.update(self.get(POLICY_HEADERS, {}))
+        if self.answer_headers:
+            resp.headers.update(self.answer_headers)
 
 
 class Door(Server):

@@ -13,9 +13,6 @@ from havre.registry.seams import Action, Event, Happening, Kind
 if TYPE_CHECKING:
     from havre.registry.app import Registry
 
-# What the gate wants answers to say, such as what is left of a rate limit, is put under this name into the request.
-POLICY_HEADERS = "havre.policy-headers"
-
 
 @dataclass(slots=True)
 class Call:
@@ -31,6 +28,8 @@ class Call:
 
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     """What the audit log and webhooks call this request."""
+    answer_headers: Mapping[str, str] | None = None
+    """What every answer to it is to say besides, such as what is left of a rate limit. None until that is known."""
 
     @property
     def method(self) -> str:

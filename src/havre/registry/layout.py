@@ -8,11 +8,13 @@
     reserve               takes up room, given up on a full disk
     spool/                blobs on their way in from upstreams, emptied at start
     blobs/sha256/<hex>    content by digest (file system storage)
-    uploads/<id>          blobs on their way in, resumable (file system storage)
+    uploads/<id>          blobs on their way in, resumable (with S3 only their ends)
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from havre.store.files import sync_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +53,6 @@ class Layout:
 
     def prepare(self) -> None:
         """Create the root, private to whoever runs the registry."""
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self.root.exists():
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sync_directory(self.root.parent)

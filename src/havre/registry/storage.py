@@ -11,9 +11,11 @@ from typing import BinaryIO, Protocol
 
 
 class Content(Protocol):
-    """A blob that is open for reading. ``file``, where there is one, can be sent by the kernel."""
+    """A blob that is open for reading. ``file``, where there is one, can be sent by the kernel; ``address``, where
+    there is one, is a URL clients can have it from for a while."""
 
     size: int
+    address: str | None
     file: BinaryIO | None
 
     def chunks(self, start: int, length: int) -> AsyncGenerator[bytes, None]:
@@ -24,7 +26,13 @@ class Content(Protocol):
 
 
 class ContentStorage(Protocol):
-    """Blobs by digest, and uploads on their way to be one."""
+    """Blobs by digest, and uploads on their way to be one. Started before anything else is asked of it."""
+
+    async def start(self) -> None:
+        """Find what the last process left. Raises ``Unavailable`` when the storage is out of reach."""
+
+    async def close(self) -> None:
+        """End what is open."""
 
     async def open(self, digest: str) -> Content | None:
         """The blob, or None. To be closed by the caller."""

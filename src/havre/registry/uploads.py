@@ -15,14 +15,14 @@ from uuid import uuid4
 from aiohttp import StreamReader
 
 from havre.image.digest import Hasher
-from havre.lib.tasks import TaskOwner
+from havre.lib.tasks import TaskOwner, together
 from havre.registry.catalog import Catalog
 from havre.registry.errors import DigestInvalid, SizeInvalid, TooSlow, UploadUnknown
 from havre.registry.storage import ContentStorage
 from havre.registry.turns import Turns
 
 # Bytes written and hashed at a time: large enough that changing threads costs nothing, small enough for many uploads.
-_PIECE = 256 * 1024
+_PIECE = 512 * 1024
 # Bytes of all uploads that may wait to become large pieces.
 _MOST_HELD = 4 << 20
 # What has come is written when nothing follows for so long: many slow clients must not fill memory (seconds).
@@ -38,8 +38,8 @@ _JUST_BEGUN = 600.0
 class Session:
     """One upload as far as it has come: ``offset`` bytes are stored. ``hasher`` is None when it must be made anew.
 
-    The request that has the ``turn`` writes; while it waits for its client that is ``reading``. ``wanted`` is how many
-    others wait for the turn.
+    The request that has the ``turn`` writes; while it waits for its client that is ``reading``, and ``write`` what it
+    has begun to store. ``wanted`` is how many others wait for the turn.
     """
 
     def __init__(self, identifier: str, repository: str, offset: int, hasher: Hasher | None) -> None:
@@ -51,6 +51,7 @@ class Session:
         self.turn = asyncio.Lock()
         self.wanted = 0
         self.reading: asyncio.Timeout | None = None
+        self.write: asyncio.Task[None] | None = None
 
 
 class Uploads:
@@ -104,6 +105,10 @@ class Uploads:
         finally:
             session.wanted -= 1
         try:
+            if session.write is not None:
+                # Of a request that was broken off itself.
+                await asyncio.wait([session.write])
+                session.write = None
             if session.over:
                 raise UploadUnknown("blob upload unknown to registry", detail={"upload": session.identifier})
             yield
@@ -117,8 +122,11 @@ class Uploads:
         is all forgotten then. ``TooSlow`` when the client does not go on, or another request takes the session over.
         """
         start = session.offset
-        while not await self._receive_piece(session, body, start, length):
-            pass
+        try:
+            while not await self._receive_piece(session, body, start, length):
+                pass
+        finally:
+            await self._written(session)
         if length is not None and session.offset - start < length:
             raise SizeInvalid(f"the body has {session.offset - start} bytes of the {length} that were promised")
 
@@ -161,21 +169,29 @@ class Uploads:
         await self._writes.drain()
 
     async def _receive_piece(self, session: Session, body: StreamReader, start: int, length: int | None) -> bool:
-        """Append what comes next; whether that was the end. Keeps none of it in memory while it waits for more."""
+        """Begin to append what comes next; whether that was the end. The piece before it is written meanwhile, and none
+        is kept in memory after that."""
         piece, fault, is_end = await self._piece(session, body)
-        if length is not None and session.offset + sum(map(len, piece)) - start > length:
-            await self._storage.truncate(session.identifier, start)
-            session.offset, session.hasher = start, None
-            raise SizeInvalid(f"the body is longer than the {length} bytes that were promised")
+        size = sum(map(len, piece))
+        try:
+            await self._written(session)
+            if length is not None and session.offset + size - start > length:
+                await self._storage.truncate(session.identifier, start)
+                session.offset, session.hasher = start, None
+                raise SizeInvalid(f"the body is longer than the {length} bytes that were promised")
+        except BaseException:
+            self._held -= size
+            raise
         if piece:
-            # On its own: a request that is cut off must not leave a write under way behind its back.
-            await asyncio.shield(self._writes.start(self._append(session, piece), "write"))
+            # On its own: a request that is cut off must not leave half a write.
+            session.write = self._writes.start(self._append(session, piece, size), "write")
         if fault is not None:
             raise fault
         return is_end
 
     async def _piece(self, session: Session, body: StreamReader) -> tuple[list[bytes], Exception | None, bool]:
-        """Bytes worth writing; what has cut the body off behind them; whether it has come to its end."""
+        """Bytes worth writing, held until they are written; what has cut the body off behind them; whether it has come
+        to its end."""
         loop = asyncio.get_running_loop()
         piece: list[bytes] = []
         size = 0
@@ -195,24 +211,37 @@ class Uploads:
             return piece, TooSlow("the upload is not going on", headers={"Connection": "close"}), False
         except Exception as fault:
             return piece, fault, False
+        except BaseException:
+            self._held -= size
+            raise
         finally:
             session.reading = None
-            self._held -= size
         return piece, TooSlow("another request goes on with the upload") if session.wanted else None, False
 
-    async def _append(self, session: Session, piece: list[bytes]) -> None:
-        hasher = session.hasher
-        session.hasher = None
+    async def _written(self, session: Session) -> None:
+        """Wait for the write under way. Raises what became of it."""
+        write = session.write
+        if write is not None:
+            try:
+                await asyncio.shield(write)
+            finally:
+                if write.done():
+                    session.write = None
+
+    async def _append(self, session: Session, piece: list[bytes], size: int) -> None:
+        hasher, session.hasher = session.hasher, None
         try:
-            await self._storage.write(session.identifier, session.offset, piece)
+            writes = [self._storage.write(session.identifier, session.offset, piece)]
+            if hasher is not None:
+                writes.append(asyncio.to_thread(_hash, hasher, piece))
+            await together(*writes)
         except OSError:
             await self._storage.truncate(session.identifier, session.offset)
-            session.hasher = hasher
             raise
-        session.offset += sum(map(len, piece))
-        if hasher is not None:
-            await asyncio.to_thread(_hash, hasher, piece)
-            session.hasher = hasher
+        finally:
+            self._held -= size
+        session.offset += size
+        session.hasher = hasher
 
     async def _finish(self, session: Session, digest: str) -> None:
         found = await self._digest(session, digest)

@@ -33,6 +33,7 @@ from havre.image.snapshots import Snapshotter
 from havre.kernel import pidfd
 from havre.kernel.cgroupdriver import group_of
 from havre.kernel.cgroups import Cgroups
+from havre.network.model import PortRequest
 from havre.network.networks import Networks
 from havre.network.ports import asks
 from havre.runtime import conmon
@@ -96,8 +97,13 @@ class Recovery:
         if not container.state.running or not network.own(container):
             return
         # Ports that were being added, or removed.
-        requests = network.port_requests(container)
-        await self.networks.publishing.remove(container.id, lambda port: not any(asks(each, port) for each in requests))
+        requests: dict[tuple[int, str], list[PortRequest]] = {}
+        for request in network.port_requests(container):
+            requests.setdefault((request.container_port, request.proto), []).append(request)
+        await self.networks.publishing.remove(
+            container.id,
+            lambda port: not any(asks(each, port) for each in requests.get((port.container_port, port.proto), ())),
+        )
         connected = self.networks.endpoints_of(container.id)
         if network.named(container):
             path = self.networks.sandbox_path(container.id)

@@ -11,11 +11,11 @@ from typing import Protocol
 from havre.registry.access import credentials
 from havre.registry.access.accounts import Accounts, WrongCredentials
 from havre.registry.access.budgets import Budgets
-from havre.registry.access.challenges import BASIC, BearerScheme, is_protocol, scope_of
+from havre.registry.access.challenges import BASIC, SEARCH, BearerScheme, is_client, is_protocol, scope_of
 from havre.registry.access.peers import Peers
 from havre.registry.access.scopes import REGISTRY, REPOSITORY, Access, covers
 from havre.registry.access.tokens import BadToken, Claims
-from havre.registry.call import POLICY_HEADERS, Call
+from havre.registry.call import Call
 from havre.registry.errors import Denied, Unauthorized
 from havre.registry.identity import ANONYMOUS, CERTIFICATE, Identity
 from havre.registry.seams import Action
@@ -101,9 +101,9 @@ class AccessGate:
 
     def challenge(self, call: Call, action: str, repository: str | None, error: str = "") -> str:
         """How to get in."""
-        if self._scheme is None or (self._passwords and not is_protocol(call)):
+        if self._scheme is None or (self._passwords and not is_client(call)):
             return BASIC
-        return self._scheme.challenge(self.peers.base_url(call.request), scope_of(action, repository), error)
+        return self._scheme.challenge(self.peers.base_url(call.request), scope_of(call, action, repository), error)
 
     async def _caller(self, call: Call, address: str, action: str, repository: str | None) -> Caller:
         try:
@@ -153,10 +153,10 @@ class AccessGate:
             return
         allowed = self._foreign or self._rules_allow(identity, action, repository)
         if not allowed and not (self.asks_who and identity.is_anonymous):
-            raise Denied("requested access to the resource is denied")
+            raise Denied("requested access to the resource is denied", detail=_detail(action, repository))
         if not allowed or (self._foreign and caller.access is None):
             raise self._unauthorized(call, action, repository, "authentication required")
-        if caller.access is not None and not _token_allows(caller.access, action, repository):
+        if caller.access is not None and not _token_allows(caller.access, call, action, repository):
             raise self._unauthorized(call, action, repository, "authentication required", "insufficient_scope")
 
     def _rules_allow(self, identity: Identity, action: Action, repository: str | None) -> bool:
@@ -169,19 +169,26 @@ class AccessGate:
 
     def _count(self, call: Call, identity: Identity, address: str) -> None:
         # A mount is admitted twice, and is one request.
-        if POLICY_HEADERS not in call.request:
-            call.request[POLICY_HEADERS] = {}
-            call.request[POLICY_HEADERS] = self._budgets.spend(call, identity, address)
+        if call.answer_headers is None:
+            call.answer_headers = {}
+            call.answer_headers = self._budgets.spend(call, identity, address)
 
     def _unauthorized(
         self, call: Call, action: str, repository: str | None, message: str, error: str = ""
     ) -> Unauthorized:
-        return Unauthorized(message, self.challenge(call, action, repository, error))
+        challenge = self.challenge(call, action, repository, error)
+        return Unauthorized(message, challenge, detail=_detail(action, repository))
 
 
-def _token_allows(access: Access, action: str, repository: str | None) -> bool:
+def _detail(action: str, repository: str | None) -> list[dict[str, str]]:
+    """What was refused. Docker's client takes an error without a detail for one that passes, and tries again."""
+    return [{"Type": REPOSITORY if repository else REGISTRY, "Name": repository or "", "Action": action}]
+
+
+def _token_allows(access: Access, call: Call, action: str, repository: str | None) -> bool:
     if action == "catalog":
-        return covers(access, REGISTRY, "catalog", "*")
+        # "docker search" asks for a token of its own.
+        return covers(access, REGISTRY, "catalog", "search" if call.request.path == SEARCH else "*")
     return repository is not None and covers(access, REPOSITORY, repository, action)
 
 

@@ -89,7 +89,7 @@ def fits_hash(secret: bytes, hashed: bytes) -> bool:
     return bcrypt.checkpw(secret.replace(b"\0", b"\xff")[:LONGEST], hashed) and b"\0" not in secret
 
 
-def hash_password(password: str, cost: int = 12) -> bytes:
+def hash_password(password: str, cost: int = 10) -> bytes:
     """A new hash, as ``htpasswd -B`` marks it (``$2y$``). ValueError for a password bcrypt cannot take whole."""
     secret = password.encode()
     if not secret or len(secret) > LONGEST or b"\0" in secret:

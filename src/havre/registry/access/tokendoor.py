@@ -115,7 +115,7 @@ class TokenDoor:
             if "*" not in scope.actions:
                 allowed &= scope.actions
         elif (scope.kind, scope.name) == (REGISTRY, "catalog"):
-            allowed = scope.actions & {"*"}
+            allowed = scope.actions & {"*", "search"}
         return Scope(scope.kind, scope.name, allowed)
 
     def _fingerprint(self, identity: Identity) -> str:

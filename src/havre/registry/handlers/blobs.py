@@ -32,6 +32,9 @@ async def get(call: Call) -> StreamResponse:
         unchanged = answers.not_modified(call, etag, headers)
         if unchanged is not None:
             return unchanged
+        if content.address is not None and call.method == "GET":
+            call.tell("pulled", "blob", digest, size=content.size)
+            return Response(status=307, headers={"Location": content.address, "Docker-Content-Digest": digest})
         response, start = _head(call, content.size, etag, headers)
         response.content_type = "application/octet-stream"
         if call.method == "GET" and response.status < 300:

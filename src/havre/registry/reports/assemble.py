@@ -16,7 +16,10 @@ from havre.registry.reports.health import Health
 from havre.registry.reports.metrics import Metrics
 from havre.registry.reports.requests import Auditor, AuditWriter
 from havre.registry.reports.webhooks.delivery import Endpoint, Webhooks
-from havre.registry.reports.webhooks.queue import FILE, EventQueue
+from havre.registry.reports.webhooks.journal import FILE as JOURNAL
+from havre.registry.reports.webhooks.journal import Journal
+from havre.registry.reports.webhooks.queue import FILE as QUEUE
+from havre.registry.reports.webhooks.queue import EventQueue
 
 _KEYS = {"url", "secret", "secret-file", "actions", "headers", "timeout"}
 
@@ -52,17 +55,19 @@ def install(registry: Registry, gate: AccessGate, config: Config) -> Reports:
     endpoints = endpoints_of(config.sections.get("webhooks", []))
     webhooks = None
     if endpoints:
-        queue = EventQueue(config.root / FILE)
-        webhooks = Webhooks(
-            endpoints, queue, address=f"{socket.gethostname()}:{config.host_and_port[1]}", instance=str(uuid.uuid4())
-        )
+        queue = EventQueue(config.root / QUEUE)
+        journal = Journal(config.root / JOURNAL)
+        address = f"{socket.gethostname()}:{config.host_and_port[1]}"
+        webhooks = Webhooks(endpoints, queue, journal, address=address, instance=str(uuid.uuid4()))
         registry.observers.append(Teller(webhooks, gate.peers))
     if audit is not None:
         registry.observers.append(Auditor(audit, gate.peers))
     metrics = Metrics(registry, config.root, [webhooks.delivered] if webhooks is not None else [])
     registry.observers.append(metrics)
     registry.add("GET", "/metrics", metrics.page, "open" if settings.metrics_open else "admin")
-    registry.add("GET", "/healthz", Health(config.root).page)
+    health = Health(config.root)
+    for method in ("GET", "HEAD"):
+        registry.add(method, "/healthz", health.page)
     return Reports(webhooks, audit)
 
 
@@ -82,7 +87,7 @@ def _endpoint(entry: Mapping[str, Any], where: str) -> Endpoint:
             raise InvalidParameter(f"{where}: unknown key {key!r} (known: {', '.join(sorted(_KEYS))})")
     url, secret, timeout = entry.get("url"), entry.get("secret", ""), entry.get("timeout", 10)
     headers, actions = entry.get("headers", {}), entry.get("actions", ["push", "mount", "delete"])
-    if not isinstance(url, str) or not isinstance(secret, str) or not isinstance(timeout, int | float) or timeout <= 0:
+    if not isinstance(url, str) or not isinstance(secret, str) or type(timeout) not in (int, float) or timeout <= 0:
         raise InvalidParameter(f"{where}: url and secret are texts, timeout a number of seconds")
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise InvalidParameter(f"{where}: headers is a table of texts")

@@ -19,6 +19,8 @@ _PIECE = 1 << 20
 class FileContent:
     """A blob that is open, as a file."""
 
+    address: str | None = None
+
     def __init__(self, file: BinaryIO) -> None:
         self.file: BinaryIO | None = file
         self._descriptor = file.fileno()
@@ -47,6 +49,12 @@ class FilesystemStorage:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for directory in (blobs, blobs.parent):
             sync_directory(directory)
+
+    async def start(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
 
     async def open(self, digest: str) -> FileContent | None:
         try:

@@ -45,6 +45,7 @@ async def _alone(config: Any, dry: bool) -> Any:
 
     assembly = Assembly(config)
     try:
+        await assembly.open()
         # No client counts on anything.
         assembly.registry.leases.end()
         return summary(await assembly.collector.collect(dry=dry))

@@ -39,6 +39,7 @@ class ArrivingContent:
     """A blob that is still on its way in, for a client that waits for it."""
 
     file: BinaryIO | None = None
+    address: str | None = None
 
     def __init__(self, arrival: Arrival) -> None:
         assert arrival.size is not None
@@ -221,7 +222,7 @@ class PullThrough:
         self._grown()
 
     async def _source(self, origin: Origin) -> Repository:
-        return await self._connections[origin.prefix].repository(origin.path)
+        return await self._connections[origin.prefix].repository(origin.path, Repository)
 
     def _upstream(self, origin: Origin) -> Upstream:
         return self._settings.table[origin.prefix]

@@ -13,6 +13,7 @@ from aiohttp import web
 from havre.errors import InvalidParameter
 from havre.registry.reports.webhooks.delivery import Backoff, Endpoint, Webhooks
 from havre.registry.reports.webhooks.envelope import MEDIA_TYPE, Happening, envelope, event
+from havre.registry.reports.webhooks.journal import Journal
 from havre.registry.reports.webhooks.queue import EventQueue
 
 
@@ -79,8 +80,9 @@ class Pauses:
 
 def webhooks(path: Path, *endpoints: Endpoint, sleep: Any = None, bound: int = 100) -> Webhooks:
     queue = EventQueue(path / "webhooks.db", bound)
+    journal = Journal(path / "webhooks.journal")
     return Webhooks(
-        endpoints, queue, address="registry:5000", instance="i1", backoff=Backoff(), sleep=sleep or Pauses()
+        endpoints, queue, journal, address="registry:5000", instance="i1", backoff=Backoff(), sleep=sleep or Pauses()
     )
 
 
@@ -202,3 +204,18 @@ def test_endpoints_that_cannot_be_called() -> None:
     ):
         with pytest.raises(InvalidParameter, match=named):
             Endpoint(**arguments)  # type: ignore[arg-type]
+
+
+async def test_what_was_told_right_before_a_crash_is_in_the_journal(tmp_path: Path, receiver: Receiver) -> None:
+    crashed = webhooks(tmp_path, Endpoint(receiver.url))
+    for number in range(3):
+        crashed.tell(push(number))
+    with (tmp_path / "webhooks.journal").open("ab") as journal:
+        journal.write(b'["http://cut-of')
+    again = webhooks(tmp_path, Endpoint(receiver.url))
+    await again.start()
+    await receiver.until(1)
+    await until_empty(again)
+    await again.close()
+    assert [entry["target"]["digest"] for entry in receiver.events()] == [push(number).digest for number in range(3)]
+    assert (tmp_path / "webhooks.journal").stat().st_size == 0

@@ -1,8 +1,8 @@
-"""Tells the receivers: from memory to the queue on disk at once, from there by HTTP, again and again until it is taken.
+"""Tells the receivers: into the journal at once, to the queue, from there by HTTP, again until it is taken.
 
-A push never waits for this. What a receiver has taken is forgotten after it said so: each event arrives at least once,
-in order for one endpoint, and its ``id`` tells a second arrival. An event that a crash finds still in memory is lost:
-that is the time of one commit.
+A push waits for no more than a line in the journal. What a receiver has taken is forgotten after it said so: each event
+arrives at least once, in order for one endpoint, and its ``id`` tells a second arrival. A loss of power can take the
+events of its last moments.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from havre.errors import InvalidParameter, SystemFault
 from havre.lib.tasks import TaskOwner
 from havre.registry.reports.exposition import Counter
 from havre.registry.reports.webhooks.envelope import MEDIA_TYPE, SIGNATURE_HEADER, Happening, envelope, event, signature
+from havre.registry.reports.webhooks.journal import Journal
 from havre.registry.reports.webhooks.queue import EventQueue
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Webhooks:
         self,
         endpoints: Sequence[Endpoint],
         queue: EventQueue,
+        journal: Journal,
         *,
         address: str,
         instance: str,
@@ -70,12 +72,15 @@ class Webhooks:
     ) -> None:
         self._endpoints = endpoints
         self._queue = queue
+        self._journal = journal
         self._address = address
         self._instance = instance
         self._backoff = backoff or Backoff()
         self._sleep = sleep
-        self._unwritten: list[tuple[str, bytes]] = []
+        # What a former process noted comes first.
+        self._unwritten = [entry for entry in journal.entries() if entry[0] in {each.url for each in endpoints}]
         self._told = asyncio.Event()
+        self._told.set()
         self._waiting = {endpoint.url: asyncio.Event() for endpoint in endpoints}
         self._tasks = TaskOwner("webhooks")
         self._session: aiohttp.ClientSession | None = None
@@ -84,6 +89,9 @@ class Webhooks:
     async def start(self) -> None:
         """Take up what a former process left, and begin."""
         await self._queue.keep_only([endpoint.url for endpoint in self._endpoints])
+        if not self._unwritten:
+            # A line that was cut off would spoil the next.
+            self._journal.clear()
         self._session = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
         self._tasks.start(self._write(), "to the queue")
         for endpoint in self._endpoints:
@@ -98,7 +106,9 @@ class Webhooks:
             self.delivered.add(len(wanting), "dropped")
             return
         body = event(happening, self._address, self._instance)
-        self._unwritten += [(url, body) for url in wanting]
+        entries = [(url, body) for url in wanting]
+        self._journal.append(entries)
+        self._unwritten += entries
         self._told.set()
 
     async def close(self) -> None:
@@ -110,6 +120,7 @@ class Webhooks:
             await self._flush()
         except SystemFault as error:
             log.error("events of webhooks are lost: %s", error.message)
+        self._journal.close()
         self._queue.close()
 
     async def _write(self) -> None:
@@ -127,9 +138,10 @@ class Webhooks:
         entries = list(self._unwritten)
         if not entries:
             return
-        # A close in the middle of the write must not write them twice, nor lose them.
         dropped = await self._queue.put(entries)
         del self._unwritten[: len(entries)]
+        if not self._unwritten:
+            self._journal.clear()
         if dropped:
             self.delivered.add(dropped, "dropped")
             log.warning("a queue of webhooks is full: %d of its oldest events were dropped", dropped)
