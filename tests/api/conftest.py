@@ -21,7 +21,7 @@ def engine() -> FakeEngine:
 async def socket(tmp_path: Path, engine: FakeEngine) -> AsyncIterator[Path]:
     """The path of the socket the door listens on."""
     path = tmp_path / "api.sock"
-    door = Door(engine)  # type: ignore[arg-type]
+    door = Door(engine, None)  # type: ignore[arg-type]
     server = await asyncio.get_running_loop().create_unix_server(door, str(path))
     yield path
     server.close()

@@ -158,18 +158,6 @@ async def test_cli_shows_our_errors(socket: Path, engine: FakeEngine) -> None:
     assert (done.code, done.err) == (1, "Error response from daemon: No such container: nothing\n")
 
 
-@needs_docker
-async def test_cli_build_is_refused_in_words(socket: Path, tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
-    os.environ["DOCKER_BUILDKIT"] = "0"
-    try:
-        done = await cli(socket, "build", str(tmp_path))
-    finally:
-        del os.environ["DOCKER_BUILDKIT"]
-    assert done.code == 1
-    assert "havre does not implement docker build yet" in done.err
-
-
 @pytest.fixture
 async def py(socket: Path, engine: FakeEngine) -> AsyncIterator[docker.DockerClient]:
     """A docker-py client; it blocks, so it is used in threads."""

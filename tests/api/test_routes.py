@@ -63,7 +63,7 @@ async def test_leaving_no_swarm(client: Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "what"),
     [
-        ("POST", "/build?t=x", "docker build"),
+        ("POST", "/session", "docker build (BuildKit sessions)"),
         ("POST", "/swarm/init", "docker swarm init"),
         ("POST", "/plugins/pull", "plugins"),
     ],

@@ -153,7 +153,7 @@ async def test_events(socket: Path, engine: FakeEngine) -> None:
 async def test_streams_end_with_the_server(tmp_path: Path, engine: FakeEngine) -> None:
     """Not when the client leaves: a daemon that is told to end does not wait for that."""
     config = Config(hosts=(f"unix://{tmp_path}/s",), exec_root=tmp_path)
-    server = ApiServer(engine, listeners.open_all(config))  # type: ignore[arg-type]
+    server = ApiServer(engine, None, listeners.open_all(config))  # type: ignore[arg-type]
     await server.start()
     engine.answer("lifecycle.wait", Waiter())
     wires = []

@@ -54,7 +54,7 @@ async def port(tmp_path: Path, keys: Path, engine: FakeEngine) -> AsyncIterator[
         tlskey=str(keys / "ours.key"),
     )
     opened = listeners.open_all(config)
-    server = ApiServer(engine, opened)  # type: ignore[arg-type]
+    server = ApiServer(engine, None, opened)  # type: ignore[arg-type]
     await server.start()
     yield opened[0].socket.getsockname()[1]
     await server.stop_accepting()

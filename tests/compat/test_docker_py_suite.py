@@ -17,7 +17,7 @@ from tests.system.residue import assert_clean
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(960)]
 
-_BUILD, _WORDS, _HUB = "docker build", "words of dockerd before 25", "Docker Hub"
+_WORDS, _HUB = "words of dockerd before 25", "Docker Hub"
 _SUBNET, _SWARM = "subnets as dockerd took them before 25", "docker swarm"
 CANNOT = {
     "api_container_test::CreateContainerTest::test_create_with_restart_policy": _WORDS,
@@ -31,10 +31,6 @@ CANNOT = {
     "errors_test::ErrorsTest::test_api_error_parses_json": _WORDS,
     "models_containers_test::ContainerCollectionTest::test_run_with_image_that_does_not_exist": _HUB,
     "models_containers_test::ContainerTest::test_exec_run_failed": _WORDS,
-    "models_images_test::ImageCollectionTest::test_build": _BUILD,
-    "models_images_test::ImageCollectionTest::test_build_with_error": _BUILD,
-    "models_images_test::ImageCollectionTest::test_build_with_multiple_success": _BUILD,
-    "models_images_test::ImageCollectionTest::test_build_with_success_build_output": _BUILD,
     "models_images_test::ImageCollectionTest::test_pull_with_sha": _HUB,
 }
 """Those that cannot pass, and what they want; docs/compat.md says more. One that passes nevertheless is an error."""

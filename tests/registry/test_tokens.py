@@ -57,6 +57,9 @@ def test_the_challenge_says_where_and_for_what(registry: Server) -> None:
     for host in ('evil",scope="x', "x@y", "", "é"):
         hostile = nobody.ask("GET", "/v2/team/app/tags/list", Host=host)
         assert hostile.headers["WWW-Authenticate"].startswith('Bearer realm="http://localhost/token",'), host
+    searcher = bearer(registry, basic("alice"), "registry:catalog:search")
+    assert searcher.ask("GET", "/v1/search?q=team").json["num_results"] >= 1
+    assert searcher.ask("GET", "/v2/_catalog").headers["WWW-Authenticate"].endswith('error="insufficient_scope"')
     assert nobody.ask("GET", "/ui/r/team/app").headers["WWW-Authenticate"].startswith("Basic ")
 
 

@@ -63,11 +63,11 @@ WHO_MAY = {
     "botocore": ["registry/storages/s3.py"],
     "msgspec": [
         *("api", "daemon", "engine", "image", "network", "runtime", "volume", "logs", "store", "kernel", "wire"),
-        "registry",
+        *("builder", "registry"),
     ],
     "asyncio": [
         *("api", "daemon", "engine", "image", "network", "runtime", "volume", "logs", "store", "kernel"),
-        *("client/aio", "lib/tasks.py", "lib/relay.py", "registry"),
+        *("client/aio", "lib/tasks.py", "lib/relay.py", "builder", "registry"),
     ],
 }  # fmt: skip
 """Which parts of ``src/havre`` may import a library; the contracts in pyproject.toml cannot say it of single files."""

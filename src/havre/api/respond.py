@@ -106,4 +106,5 @@ def _line(message: Any) -> bytes:
 
 def _error_message(error: Exception) -> dict[str, Any]:
     text = message_of(error)
-    return {"errorDetail": {"message": text}, "error": text}
+    code = getattr(error, "code", 0)
+    return {"errorDetail": {**({"code": code} if code else {}), "message": text}, "error": text}

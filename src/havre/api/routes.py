@@ -9,6 +9,7 @@ run to their end.
 from havre.api.handlers import (
     absent,
     archives,
+    build,
     containers,
     execs,
     files,
@@ -91,7 +92,7 @@ IMAGES: tuple[Route, ...] = (
     post("/images/{name}/push", images.push),
     delete("/images/{name}", images.remove),
     get("/distribution/{name}/json", images.distribution, since=(1, 30)),
-    post("/build", NOT_YET("docker build")),
+    post("/build", build.build, CLIENT_ONLY),
     post("/build/prune", absent.build_prune, since=(1, 31)),
     post("/build/cancel", NOT_YET("docker build")),
     post("/session", NOT_YET("docker build (BuildKit sessions)")),

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
-from havre.daemon import addresspools, assemble_containers, assemble_storage, networkopts, registrysettings
+from havre.builder.classic import ClassicBuilds
+from havre.daemon import (
+    addresspools,
+    assemble_builds,
+    assemble_containers,
+    assemble_storage,
+    networkopts,
+    registrysettings,
+)
 from havre.daemon.assemble_containers import Base, Containers
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
@@ -85,6 +93,7 @@ class Daemon:
     remote: "Remote"
     history: EventHistory
     session: ClientSession
+    builds: ClassicBuilds
 
     async def start(self) -> None:
         """Begin serving: after this the door may open."""
@@ -100,6 +109,7 @@ class Daemon:
         """End. With ``live-restore`` (the default) containers run on; else they are stopped first."""
         if not self.config.live_restore:
             await self._stop_containers()
+        await self.builds.close()
         await self.engine.stats.close()
         await self.views.close()
         await self.remote.puller.close()
@@ -153,6 +163,7 @@ async def assemble(config: Config) -> Daemon:
     session = open_session()
     remote = _remote(config, storage, session)
     images = _image_verbs(storage, remote, usage, events)
+    builds = await assemble_builds.builds(storage, containers.build_runs, remote.puller, session)
     listing = assemble_containers.listing(base, containers)
     facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
     views = Views(registry, storage.snapshotter, base.host_mounts, layout)
@@ -185,7 +196,7 @@ async def assemble(config: Config) -> Daemon:
             facts, events, usage.states, listing, images, volumes, remote.login.check_auth, config.labels, config.debug
         ),
     )
-    return Daemon(engine, config, storage, networks, containers, views, remote, history, session)
+    return Daemon(engine, config, storage, networks, containers, views, remote, history, session, builds)
 
 
 def _base(

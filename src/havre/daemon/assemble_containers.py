@@ -7,6 +7,7 @@ from pathlib import Path
 from havre.daemon import containerdefaults
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
+from havre.engine.buildruns import BuildRuns
 from havre.engine.container.connect import Connector
 from havre.engine.container.create import Creator, Defaults
 from havre.engine.container.etc import EtcFiles
@@ -82,6 +83,7 @@ class Containers:
     execs: Execs
     logs: Logs
     recovery: Recovery
+    build_runs: BuildRuns
 
 
 def containers(base: Base) -> Containers:
@@ -129,7 +131,9 @@ def containers(base: Base) -> Containers:
     health.restart = lifecycle.restart
     below = (networks, etc, snapshotter, runtimes, cgroups, layout, host_mounts, base.volumes)
     recovery = Recovery(registry, releaser, supervisor, lifecycle, remover, *below)
-    return Containers(registry, hubs, supervisor, health, lifecycle, remover, connector, execs, logs, recovery)
+    cgroupns = containerdefaults.cgroupns(config, cgroups.version)
+    runs = BuildRuns(specs, _rules(base), etc, networks, plugs, releaser, runtimes, cgroups, layout, cgroupns)
+    return Containers(registry, hubs, supervisor, health, lifecycle, remover, connector, execs, logs, recovery, runs)
 
 
 def _specs(base: Base) -> SpecWriter:
@@ -164,13 +168,7 @@ def creator(base: Base) -> Creator:
         layout=storage.layout,
         host_mounts=base.host_mounts,
         events=base.events,
-        rules=HostRules(
-            kernel=base.support,
-            driver=base.driver,
-            held=capabilities.bounding(),
-            shm_size=containerdefaults.shm_size(config),
-            ulimits=containerdefaults.ulimits(config),
-        ),
+        rules=_rules(base),
         network=base.networks.find,
         defaults=Defaults(
             config.log_driver,
@@ -180,6 +178,16 @@ def creator(base: Base) -> Creator:
             ipc=config.default_ipc_mode or "private",
             cgroup_version=base.cgroups.version,
         ),
+    )
+
+
+def _rules(base: Base) -> HostRules:
+    return HostRules(
+        kernel=base.support,
+        driver=base.driver,
+        held=capabilities.bounding(),
+        shm_size=containerdefaults.shm_size(base.config),
+        ulimits=containerdefaults.ulimits(base.config),
     )
 
 

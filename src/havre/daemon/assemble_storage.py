@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 
+from havre.builder.cache import BuildCache
 from havre.daemon import registrysettings
 from havre.daemon.config import Config
 from havre.image.blobs import BlobStore
@@ -29,6 +30,7 @@ class Storage:
     images: ImageStore
     places: BlobPlaces
     sessions: UploadSessions
+    build_cache: BuildCache
 
 
 async def storage(config: Config) -> Storage:
@@ -47,9 +49,13 @@ async def storage(config: Config) -> Storage:
     layers = LayerStore(blobs, snapshotter)
     await layers.start()
     images = ImageStore(database, blobs, layers, snapshotter)
+    # Before the images clear away what nobody needs.
+    cache = BuildCache(database, blobs, layers)
+    await cache.start()
+    images.content.keepers.append(cache)
     await images.start()
     places = BlobPlaces(database)
     await places.start(blobs.exists)
     sessions = UploadSessions(database)
     await sessions.start()
-    return Storage(layout, database, blobs, snapshotter, layers, images, places, sessions)
+    return Storage(layout, database, blobs, snapshotter, layers, images, places, sessions, cache)

@@ -5,7 +5,8 @@ Pull, load and import come in here after they have the blob, commit with a conta
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -17,7 +18,7 @@ from havre.image.digest import DigestMismatch
 from havre.image.manifest import Descriptor
 from havre.image.snapshots import Snapshotter, Usage
 from havre.kernel import mounts
-from havre.kernel.treelayer import LayerCopy, copy_layer
+from havre.kernel.treelayer import LayerCopy, archive_layer, copy_layer
 from havre.kernel.unpack import Limits, Unpacked, unpack
 from havre.lib.ids import new_id
 from havre.lib.relay import settled
@@ -140,6 +141,16 @@ class LayerStore:
             await self._drop(key)
             raise
 
+    async def seal(self, key: str, parent: str | None, without: Collection[str], blob: Partial) -> "Captured":
+        """Make a layer of the active snapshot ``key`` on the stack ``parent`` as it is: nobody writes to it any more.
+
+        Otherwise as ``capture``; the snapshot itself is what is kept or dropped.
+        """
+        if len(self._below(parent)) >= _MOST_LAYERS:
+            raise InvalidParameter("max depth exceeded")
+        made = await settled(lambda: _archive(self._snapshotter.upper(key), without, blob), lambda _: None)
+        return Captured(key, parent, blob.digest, blob.offset, Usage(made.size, made.inodes))
+
     async def sync(self, captured: "Captured") -> None:
         """Put the files of a captured layer on disk, and what else was written to that file system before."""
         await asyncio.to_thread(mounts.syncfs, self._snapshotter.upper(captured.key))
@@ -196,8 +207,29 @@ class Captured:
 
 
 def _copy(source: Path, target: Path, without: Collection[str], blob: Partial) -> LayerCopy:
-    reading = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    writing = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with _directory(source) as reading, _directory(target) as writing:
+        return copy_layer(reading, writing, without, _writing_out(blob))
+
+
+def _archive(source: Path, without: Collection[str], blob: Partial) -> LayerCopy:
+    with _directory(source) as reading:
+        return archive_layer(reading, without, _writing_out(blob))
+
+
+@contextmanager
+def _directory(path: Path) -> Iterator[int]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise SystemFault(f"cannot make a layer of the container's files: {error}") from error
+
+
+def _writing_out(blob: Partial) -> Callable[[bytes], None]:
+    """Writes to ``blob``, and lets the disk begin early."""
     unwritten = 0
 
     def write(data: bytes) -> None:
@@ -208,13 +240,7 @@ def _copy(source: Path, target: Path, without: Collection[str], blob: Partial) -
             blob.start_writing_out()
             unwritten = 0
 
-    try:
-        return copy_layer(reading, writing, without, write)
-    except OSError as error:
-        raise SystemFault(f"cannot make a layer of the container's files: {error}") from error
-    finally:
-        os.close(writing)
-        os.close(reading)
+    return write
 
 
 class _Work:

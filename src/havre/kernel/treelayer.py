@@ -3,6 +3,8 @@ the OCI image-spec, and copied at the same time to the directory of a new snapsh
 
 One reading serves both, so that what is pushed is what is run, whatever the container changes meanwhile. Works in a
 thread, with the rules of ``treetar``: it holds descriptors and never follows a link of the container's.
+
+The builder's steps have ended when their layers are read, and become snapshots as they are: those are only archived.
 """
 
 import os
@@ -53,14 +55,66 @@ def copy_layer(upper: int, target: int, without: Collection[str], write: Callabl
     return walk.made
 
 
-class _Layer(Walk):
-    def __init__(self, upper: int, target: int, without: frozenset[str], write: Callable[[bytes], None]) -> None:
+def archive_layer(upper: int, without: Collection[str], write: Callable[[bytes], None]) -> LayerCopy:
+    """Write the layer at the directory ``upper``, which nobody changes any more, as an archive; otherwise as
+    ``copy_layer``.
+    """
+    walk = _Archive(upper, frozenset(without), write)
+    try:
+        walk.enter(upper, "", b"", os.fstat(upper))
+        walk.run()
+    finally:
+        walk.close()
+    return walk.made
+
+
+class _Archive(Walk):
+    """Writes a layer as an archive, and counts what is in it."""
+
+    def __init__(self, upper: int, without: frozenset[str], write: Callable[[bytes], None]) -> None:
         super().__init__(upper, write)
-        self._target = target
         self._without = without
+        self.made = LayerCopy()
+
+    def add(self, fd: int, path: str, name: bytes) -> None:
+        if path in self._without or name.rpartition(b"/")[2].startswith(WHITEOUT_PREFIX):
+            return  # a file that is really called so cannot be in a layer
+        status = os.fstat(fd)
+        if overlayfs.is_whiteout(status):
+            self.put_whiteout(name, status)
+        else:
+            super().add(fd, path, name)
+
+    def put_entry(self, entry: Entry) -> None:
+        super().put_entry(entry)
+        if entry.type == HARD_LINK:
+            return
+        self.made.inodes += 1
+        self.made.size += entry.size if entry.type == REGULAR else len(entry.link)
+
+    def put_directory(self, entry: Entry, fd: int) -> None:
+        self.put_header(entry)
+        self.made.inodes += 1
+        if overlayfs.is_opaque(fd):
+            self.put_header(Entry(entry.name + OPAQUE_NAME, REGULAR, entry.mode, entry.uid, entry.gid, 0, 0))
+
+    def put_whiteout(self, name: bytes, status: os.stat_result) -> None:
+        """A name that is no longer there, though it is in a layer below."""
+        directory, _, last = name.rpartition(b"/")
+        shown = directory + b"/" + WHITEOUT_PREFIX + last if directory else WHITEOUT_PREFIX + last
+        owner = (status.st_uid, status.st_gid)
+        self.put_header(Entry(shown, REGULAR, _WHITEOUT_MODE, *owner, 0, status.st_mtime_ns))
+        self.made.inodes += 1
+
+
+class _Layer(_Archive):
+    """Copies the layer as well."""
+
+    def __init__(self, upper: int, target: int, without: frozenset[str], write: Callable[[bytes], None]) -> None:
+        super().__init__(upper, without, write)
+        self._target = target
         self._open: int | None = None
         self._holes = False
-        self.made = LayerCopy()
 
     def close(self) -> None:
         super().close()
@@ -68,31 +122,19 @@ class _Layer(Walk):
             os.close(self._open)
             self._open = None
 
-    def add(self, fd: int, path: str, name: bytes) -> None:
-        if path in self._without or name.rpartition(b"/")[2].startswith(WHITEOUT_PREFIX):
-            return  # a file that is really called so cannot be in a layer
-        status = os.fstat(fd)
-        if overlayfs.is_whiteout(status):
-            self._whiteout(name, status)
-        else:
-            super().add(fd, path, name)
-
     def put_entry(self, entry: Entry) -> None:
         super().put_entry(entry)
         name = entry.name
         if entry.type == HARD_LINK:
             os.link(entry.link, name, src_dir_fd=self._target, dst_dir_fd=self._target, follow_symlinks=False)
             return
-        self.made.inodes += 1
         if entry.type == REGULAR:
             self._open = os.open(name, NEW, 0o600, dir_fd=self._target)
             self._holes = False
-            self.made.size += entry.size
         elif entry.type == SYMLINK:
             os.symlink(entry.link, name, dir_fd=self._target)
             os.chown(name, entry.uid, entry.gid, dir_fd=self._target, follow_symlinks=False)
             self._set_time(name, entry.mtime)
-            self.made.size += len(entry.link)
         else:
             os.mknod(name, _KINDS[entry.type] | 0o600, os.makedev(entry.major, entry.minor), dir_fd=self._target)
             os.chown(name, entry.uid, entry.gid, dir_fd=self._target, follow_symlinks=False)
@@ -100,15 +142,13 @@ class _Layer(Walk):
             self._set_time(name, entry.mtime)
 
     def put_directory(self, entry: Entry, fd: int) -> None:
-        self.put_header(entry)
-        self.made.inodes += 1
+        super().put_directory(entry, fd)
         os.mkdir(entry.name, 0o700, dir_fd=self._target)
         made = os.open(entry.name, LISTING, dir_fd=self._target)
         try:
             _dress(made, entry)
             if overlayfs.is_opaque(fd):
                 os.setxattr(made, overlayfs.OPAQUE, b"y")
-                self.put_header(Entry(entry.name + OPAQUE_NAME, REGULAR, entry.mode, entry.uid, entry.gid, 0, 0))
         finally:
             os.close(made)
 
@@ -139,13 +179,9 @@ class _Layer(Walk):
         if level.prefix:
             self._set_time(level.prefix, level.status.st_mtime_ns)
 
-    def _whiteout(self, name: bytes, status: os.stat_result) -> None:
-        directory, _, last = name.rpartition(b"/")
-        shown = directory + b"/" + WHITEOUT_PREFIX + last if directory else WHITEOUT_PREFIX + last
-        owner = (status.st_uid, status.st_gid)
-        self.put_header(Entry(shown, REGULAR, _WHITEOUT_MODE, *owner, 0, status.st_mtime_ns))
+    def put_whiteout(self, name: bytes, status: os.stat_result) -> None:
+        super().put_whiteout(name, status)
         os.mknod(name, stat.S_IFCHR, overlayfs.WHITEOUT, dir_fd=self._target)
-        self.made.inodes += 1
 
     def _set_time(self, name: bytes, mtime: int) -> None:
         os.utime(name, ns=_times(mtime), dir_fd=self._target, follow_symlinks=False)

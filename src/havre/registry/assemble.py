@@ -8,6 +8,8 @@ from havre.registry.catalog import Catalog
 from havre.registry.config import Config
 from havre.registry.control import Control
 from havre.registry.layout import Layout
+from havre.registry.replication import assemble as replication
+from havre.registry.replication import settings as replication_settings
 from havre.registry.reports import assemble as reports
 from havre.registry.storage import ContentStorage
 from havre.registry.storages.filesystem import FilesystemStorage
@@ -20,9 +22,13 @@ from havre.registry.web import assemble as web
 from havre.store import lock
 from havre.store.db import Database
 from havre.store.schema import registry as schema
-from havre.store.schema import registry_upstream
+from havre.store.schema import registry_replication, registry_upstream
 
-SCHEMAS = {"registry": schema.MIGRATIONS, "registry_upstream": registry_upstream.MIGRATIONS}
+SCHEMAS = {
+    "registry": schema.MIGRATIONS,
+    "registry_upstream": registry_upstream.MIGRATIONS,
+    "registry_replication": registry_replication.MIGRATIONS,
+}
 
 
 class Assembly:
@@ -32,6 +38,7 @@ class Assembly:
         """Open the data root. Raises ``Conflict`` when another registry has it."""
         settings = upkeep_settings.read(config.sections)
         upstreams = upstream_settings.read(config.sections)
+        targets = replication_settings.read(config.sections)
         layout = Layout(config.root)
         layout.prepare()
         # Held until the process ends, however it ends.
@@ -46,6 +53,7 @@ class Assembly:
         self.collector = upkeep.install(self.registry, settings, self._control, upstreams.cached)
         remove = self.collector.remove_content
         self._upstreams = upstream.Installed(self.registry, upstreams, layout.spool, remove)
+        self._replication = replication.Installed(self.registry, targets, self._control)
 
     async def open(self) -> None:
         """Reach the content."""
@@ -56,6 +64,7 @@ class Assembly:
         await self.open()
         await self._reports.start()
         await self._upstreams.start()
+        await self._replication.start()
         await self.collector.start()
         await self._control.start()
 
@@ -63,6 +72,7 @@ class Assembly:
         """End it, and close the files. Requests have ended."""
         await self._control.close()
         await self.collector.close()
+        await self._replication.close()
         await self._upstreams.close()
         await self.registry.uploads.close()
         await self._gate.close()

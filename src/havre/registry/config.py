@@ -18,11 +18,12 @@ from havre.errors import InvalidParameter
 from havre.registry import settings
 from havre.registry.access.commands import add_commands as commands_of_accounts
 from havre.registry.access.settings import AccessSettings
+from havre.registry.replication.commands import add_commands as commands_of_replication
 from havre.registry.reports.settings import ReportSettings
 from havre.registry.upkeep.commands import add_commands as commands_of_upkeep
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:/\[\]]*)):([0-9]{1,5})")
-SECTIONS: tuple[str, ...] = ("webhooks", "gc", "retention", "quota", "upstreams", "cache", "s3")
+SECTIONS: tuple[str, ...] = ("webhooks", "gc", "retention", "quota", "upstreams", "cache", "s3", "replication")
 """The tables, and lists of tables, the file may have: each is read by the part of that name."""
 
 
@@ -93,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
         settings.add_flags(serve, title, kind)
     commands_of_accounts(commands)
     commands_of_upkeep(commands)
+    commands_of_replication(commands)
     return whole
 
 

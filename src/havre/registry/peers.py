@@ -3,6 +3,7 @@
 import os
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,6 +20,8 @@ from havre.image.remote.transport import Transport
 from havre.image.remote.trust import Trust
 from havre.registry.errors import Denied, TooManyRequests
 from havre.registry.sections import Table
+
+R = TypeVar("R", bound=Repository)
 
 _MOST_OPEN = 1000
 _RETRY_AFTER = 60  # seconds, where a registry that limits us does not say
@@ -73,13 +76,13 @@ class Connection:
         self._registries = Registries(transport, config, Tokens(transport, config), policy)
         trust = Trust(None, peer.ca, peer.cert, peer.key)
         self._place = (Endpoint(peer.url.rstrip("/"), verify=not plain, trust=trust),)
-        self._open: OrderedDict[str, Repository] = OrderedDict()
+        self._open: OrderedDict[str, Any] = OrderedDict()
 
-    async def repository(self, path: str) -> Repository:
-        """The repository ``path``. Raises ``RemoteFailure`` when no registry answers."""
-        found = self._open.get(path)
+    async def repository(self, path: str, kind: type[R]) -> R:
+        """The repository ``path``, always of the same kind. Raises ``RemoteFailure`` when no registry answers."""
+        found: R | None = self._open.get(path)
         if found is None:
-            found = self._open[path] = await self._registries.open(self._place, path, self._auth)
+            found = self._open[path] = await self._registries.open(self._place, path, self._auth, kind)
             if len(self._open) > _MOST_OPEN:
                 self._open.popitem(last=False)
         return found

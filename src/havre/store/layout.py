@@ -11,6 +11,8 @@
     snapshots/<n>/            one overlay layer each: fs/ and, for containers, work/
     snapshots/init/fs         a layer that every container has between its image's and its own
     containers/<id>/          hosts, hostname, resolv.conf, logs, rootfs (mount point)
+    builds/<n>/               what builds under way work in (mounts, contexts)
+    build-cache/<id>/         what RUN --mount=type=cache shows
     volumes/<name>/_data      named and anonymous volumes of the local driver
     tmp/                      emptied at start
 
@@ -112,6 +114,15 @@ class Layout:
     def mounts(self, container_id: str) -> Path:
         """Where things are mounted that a container's own mounts are made of."""
         return self.all_mounts / container_id
+
+    @property
+    def builds(self) -> Path:
+        """Where builds have file systems mounted, and what they fetched; on disk, for contexts are large."""
+        return self.data_root / "builds"
+
+    @property
+    def cache_mounts(self) -> Path:
+        return self.data_root / "build-cache"
 
     @property
     def volume_uses(self) -> Path:

@@ -74,6 +74,21 @@ async def test_a_registry_may_ask_for_patience_within_bounds(remote: Remote, reg
     assert len(registry.asked("/manifests/")) == 3
 
 
+async def test_patience_may_be_asked_for_until_a_date_of_the_registry_s_clock(
+    remote: Remote, registry: FakeRegistry
+) -> None:
+    registry.add_manifest("a/b", "latest", b"{}")
+    repository = await opened(remote, registry)
+    date, soon, late = (f"Wed, 21 Oct 2015 {time} GMT" for time in ("07:28:00", "07:28:01", "09:28:00"))
+    registry.fail("/manifests/", faults.status(503, Date=date, Retry_After=soon))
+    registry.fail("/manifests/", faults.status(503, Date=date, Retry_After="nonsense"))
+    assert (await repository.manifest("latest"))[0] == b"{}"
+    registry.fail("/manifests/", faults.status(503, Date=date, Retry_After=late))
+    with pytest.raises(RemoteFailure, match="503"):
+        await repository.manifest("latest")
+    assert len(registry.asked("/manifests/")) == 4
+
+
 # -- credentials ------------------------------------------------------------------------------------------------------
 
 

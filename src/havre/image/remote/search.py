@@ -3,6 +3,8 @@
 The engine's ``searching`` comes in here.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from havre.image.remote.auth import Auth
@@ -12,7 +14,7 @@ from havre.image.remote.repository import Registries
 from havre.image.remote.retry import persistently
 from havre.image.remote.tokens import Tokens
 from havre.image.remote.transport import Transport, read_limited
-from havre.lib.challenges import parse_challenges
+from havre.lib.challenges import Challenge, parse_challenges
 from havre.lib.references import DEFAULT_DOMAIN
 
 LARGEST_ANSWER = 4 << 20
@@ -63,7 +65,7 @@ class Search:
 
     async def _ask(self, endpoint: Endpoint, words: str, limit: int, auth: Auth) -> list[Result]:
         url = f"{endpoint.url}/v1/search"
-        headers = {"Authorization": auth.basic} if auth.basic else {}
+        headers = {"Authorization": auth.basic} if auth.basic else await self._signed_in(endpoint, auth)
         for last in (False, True):
             async with self._transport.request(
                 "GET", url, endpoint, headers, query={"q": words, "n": str(limit)}
@@ -73,11 +75,23 @@ class Search:
                 transient = got.status >= 500 or got.status == 429
                 failure = RemoteFailure(f"Unexpected status code {got.status}", status=got.status, transient=transient)
                 offered = parse_challenges(got.headers.getall("WWW-Authenticate", []))
-            bearer = next((challenge for challenge in offered if challenge.scheme == "bearer"), None)
-            if got.status != 401 or last or bearer is None:
+            if got.status != 401 or last or not (headers := await self._bearer(offered, endpoint, auth)):
                 break
-            headers = {"Authorization": f"Bearer {await self._tokens.bearer(bearer, endpoint, _SCOPE, auth)}"}
         raise failure
+
+    async def _signed_in(self, endpoint: Endpoint, auth: Auth) -> dict[str, str]:
+        """The header for who has an identity token: a registry that shows the anonymous something asks nobody."""
+        if not auth.identity_token:
+            return {}
+        async with self._transport.request("GET", f"{endpoint.url}/v2/", endpoint, {}) as got:
+            offered = parse_challenges(got.headers.getall("WWW-Authenticate", []))
+        return await self._bearer(offered, endpoint, auth)
+
+    async def _bearer(self, offered: Sequence[Challenge], endpoint: Endpoint, auth: Auth) -> dict[str, str]:
+        challenge = next((challenge for challenge in offered if challenge.scheme == "bearer"), None)
+        if challenge is None:
+            return {}
+        return {"Authorization": f"Bearer {await self._tokens.bearer(challenge, endpoint, _SCOPE, auth)}"}
 
 
 def split(term: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from havre.registry.call import Call
 
+SEARCH = "/v1/search"
 _REALM = "havre-registry"
 BASIC = f'Basic realm="{_REALM}", charset="UTF-8"'
 
@@ -26,10 +27,15 @@ def is_protocol(call: Call) -> bool:
     return call.request.path.startswith("/v2")
 
 
-def scope_of(action: str, repository: str | None) -> str:
+def is_client(call: Call) -> bool:
+    """Whether a program asks that knows how to get a token: also ``docker search``, by the first protocol."""
+    return is_protocol(call) or call.request.path == SEARCH
+
+
+def scope_of(call: Call, action: str, repository: str | None) -> str:
     """The scope a token needs for ``action``."""
     if action == "catalog":
-        return "registry:catalog:*"
+        return "registry:catalog:search" if call.request.path == SEARCH else "registry:catalog:*"
     if not repository or action not in ("pull", "push", "delete"):
         return ""
     return f"repository:{repository}:{'pull,push' if action == 'push' else action}"

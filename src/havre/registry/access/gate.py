@@ -11,7 +11,7 @@ from typing import Protocol
 from havre.registry.access import credentials
 from havre.registry.access.accounts import Accounts, WrongCredentials
 from havre.registry.access.budgets import Budgets
-from havre.registry.access.challenges import BASIC, BearerScheme, is_protocol, scope_of
+from havre.registry.access.challenges import BASIC, SEARCH, BearerScheme, is_client, is_protocol, scope_of
 from havre.registry.access.peers import Peers
 from havre.registry.access.scopes import REGISTRY, REPOSITORY, Access, covers
 from havre.registry.access.tokens import BadToken, Claims
@@ -101,9 +101,9 @@ class AccessGate:
 
     def challenge(self, call: Call, action: str, repository: str | None, error: str = "") -> str:
         """How to get in."""
-        if self._scheme is None or (self._passwords and not is_protocol(call)):
+        if self._scheme is None or (self._passwords and not is_client(call)):
             return BASIC
-        return self._scheme.challenge(self.peers.base_url(call.request), scope_of(action, repository), error)
+        return self._scheme.challenge(self.peers.base_url(call.request), scope_of(call, action, repository), error)
 
     async def _caller(self, call: Call, address: str, action: str, repository: str | None) -> Caller:
         try:
@@ -188,7 +188,7 @@ def _detail(action: str, repository: str | None) -> list[dict[str, str]]:
 def _token_allows(access: Access, call: Call, action: str, repository: str | None) -> bool:
     if action == "catalog":
         # "docker search" asks for a token of its own.
-        return covers(access, REGISTRY, "catalog", "search" if call.request.path == "/v1/search" else "*")
+        return covers(access, REGISTRY, "catalog", "search" if call.request.path == SEARCH else "*")
     return repository is not None and covers(access, REPOSITORY, repository, action)
 
 

@@ -222,7 +222,7 @@ class PullThrough:
         self._grown()
 
     async def _source(self, origin: Origin) -> Repository:
-        return await self._connections[origin.prefix].repository(origin.path)
+        return await self._connections[origin.prefix].repository(origin.path, Repository)
 
     def _upstream(self, origin: Origin) -> Upstream:
         return self._settings.table[origin.prefix]

@@ -1,0 +1,127 @@
+"""Builds: ``POST /build``, the classic builder's endpoint."""
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from aiohttp.web_response import StreamResponse
+
+from havre.api import respond
+from havre.api.call import Call
+from havre.builder.classic import Options
+from havre.errors import InvalidParameter, Unsupported
+from havre.image.manifest import parse_platform
+from havre.image.remote.auth import Auth
+from havre.lib import references
+from havre.lib.references import Reference
+from havre.wire.containers import HostConfig, Ulimit
+
+_ABSENT = ("remote", "squash", "outputs", "cachefrom")
+_HUBS = ("docker.io", "index.docker.io", "https://index.docker.io/v1/")
+
+
+async def build(call: Call) -> StreamResponse:
+    """An archive as the body, Docker's messages as the answer."""
+    for name in _ABSENT:
+        if call.text(name) not in ("", "[]", "null", "0", "false"):
+            raise Unsupported(f"havre does not implement the option {name} of a build yet")
+    if call.text("version") not in ("", "1"):
+        raise Unsupported("havre does not implement BuildKit builds (version=2) yet")
+    options = Options(
+        dockerfile=call.text("dockerfile") or "Dockerfile",
+        names=[_name(text) for text in call.texts("t") if text],
+        quiet=call.flag("q"),
+        no_cache=call.flag("nocache"),
+        pull=call.flag("pull"),
+        arguments={name: value for name, value in _map(call, "buildargs").items() if value is not None},
+        labels=_map(call, "labels"),
+        target=call.text("target"),
+        platform=parse_platform(text) if (text := call.text("platform")) else None,
+        host=_host(call),
+        auth=_credentials(call),
+    )
+    return await respond.messages(call, call.builds.build(call.chunks(), options))
+
+
+def _name(text: str) -> Reference:
+    try:
+        name = references.parse(text)
+    except ValueError as error:
+        raise InvalidParameter(f"invalid reference format: {error}") from None
+    if name.digest is not None:
+        raise InvalidParameter("build tag cannot contain a digest")
+    return name
+
+
+def _host(call: Call) -> HostConfig:
+    """Limits and names of the commands."""
+    return HostConfig(
+        memory=call.integer("memory") or 0,
+        memory_swap=call.integer("memswap") or 0,
+        cpu_shares=call.integer("cpushares") or 0,
+        cpu_period=call.integer("cpuperiod") or 0,
+        cpu_quota=call.integer("cpuquota") or 0,
+        cpuset_cpus=call.text("cpusetcpus"),
+        cpuset_mems=call.text("cpusetmems"),
+        cgroup_parent=call.text("cgroupparent"),
+        shm_size=call.integer("shmsize") or 0,
+        network_mode=call.text("networkmode"),
+        extra_hosts=_hosts(call.text("extrahosts")),
+        ulimits=[Ulimit(name=one["Name"], soft=one["Soft"], hard=one["Hard"]) for one in _list(call, "ulimits")]
+        or None,
+        security_opt=[str(one) for one in _list(call, "securityopt")] or None,
+    )
+
+
+def _hosts(text: str) -> list[str] | None:
+    # As JSON, or as older clients send it, with commas between.
+    if text.startswith("["):
+        return [str(one) for one in _parsed(text, "extrahosts", list)]
+    return [one for one in text.split(",") if one] or None
+
+
+def _map(call: Call, name: str) -> dict[str, Any]:
+    text = call.text(name)
+    found: dict[str, Any] = _parsed(text, name, dict) if text and text != "null" else {}
+    return found
+
+
+def _list(call: Call, name: str) -> list[Any]:
+    text = call.text(name)
+    found: list[Any] = _parsed(text, name, list) if text and text != "null" else []
+    return found
+
+
+def _parsed(text: str, name: str, kind: type) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InvalidParameter(f"error reading {name}: {error}") from None
+    if not isinstance(value, kind):
+        raise InvalidParameter(f"error reading {name}: {text[:80]}")
+    return value
+
+
+def _credentials(call: Call) -> Any:
+    """Who the client is at which registry: ``X-Registry-Config``, JSON of hosts and credentials in base64."""
+    header = call.request.headers.get("X-Registry-Config", "")
+    try:
+        given = json.loads(base64.urlsafe_b64decode(header + "==")) if header else {}
+    except (binascii.Error, ValueError):
+        given = {}
+    known = given if isinstance(given, dict) else {}
+
+    def of(host: str) -> Auth | None:
+        for name in _HUBS if host == "docker.io" else (host, f"https://{host}", f"http://{host}"):
+            one = known.get(name)
+            if isinstance(one, dict):
+                return Auth(
+                    str(one.get("username") or ""),
+                    str(one.get("password") or ""),
+                    str(one.get("identitytoken") or ""),
+                    str(one.get("registrytoken") or ""),
+                )
+        return None
+
+    return of

@@ -1,0 +1,146 @@
+"""``POST /build``: a context as an archive comes in, Docker's messages go out. The API's door comes in here."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from havre.builder import contexts
+from havre.builder.bases import PulledBases
+from havre.builder.build import Builder
+from havre.builder.failures import StepFailed
+from havre.builder.messages import Json, Messages
+from havre.builder.request import BuildRequest
+from havre.errors import HavreError, InvalidParameter, NotFound
+from havre.image.manifest import Platform
+from havre.image.remote.auth import Auth
+from havre.image.remote.pull import Puller
+from havre.image.store import ImageStore
+from havre.lib.ids import short
+from havre.lib.references import Reference
+from havre.lib.tasks import TaskOwner
+from havre.wire.containers import HostConfig
+
+
+class BuildFailed(HavreError):
+    """A build that failed at a step; ``code`` is the exit code of its command, 0 for none."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the query of a build says."""
+
+    dockerfile: str = "Dockerfile"
+    names: Sequence[Reference] = ()
+    quiet: bool = False
+    no_cache: bool = False
+    pull: bool = False
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+    platform: Platform | None = None
+    host: HostConfig = field(default_factory=HostConfig)
+    auth: Callable[[str], Auth | None] = lambda host: None
+
+
+class ClassicBuilds:
+    """Builds for the classic API."""
+
+    def __init__(self, builder: Builder, images: ImageStore, puller: Puller) -> None:
+        self._builder = builder
+        self._images = images
+        self._puller = puller
+        self._tasks = TaskOwner("builds")
+
+    async def close(self) -> None:
+        """Break off all builds."""
+        await self._tasks.close()
+
+    async def build(self, body: AsyncIterator[bytes], options: Options) -> AsyncIterator[Json]:
+        """Build from the archive ``body``. Errors of the Dockerfile come before the first message.
+
+        Closing the iterator breaks the build off, and nothing is left of it.
+        """
+        place = self._builder.workspace.place()
+        try:
+            request = await self._request(body, options, place)
+            messages = Messages(options.quiet)
+            task = self._tasks.start(self._run(request, options, messages), "build")
+            try:
+                async for message in messages.read():
+                    yield message
+            finally:
+                task.cancel()
+                await asyncio.wait([task])
+        finally:
+            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+
+    async def _request(self, body: AsyncIterator[bytes], options: Options, place: Path) -> BuildRequest:
+        context = await contexts.unpack(body, place)
+        try:
+            dockerfile = contexts.read(context, options.dockerfile)
+        except NotFound:
+            raise InvalidParameter(f"Cannot locate specified Dockerfile: {options.dockerfile}") from None
+        if not dockerfile.strip():
+            raise InvalidParameter(f"the Dockerfile ({options.dockerfile}) cannot be empty")
+        await asyncio.to_thread(contexts.clear, context, contexts.ignored(context, options.dockerfile))
+        return BuildRequest(
+            dockerfile=dockerfile,
+            context=context,
+            target=options.target,
+            arguments=options.arguments,
+            labels=options.labels,
+            platform=options.platform,
+            names=options.names,
+            pull=options.pull,
+            ignore_cache=options.no_cache,
+            host=options.host,
+            epoch=_epoch(options.arguments),
+        )
+
+    async def _run(self, request: BuildRequest, options: Options, messages: Messages) -> None:
+        try:
+            bases = PulledBases(self._images, self._puller, options.auth)
+            built = await self._builder.build(request, bases, messages)
+        except asyncio.CancelledError:
+            messages.fail(BuildFailed("the build was cancelled"))
+            raise
+        except StepFailed as error:
+            messages.fail(BuildFailed(_classic(error), error.code or 1))
+        except Exception as error:
+            messages.fail(error)
+        else:
+            if built.unused:
+                shown = " ".join(built.unused)
+                messages.tell({"stream": f"[Warning] One or more build-args [{shown}] were not consumed\n"})
+            if options.quiet:
+                messages.tell({"stream": f"{built.image.id}\n"})
+            else:
+                messages.tell({"aux": {"ID": built.image.id}})
+                messages.tell({"stream": f"Successfully built {short(built.image.id)}\n"})
+                for name in options.names:
+                    messages.tell({"stream": f"Successfully tagged {name.familiar()}\n"})
+            messages.finish()
+
+
+def _classic(error: StepFailed) -> str:
+    """The failure in the classic builder's words."""
+    words = getattr(error.vertex.operation, "words", None)
+    if error.code and words is not None:
+        return f"The command '{' '.join(words)}' returned a non-zero code: {error.code}"
+    return error.message
+
+
+def _epoch(arguments: Mapping[str, str]) -> int | None:
+    """SOURCE_DATE_EPOCH, in nanoseconds."""
+    text = arguments.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > 10:
+        raise InvalidParameter(f"invalid SOURCE_DATE_EPOCH: {text}")
+    return int(text) * 1_000_000_000

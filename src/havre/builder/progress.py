@@ -1,0 +1,28 @@
+"""What is told of a build while it goes on: each door shows it in its own way."""
+
+from typing import Protocol
+
+from havre.builder.plan.vertices import Vertex
+
+
+class Progress(Protocol):
+    """Is told of steps. Nothing of it may block."""
+
+    def begins(self, vertex: Vertex) -> None:
+        """The step is being worked on."""
+
+    def writes(self, vertex: Vertex, stream: int, data: bytes) -> None:
+        """A command has written to stdout (1) or stderr (2)."""
+
+    def ends(self, vertex: Vertex, cached: bool, error: str = "") -> None:
+        """The step is done, perhaps from the cache, or has failed."""
+
+
+class Silent:
+    """A ``Progress`` for whom nobody listens."""
+
+    def begins(self, vertex: Vertex) -> None: ...
+
+    def writes(self, vertex: Vertex, stream: int, data: bytes) -> None: ...
+
+    def ends(self, vertex: Vertex, cached: bool, error: str = "") -> None: ...

@@ -1,0 +1,148 @@
+"""The solver: carries out the vertices of a plan, side by side where they do not need each other, and from the cache
+where it can.
+
+A vertex is done once in a build; the same step of two builds at once is done by one of them, and the other finds it in
+the cache.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from havre.builder.cache import BuildCache, Record, key_of
+from havre.builder.failures import StepFailed
+from havre.builder.plan.vertices import LAYERS, Operation, Vertex, needed
+from havre.builder.progress import Progress
+from havre.builder.sources import Sources
+from havre.builder.steps import LayerStep, Task
+from havre.builder.trees import Layer, Result, Tree
+from havre.builder.workspace import Workspace
+from havre.errors import HavreError
+
+
+@dataclass(slots=True)
+class Turns:
+    """Who works on which key; shared by all builds of a daemon."""
+
+    locks: dict[str, tuple[asyncio.Lock, int]] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def of(self, key: str) -> AsyncIterator[None]:
+        lock, waiting = self.locks.get(key, (asyncio.Lock(), 0))
+        self.locks[key] = lock, waiting + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, waiting = self.locks[key]
+            if waiting == 1:
+                del self.locks[key]
+            else:
+                self.locks[key] = lock, waiting - 1
+
+
+class Solver:
+    """Carries out the vertices of one build."""
+
+    def __init__(
+        self,
+        cache: BuildCache,
+        turns: Turns,
+        workspace: Workspace,
+        sources: Sources,
+        steps: Mapping[type[Operation], LayerStep],
+        progress: Progress,
+    ) -> None:
+        self._cache = cache
+        self._turns = turns
+        self._workspace = workspace
+        self._sources = sources
+        self._steps = steps
+        self._progress = progress
+        self._results: dict[int, asyncio.Future[Result]] = {}
+        self.layers: dict[int, Layer | None] = {}
+
+    async def solve(self, ends: Sequence[Vertex]) -> list[Result]:
+        """What ``ends`` give. The first failure (``StepFailed`` names its vertex) ends all that is still under way."""
+        order = list(needed(ends))
+        loop = asyncio.get_running_loop()
+        self._results = {id(vertex): loop.create_future() for vertex in order}
+        try:
+            async with asyncio.TaskGroup() as group:
+                for vertex in order:
+                    group.create_task(self._vertex(vertex))
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+        return [self._results[id(end)].result() for end in ends]
+
+    def layer(self, vertex: Vertex) -> Layer | None:
+        """The layer that a vertex made; None when it changed nothing."""
+        return self.layers.get(id(vertex))
+
+    async def _vertex(self, vertex: Vertex) -> None:
+        inputs = [await self._results[id(below)] for below in vertex.inputs]
+        try:
+            result: Result
+            if isinstance(vertex.operation, LAYERS):
+                result = await self._layer(vertex, inputs)
+            else:
+                self._progress.begins(vertex)
+                result, cached = await self._sources.get(vertex)
+                self._progress.ends(vertex, cached)
+        except HavreError as error:
+            self._progress.ends(vertex, False, error.message)
+            raise error if isinstance(error, StepFailed) else StepFailed(vertex, error.message) from error
+        self._results[id(vertex)].set_result(result)
+
+    async def _layer(self, vertex: Vertex, inputs: Sequence[Result]) -> Tree:
+        step = self._steps[type(vertex.operation)]
+        task = Task(vertex, inputs, lambda stream, data: self._progress.writes(vertex, stream, data))
+        origin = await step.origin_parts(task)
+        if origin is not None and (found := self._found(vertex, key_of(origin))) is not None:
+            return await self._use(task, found)
+        parts = await step.content_parts(task)
+        key = key_of(parts)
+        async with self._turns.of(key):
+            keys = [key] if origin is None else [key, key_of(origin)]
+            if (found := self._found(vertex, key)) is not None:
+                if origin is not None:
+                    await self._cache.put(keys, found)
+                return await self._use(task, found)
+            self._progress.begins(vertex)
+            layer = await step.run(task)
+            tree = await self._put_on(task, layer)
+            await self._cache.put(keys, _record(vertex, tree, layer, parts))
+        self._progress.ends(vertex, False)
+        return tree
+
+    def _found(self, vertex: Vertex, key: str) -> Record | None:
+        return None if vertex.ignore_cache else self._cache.find(key)
+
+    async def _use(self, task: Task, record: Record) -> Tree:
+        self._progress.begins(task.vertex)
+        tree = await self._put_on(task, record.layer)
+        self._progress.ends(task.vertex, True)
+        return tree
+
+    async def _put_on(self, task: Task, layer: Layer | None) -> Tree:
+        self.layers[id(task.vertex)] = layer
+        if layer is None:
+            return task.root
+        # A layer that does not depend on its root may have been made on another.
+        return await self._workspace.put_on(task.root, layer)
+
+
+def _record(vertex: Vertex, tree: Tree, layer: Layer | None, parts: dict[str, str]) -> Record:
+    now = time.time_ns()
+    chain = [each.diff_id for each in tree.layers]
+    return Record(chain=chain, layer=layer, inputs=parts, description=vertex.name, created=now, used=now)
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first; what it cancelled comes after it."""
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

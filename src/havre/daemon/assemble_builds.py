@@ -1,0 +1,30 @@
+"""The builder: its parts and what it stands on. ``assemble`` comes in here."""
+
+from aiohttp import ClientSession
+
+from havre.builder.build import Builder
+from havre.builder.classic import ClassicBuilds
+from havre.builder.execution import Executor
+from havre.builder.mounts import CacheMounts
+from havre.builder.remote import RemoteFiles
+from havre.builder.solve import Turns
+from havre.builder.workspace import Workspace
+from havre.daemon.assemble_storage import Storage
+from havre.image.remote.files import WebFiles
+from havre.image.remote.pull import Puller
+
+
+async def builds(storage: Storage, executor: Executor, puller: Puller, session: ClientSession) -> ClassicBuilds:
+    """Everything that builds, after what a killed daemon left of builds has been cleared away."""
+    builder = Builder(
+        blobs=storage.blobs,
+        images=storage.images,
+        cache=storage.build_cache,
+        workspace=Workspace(storage.layout.builds, storage.blobs, storage.layers, storage.snapshotter),
+        executor=executor,
+        caches=CacheMounts(storage.layout.cache_mounts),
+        remote=RemoteFiles(WebFiles(session)),
+        turns=Turns(),
+    )
+    await builder.start()
+    return ClassicBuilds(builder, storage.images, puller)
