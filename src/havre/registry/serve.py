@@ -16,8 +16,8 @@ from havre.registry.config import Config
 log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
-# Bytes the kernel takes for a client beyond what its window lets it send. Without a bound it takes megabytes for each of
-# many clients, and they have left the processor's cache before they are read: blobs go out a quarter slower.
+# Bytes the kernel takes for a client beyond what its window lets it send. Without a bound it takes megabytes for each
+# of many clients, and they have left the processor's cache before they are read: blobs go out a quarter slower.
 _UNSENT = 256 * 1024
 _DESCRIPTORS = 65_536
 # Requests that have not ended by then are cut off; an upload keeps what has come of it.
