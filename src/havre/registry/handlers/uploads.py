@@ -34,7 +34,7 @@ async def begin(call: Call) -> Response:
         return _accepted(call, session, 202)
     async with uploads.writing(session):
         try:
-            await uploads.receive(session, call.request.content, call.request.content_length)
+            await _receive(call, session, call.request.content_length)
             return await _commit(call, session, digest)
         except BaseException:
             # Nobody has been told of the session: nobody comes back to it.
@@ -56,7 +56,7 @@ async def append(call: Call) -> Response:
     uploads = call.registry.uploads
     session = await uploads.find(call.repository, call.reference)
     async with uploads.writing(session):
-        await uploads.receive(session, call.request.content, await _expected(call, session))
+        await _receive(call, session, await _expected(call, session))
     return _accepted(call, session, 202)
 
 
@@ -69,7 +69,7 @@ async def finish(call: Call) -> Response:
     uploads = call.registry.uploads
     session = await uploads.find(call.repository, call.reference)
     async with uploads.writing(session):
-        await uploads.receive(session, call.request.content, await _expected(call, session))
+        await _receive(call, session, await _expected(call, session))
         return await _commit(call, session, digest)
 
 
@@ -120,6 +120,17 @@ async def _expected(call: Call, session: Session) -> int | None:
         length = span
     await call.registry.quota.room(call.repository, session.offset + (length or 0))
     return length
+
+
+async def _receive(call: Call, session: Session, length: int | None) -> None:
+    uploads, quota = call.registry.uploads, call.registry.quota
+    most = await quota.left(call.repository) if length is None else None
+    try:
+        await uploads.receive(session, call.request.content, length, most)
+    except Denied:
+        # What is too much must not lie about until it is too old as well.
+        await uploads.drop(session)
+        raise
 
 
 async def _commit(call: Call, session: Session, digest: str) -> Response:
