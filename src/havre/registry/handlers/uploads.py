@@ -134,8 +134,12 @@ async def _receive(call: Call, session: Session, length: int | None) -> None:
 
 
 async def _commit(call: Call, session: Session, digest: str) -> Response:
-    await call.registry.quota.room(call.repository, session.offset, digest)
-    await call.registry.uploads.finish(session, digest)
+    try:
+        await call.registry.quota.room(call.repository, session.offset, digest)
+        await call.registry.uploads.finish(session, digest)
+    except Denied:
+        await call.registry.uploads.drop(session)
+        raise
     call.tell("pushed", "blob", digest, size=session.offset)
     return _created(call, digest)
 
