@@ -1,7 +1,8 @@
 """Upload sessions: begun, written to in one request or many, and made a blob."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from aiohttp.web_response import Response
 
@@ -53,9 +54,8 @@ async def status(call: Call) -> Response:
 
 async def append(call: Call) -> Response:
     """PATCH …/blobs/uploads/<id>: one chunk; without Content-Range, what follows."""
-    uploads = call.registry.uploads
-    session = await uploads.find(call.repository, call.reference)
-    async with uploads.writing(session):
+    session = await call.registry.uploads.find(call.repository, call.reference)
+    async with _writing(call, session):
         await _receive(call, session, await _expected(call, session))
     return _accepted(call, session, 202)
 
@@ -66,9 +66,8 @@ async def finish(call: Call) -> Response:
     if digest is None:
         raise DigestInvalid("the digest is missing")
     names.digest(digest)
-    uploads = call.registry.uploads
-    session = await uploads.find(call.repository, call.reference)
-    async with uploads.writing(session):
+    session = await call.registry.uploads.find(call.repository, call.reference)
+    async with _writing(call, session):
         await _receive(call, session, await _expected(call, session))
         return await _commit(call, session, digest)
 
@@ -122,24 +121,26 @@ async def _expected(call: Call, session: Session) -> int | None:
     return length
 
 
+@asynccontextmanager
+async def _writing(call: Call, session: Session) -> AsyncIterator[None]:
+    """Be the only writer. What a quota refuses must not lie about until it is too old as well: it is dropped."""
+    uploads = call.registry.uploads
+    async with uploads.writing(session):
+        try:
+            yield
+        except Denied:
+            await uploads.drop(session)
+            raise
+
+
 async def _receive(call: Call, session: Session, length: int | None) -> None:
-    uploads, quota = call.registry.uploads, call.registry.quota
-    most = await quota.left(call.repository) if length is None else None
-    try:
-        await uploads.receive(session, call.request.content, length, most)
-    except Denied:
-        # What is too much must not lie about until it is too old as well.
-        await uploads.drop(session)
-        raise
+    most = await call.registry.quota.left(call.repository) if length is None else None
+    await call.registry.uploads.receive(session, call.request.content, length, most)
 
 
 async def _commit(call: Call, session: Session, digest: str) -> Response:
-    try:
-        await call.registry.quota.room(call.repository, session.offset, digest)
-        await call.registry.uploads.finish(session, digest)
-    except Denied:
-        await call.registry.uploads.drop(session)
-        raise
+    await call.registry.quota.room(call.repository, session.offset, digest)
+    await call.registry.uploads.finish(session, digest)
     call.tell("pushed", "blob", digest, size=session.offset)
     return _created(call, digest)
 
