@@ -201,6 +201,15 @@ def test_a_mirror_is_asked_without_prefix_or_with_a_namespace(upstream: FakeRegi
         assert not [seen for seen in upstream.requests if "ours" in seen.path]
 
 
+def test_pushes_beside_a_mirror_do_not_ask_the_upstream(upstream: FakeRegistry, caching: Caching) -> None:
+    pushed = image(upstream, "library/app", "latest")
+    server = caching(default=True)
+    with closing(server.client()) as client:
+        assert client.ask("HEAD", f"/v2/library/app/blobs/{pushed.layers[0]}").status == 404
+        assert not upstream.requests
+        assert client.ask("GET", f"/v2/library/app/blobs/{pushed.layers[0]}").status == 200
+
+
 def test_tags_are_those_of_the_upstream(upstream: FakeRegistry, caching: Caching) -> None:
     for number in range(5):
         image(upstream, "team/app", f"v{number}", b"x")

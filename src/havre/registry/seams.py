@@ -67,9 +67,9 @@ class Observer(Protocol):
 class Upstream(Protocol):
     """Brings what is not here from elsewhere, for the repositories that come from elsewhere."""
 
-    async def localized(self, repository: str, namespace: str | None, action: Action) -> str:
-        """The repository a request for ``repository`` means; ``namespace`` is the registry the client would have asked
-        (``?ns=``), had it not been told to come here."""
+    async def localized(self, call: "Call", repository: str) -> str:
+        """The repository that ``call``, a request for ``repository``, means: a client may have been told to come here
+        in place of another registry, which it may name (``?ns=``)."""
 
     def refuse_push(self, repository: str) -> None:
         """Raises ``Denied`` for a repository that comes from elsewhere."""
@@ -106,7 +106,7 @@ class OpenGate:
 class NoUpstream:
     """All there is is here."""
 
-    async def localized(self, repository: str, namespace: str | None, action: Action) -> str:
+    async def localized(self, call: "Call", repository: str) -> str:
         return repository
 
     def refuse_push(self, repository: str) -> None:

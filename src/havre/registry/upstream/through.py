@@ -16,9 +16,9 @@ from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.repository import Repository
 from havre.registry import manifests
 from havre.registry.app import Registry
+from havre.registry.call import Call
 from havre.registry.errors import Denied, Refusal
 from havre.registry.peers import Connection, refusal
-from havre.registry.seams import Action
 from havre.registry.storage import Content
 from havre.registry.upstream import records
 from havre.registry.upstream.arrival import Arrival
@@ -86,9 +86,12 @@ class PullThrough:
 
     # -- seams.Upstream -----------------------------------------------------------------------------------------------
 
-    async def localized(self, repository: str, namespace: str | None, action: Action) -> str:
+    async def localized(self, call: Call, repository: str) -> str:
+        namespace = call.query("ns")
         prefix = self._settings.of_namespace(namespace) if namespace else None
-        if prefix is None and action == "pull" and self._settings.origin(repository) is None:
+        # Who asks whether a blob is there is about to push: blobs of the upstream would be of no use then.
+        pull = call.action == "pull" and not (call.method == "HEAD" and "/blobs/" in call.request.path)
+        if prefix is None and pull and self._settings.origin(repository) is None:
             prefix = self._settings.default
             if prefix is not None and await self._catalog.tags(repository, "", 0) is not None:
                 return repository

@@ -18,8 +18,8 @@ from havre.registry.web.contents import Contents, Described, Image
 from havre.registry.web.layout import HEADERS, STYLE, code, link, moment, page, size
 from havre.registry.web.markup import Markup, Node, element, joined, table
 
-_REPOSITORIES = 100
-_TAGS = 100
+_REPOSITORIES = 50
+_TAGS = 50
 # Bytes of referrers' descriptors on one page.
 _REFERRERS = 64 * 1024
 
