@@ -17,7 +17,7 @@ from aiohttp import StreamReader
 from havre.image.digest import Hasher
 from havre.lib.tasks import TaskOwner, together
 from havre.registry.catalog import Catalog
-from havre.registry.errors import DigestInvalid, SizeInvalid, TooSlow, UploadUnknown
+from havre.registry.errors import Denied, DigestInvalid, SizeInvalid, TooSlow, UploadUnknown
 from havre.registry.storage import ContentStorage
 from havre.registry.turns import Turns
 
@@ -115,8 +115,9 @@ class Uploads:
         finally:
             session.turn.release()
 
-    async def receive(self, session: Session, body: StreamReader, length: int | None) -> None:
-        """Append ``body``, which is to have ``length`` bytes (None: as many as come).
+    async def receive(self, session: Session, body: StreamReader, length: int | None, most: int | None = None) -> None:
+        """Append ``body``, which is to have ``length`` bytes (None: as many as come). ``Denied`` when the upload gets
+        larger than ``most`` bytes.
 
         What has come stays when the connection is cut. Raises ``SizeInvalid`` when it is longer than was promised: it
         is all forgotten then. ``TooSlow`` when the client does not go on, or another request takes the session over.
@@ -124,7 +125,8 @@ class Uploads:
         start = session.offset
         try:
             while not await self._receive_piece(session, body, start, length):
-                pass
+                if most is not None and session.offset > most:
+                    raise Denied(f"quota exceeded: the upload is larger than the {most} bytes that may still come")
         finally:
             await self._written(session)
         if length is not None and session.offset - start < length:
