@@ -307,6 +307,18 @@ async def test_pages_stay_at_their_host(remote: Remote, registry: FakeRegistry, 
 # -- no registry there ------------------------------------------------------------------------------------------------
 
 
+async def test_a_connection_that_breaks_off_is_made_once_more(remote: Remote, registry: FakeRegistry) -> None:
+    (place,) = await remote.config.places(registry.host)
+    registry.fail("/v2/", faults.cut(0))
+    endpoint, _ = await remote.registries.reach(place)
+    assert endpoint.url == f"http://{registry.host}" and len(registry.requests) == 2
+    registry.fail("/v2/", faults.cut(0), 9)
+    with pytest.raises(RemoteFailure, match=r"EOF|reset by peer"):
+        await remote.registries.reach(place)
+    # On a connection that was kept, aiohttp asks once more by itself.
+    assert 4 <= len(registry.requests) <= 6
+
+
 async def test_nobody_listens(remote: Remote) -> None:
     (place,) = await remote.config.places("127.0.0.1:1")
     with pytest.raises(RemoteFailure) as caught:

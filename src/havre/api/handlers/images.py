@@ -105,12 +105,12 @@ async def prune(call: Call) -> StreamResponse:
 
 
 async def attestations(call: Call) -> StreamResponse:
-    """Images are kept without what was attested about them, as in Docker's own stores without containerd."""
+    """What was attested of an image is kept and pushed on, but not shown."""
     if len(platforms := call.texts("platform")) > 1:
         raise InvalidParameter("only one platform value is currently supported")
     _platform_of(platforms)
     await call.engine.images.inspect(call.name())
-    raise Unsupported("havre keeps no attestations of images")
+    raise Unsupported("havre does not implement the reading of attestations yet")
 
 
 def _platforms(call: Call) -> list[str]:

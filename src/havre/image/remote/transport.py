@@ -1,6 +1,7 @@
 """HTTP to registries: TLS settings by host, proxies, redirects without credentials, failures as ``RemoteFailure``."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -171,7 +172,9 @@ class _explained:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, (aiohttp.ClientError, TimeoutError, ConnectionError)):
             reason, transient = _reason(error, self._url)
-            raise RemoteFailure(f"{self._what}: {reason}", transient=transient) from error
+            cut = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError)
+            cut = cut or getattr(error, "errno", None) == errno.ECONNRESET
+            raise RemoteFailure(f"{self._what}: {reason}", transient=transient, cut=cut) from error
 
 
 def _reason(error: Exception, url: URL) -> tuple[str, bool]:
