@@ -8,6 +8,7 @@ from typing import Any
 from havre.builder.cache import BuildCache
 from havre.builder.execution import Executor
 from havre.builder.export import Exporter
+from havre.builder.lock import locked
 from havre.builder.mounts import CacheMounts
 from havre.builder.plan.arguments import Arguments
 from havre.builder.plan.planning import Base, Origins, StagePlanner, StageResult
@@ -86,7 +87,7 @@ class Builder:
                     self.cache,
                     self.turns,
                     self.workspace,
-                    Sources(resolved.trees, resolved.contexts, self.remote, place),
+                    Sources(resolved.trees, resolved.contexts, locked(self.remote, request.lock), place),
                     self._steps(request),
                     progress,
                     Reasons(self.cache) if request.why else None,

@@ -42,6 +42,7 @@ async def build(call: Call) -> StreamResponse:
         auth=_credentials(call),
         why=call.flag("why"),
         call=call.text("call"),
+        lock=call.text("lock"),
     )
     return await respond.messages(call, call.builds.build(call.chunks(), options))
 
