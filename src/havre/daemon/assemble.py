@@ -45,6 +45,7 @@ from havre.engine.container.viewing import Views
 from havre.engine.eventhistory import EventHistory
 from havre.engine.events import Events
 from havre.engine.fsck import Fsck
+from havre.engine.imagefiles import ImageFiles
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.portreasons import PortReasons
@@ -186,6 +187,7 @@ async def assemble(config: Config) -> Daemon:
         logs=containers.logs,
         listing=listing,
         images=images,
+        image_files=ImageFiles(storage.images, storage.snapshotter),
         searching=Searching(remote.search),
         networks=NetworkVerbs(networks, usage.container_name, containers.connector, events, defaults),
         port_reasons=PortReasons(networks, usage.container_name),
