@@ -98,8 +98,9 @@ class Collector:
             try:
                 report = await self.collect()
                 log.info("garbage collection removed %d bytes in %d blobs", report.bytes, report.contents)
-            except (HavreError, OSError) as error:
-                log.error("garbage collection failed: %s", error)
+            except Exception as error:
+                # Whatever it was, the next one may succeed; without any the disk fills up.
+                log.error("garbage collection failed: %s", error, exc_info=not isinstance(error, HavreError))
 
     # -- retention ----------------------------------------------------------------------------------------------------
 
