@@ -170,7 +170,6 @@ async def assemble(config: Config) -> Daemon:
     facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
     views = Views(registry, storage.snapshotter, base.host_mounts, layout)
     freezer = Freezer(registry, base.cgroups, containers.lifecycle.health, events)
-    committer = Committer(storage.blobs, storage.layers, storage.images)
     engine = Engine(
         create=assemble_containers.creator(base),
         lifecycle=containers.lifecycle,
@@ -183,7 +182,7 @@ async def assemble(config: Config) -> Daemon:
         copy=Copier(views, events),
         changes=Changes(registry, storage.snapshotter),
         export=Exporter(registry, views, events),
-        commits=Commits(registry, storage.images, storage.snapshotter, committer, freezer, events),
+        commits=_commits(storage, registry, freezer, events),
         logs=containers.logs,
         listing=listing,
         images=images,
@@ -290,6 +289,11 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
         dns_options=config.dns_opts,
         seed=seed,
     )
+
+
+def _commits(storage: Storage, registry: Registry, freezer: Freezer, events: Events) -> Commits:
+    committer = Committer(storage.blobs, storage.layers, storage.images)
+    return Commits(registry, storage.images, storage.snapshotter, committer, freezer, events)
 
 
 def _fsck(storage: Storage, registry: Registry, volumes: VolumeStore) -> Fsck:

@@ -27,6 +27,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Args, ctx: Context) -> int:
+    """Print a row for each layer, the lowest first, and what they come to."""
     found: dict[str, Any] = ctx.client.get(f"/havre/images/{quote(args.args[0])}/layers").json()
     if args.json:
         ctx.out.write(json.dumps(found, indent=4) + "\n")
