@@ -14,6 +14,7 @@ from havre.builder.plan.planning import Base, Origins, StagePlanner, StageResult
 from havre.builder.plan.stages import Kind, Origin, StageNeeds, Stages
 from havre.builder.plan.vertices import CopyFiles, Execute, FromImage, Local, MakeDirectory, Scratch, Vertex
 from havre.builder.progress import Progress
+from havre.builder.reasons import Reasons
 from havre.builder.request import BaseImages, BuildRequest
 from havre.builder.resolving import Resolved, Resolver
 from havre.builder.solve import Solver, Turns
@@ -88,6 +89,7 @@ class Builder:
                     Sources(resolved.trees, resolved.contexts, self.remote, place),
                     self._steps(request),
                     progress,
+                    Reasons(self.cache) if request.why else None,
                 )
                 (tree,) = await solver.solve([stage.root])
             finally:
