@@ -15,7 +15,7 @@ from havre.cli.parser import Flag, Parser
 
 # Commands of ours that Docker does not have.
 OWN = {
-    *("network repair", "network why", "port add", "port rm", "system fsck"),
+    *("image diff", "image layers", "network repair", "network why", "port add", "port rm", "system fsck"),
     *("volume clone", "volume export", "volume import", "volume snapshot"),
 }
 # Flags of ours that Docker does not have.
