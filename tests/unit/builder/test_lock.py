@@ -54,9 +54,9 @@ async def test_what_is_demanded(tmp_path: Path) -> None:
     await same.fetch(fetch, tmp_path)
     await same.clone(clone, tmp_path)
     assert lock.document == demanded
-    with pytest.raises(LockMismatch, match="busybox:latest for linux/amd64 is sha256:bb, but .* demands sha256:aa"):
+    with pytest.raises(LockMismatch, match=r"busybox:latest for linux/amd64 is sha256:bb, but .* demands sha256:aa"):
         lock.image("busybox", AMD, "sha256:bb")
-    with pytest.raises(LockMismatch, match="no entry for the image docker.io/library/busybox:1 for linux/amd64"):
+    with pytest.raises(LockMismatch, match=r"no entry for the image docker.io/library/busybox:1 for linux/amd64"):
         lock.image("busybox:1", AMD, "sha256:aa")
     with pytest.raises(LockMismatch, match="https://x/f is v2, but the lock file demands v1"):
         await other.fetch(fetch, tmp_path)
