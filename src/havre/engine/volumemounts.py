@@ -17,6 +17,7 @@ from havre.kernel import mounts
 from havre.lib import ids
 from havre.lib.relay import apart
 from havre.lib.tasks import TaskOwner
+from havre.lib.turns import Turns
 from havre.store.layout import Layout
 from havre.volume import VolumeDriver
 from havre.volume.plugins.drivers import PluginDrivers
@@ -40,7 +41,7 @@ class VolumeMounts:
         self._plugins = plugins
         self._layout = layout
         self._uses = Uses(layout.volume_uses)
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = Turns()
         # Uses of each volume that are still to be unmounted.
         self._ending: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
         # Uses that a plugin which was out of reach could not be told the end of.
@@ -122,7 +123,7 @@ class VolumeMounts:
     async def _mount_here(self, record: VolumeRecord, use: Use) -> Path | HavreError:
         driver, name = self._drivers[record.driver], record.name
         path = driver.path(name)
-        async with self._locks[name]:
+        async with self._turns.of(name):
             alone = not use.path and not any(one.path for one in self._uses.of_volume(name) if one.id != use.id)
 
             def work() -> None:
@@ -171,7 +172,7 @@ class VolumeMounts:
     async def _unmount(self, use: Use) -> None:
         try:
             if (driver := self._drivers.get(use.driver)) is not None:
-                async with self._locks[use.volume]:
+                async with self._turns.of(use.volume):
                     if not self._uses.of_volume(use.volume):
                         await apart(lambda: driver.unmount(use.volume), f"volume {use.volume}")
             else:

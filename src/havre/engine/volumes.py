@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from havre.engine.volumemounts import VolumeMounts
 from havre.errors import Conflict, HavreError, NotFound
 from havre.lib import ids, times
 from havre.lib.tasks import TaskOwner
+from havre.lib.turns import Turns
 from havre.volume import VolumeDriver
 from havre.volume.plugins.drivers import PluginDriver, PluginVolume
 from havre.volume.store import ANONYMOUS, VolumeRecord, VolumeStore
@@ -63,7 +63,7 @@ class Volumes:
         self._backings = backings
         self._users = users
         self._events = events
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = Turns()
         # Volumes of containers in the making, whose records do not tell of them yet.
         self._claims: dict[str, set[str]] = {}
         self._tasks = TaskOwner("volumes")
@@ -135,7 +135,7 @@ class Volumes:
 
     async def remove(self, name: str, force: bool) -> None:
         """Delete a volume. ``Conflict`` while a container has it; with ``force`` a missing one is fine."""
-        async with self._locks[name]:
+        async with self._turns.of(name):
             try:
                 record = await self._get(name)
                 if record.driver not in self._drivers:
@@ -151,7 +151,6 @@ class Volumes:
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
             # A removal that has begun ends, also when whoever asked for it does not wait.
             await asyncio.shield(self._tasks.start(self._delete(record, force), f"remove {name}"))
-        self._locks.pop(name, None)
 
     async def discard(self, name: str) -> None:
         """Remove the anonymous volume of a container that is gone, unless another container has it too."""
@@ -160,7 +159,7 @@ class Volumes:
 
     async def keep(self, name: str) -> None:
         """Let an anonymous volume outlive the container it was made for."""
-        async with self._locks[name]:
+        async with self._turns.of(name):
             record = self._store.get(name)
             if record is not None and record.container:
                 await self._store.save(msgspec.structs.replace(record, container=""))
@@ -217,7 +216,7 @@ class Volumes:
 
     async def adopt(self, record: VolumeRecord, settle: Callable[[], None]) -> None:
         """Take in a volume whose files were made aside; ``settle`` puts them in place once the record is written."""
-        async with self._locks[record.name]:
+        async with self._turns.of(record.name):
             if self._store.get(record.name) is not None:
                 raise Conflict(f"create {record.name}: a volume of that name was made meanwhile")
             await self._store.save(record)
@@ -227,7 +226,7 @@ class Volumes:
     @asynccontextmanager
     async def unchanged(self, record: VolumeRecord) -> AsyncIterator[None]:
         """Nobody makes, removes or begins to use the volume inside of this; ``Conflict`` if one has meanwhile."""
-        async with self._locks[record.name]:
+        async with self._turns.of(record.name):
             if self._store.get(record.name) != record:
                 raise Conflict("the volume was removed meanwhile")
             if users := self._claims.get(record.name):
@@ -261,7 +260,7 @@ class Volumes:
             name = ids.new_id()
             labels = {ANONYMOUS: "", **labels}
         backing = await self._backing(name, driver) if driver else None
-        async with self._locks[name]:
+        async with self._turns.of(name):
             known = await self._still_there(name)
             if claimant:
                 self._claims.setdefault(name, set()).add(claimant)

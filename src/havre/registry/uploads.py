@@ -19,7 +19,7 @@ from havre.lib.tasks import TaskOwner, together
 from havre.registry.catalog import Catalog
 from havre.registry.errors import Denied, DigestInvalid, SizeInvalid, TooSlow, UploadUnknown
 from havre.registry.storage import ContentStorage
-from havre.registry.turns import Turns
+from havre.lib.turns import Turns
 
 # Bytes written and hashed at a time: large enough that changing threads costs nothing, small enough for many uploads.
 _PIECE = 512 * 1024

@@ -270,7 +270,7 @@ def join(spec: BridgeSpec, endpoint: Endpoint, sandbox: Path, default: Sequence[
         with Rtnetlink() as netlink:
             link = netlink.link(spec.name)
             if link is None:
-                raise SystemFault(f"the bridge {spec.name} is gone: restart the daemon to make it again")
+                raise SystemFault(f"the bridge {spec.name} is gone: `havre network repair` makes it again")
             netlink.execute(
                 rtnetlink.veth_add(name, link.index, endpoint.interface, endpoint.mac, fd, spec.mtu),
                 rtnetlink.no_link_local(name),
