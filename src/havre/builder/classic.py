@@ -11,6 +11,7 @@ from havre.builder.bases import PulledBases
 from havre.builder.build import Builder
 from havre.builder.failures import StepFailed
 from havre.builder.messages import Json, Messages
+from havre.builder.remotecontexts import RemoteContexts
 from havre.builder.request import BuildRequest
 from havre.errors import HavreError, InvalidParameter, NotFound
 from havre.image.manifest import Platform
@@ -51,10 +52,11 @@ class Options:
 class ClassicBuilds:
     """Builds for the classic API."""
 
-    def __init__(self, builder: Builder, images: ImageStore, puller: Puller) -> None:
+    def __init__(self, builder: Builder, images: ImageStore, puller: Puller, remote: RemoteContexts) -> None:
         self._builder = builder
         self._images = images
         self._puller = puller
+        self._remote = remote
         self._tasks = TaskOwner("builds")
 
     async def close(self) -> None:
@@ -100,7 +102,7 @@ class ClassicBuilds:
             pull=options.pull,
             ignore_cache=options.no_cache,
             host=options.host,
-            epoch=_epoch(options.arguments),
+            epoch=epoch_of(options.arguments),
         )
 
     async def _run(self, request: BuildRequest, options: Options, messages: Messages) -> None:
@@ -136,7 +138,7 @@ def _classic(error: StepFailed) -> str:
     return error.message
 
 
-def _epoch(arguments: Mapping[str, str]) -> int | None:
+def epoch_of(arguments: Mapping[str, str]) -> int | None:
     """SOURCE_DATE_EPOCH, in nanoseconds."""
     text = arguments.get("SOURCE_DATE_EPOCH")
     if not text:
