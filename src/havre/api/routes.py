@@ -133,6 +133,7 @@ HAVRE: tuple[Route, ...] = (
     post("/havre/volumes/{name}/snapshots/{snapshot}/restore", volumecopies.restore),
     delete("/havre/volumes/{name}/snapshots/{snapshot}", volumecopies.drop_snapshot),
     post("/havre/networks/repair", networks.repair),
+    post("/havre/fsck", system.fsck, CLIENT_ONLY),
     get("/havre/ports/{port}", ports.why),
     post("/havre/containers/{name}/ports", ports.add),
     delete("/havre/containers/{name}/ports/{port}", ports.remove),

@@ -16,6 +16,7 @@ from havre.builder import contexts
 from havre.builder.agents import Agents, ClientSecrets
 from havre.builder.bases import PulledBases
 from havre.builder.build import Builder, Solved
+from havre.builder.checking import answer
 from havre.builder.classic import BuildFailed, epoch_of
 from havre.builder.eventlines import EventLines, Json
 from havre.builder.failures import StepFailed
@@ -32,6 +33,7 @@ from havre.image.remote.pull import Puller
 from havre.image.store import ImageStore
 from havre.kernel import treetar
 from havre.lib import references
+from havre.lib.dockerignore import Ignore
 from havre.lib.relay import Outflow
 from havre.lib.tasks import TaskOwner
 from havre.wire.containers import HostConfig
@@ -54,6 +56,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     ``dockerfile`` None: it is the file ``filename`` of the context. ``secrets`` are in base64; ``agents`` the ids of
     forwarded SSH agents, which ``session`` has connections to. ``output``: ``image``, or ``tree`` for the files alone.
+    ``ignored`` are the patterns of what was left out; ``call`` one of ``checking.CALLS``, for nothing to be built.
     """
 
     context: Source
@@ -73,6 +76,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     agents: list[str] = []
     session: str = ""
     output: str = "image"
+    ignored: list[str] = []
+    why: bool = False
+    call: str = ""
 
 
 @dataclass(slots=True)
@@ -113,6 +119,11 @@ class DirectBuilds:
                 request = await self._request(asked, place, stack, lines)
                 source = request.dockerfile.decode("utf-8", "replace")
                 bases = PulledBases(self.images, self.puller, auth)
+                if asked.call:
+                    checked = await self.builder.check(request, bases)
+                    lines.tell({"answer": answer(checked, asked.call, asked.filename, request.dockerfile)})
+                    lines.finish()
+                    return
                 async with self.builder.solved(request, bases, lines) as solved:
                     await self._give(asked, solved, lines)
         except asyncio.CancelledError:
@@ -163,6 +174,8 @@ class DirectBuilds:
             host=asked.host,
             secrets=ClientSecrets(_secrets(asked.secrets), self.agents, asked.session, frozenset(asked.agents)),
             epoch=epoch_of(asked.arguments),
+            ignored=Ignore(asked.ignored),
+            why=asked.why,
         )
 
     async def _directory(self, source: Source, place: Path, stack: ExitStack, lines: EventLines) -> Directory:

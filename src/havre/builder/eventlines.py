@@ -7,10 +7,11 @@ one, ``{"log": …}`` is what its command wrote, ``{"status": …}`` is a word a
 import asyncio
 import codecs
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from havre.builder.plan.vertices import Local, Vertex
+from havre.dockerfile.lint import Finding
 
 Json = dict[str, Any]
 _MOST_AHEAD = 16
@@ -53,6 +54,14 @@ class EventLines:
             self.begins(vertex)
         told: Json = {"id": self._number(vertex), "name": vertex.name, "completed": time.time_ns(), "cached": cached}
         self.tell({"vertex": {**told, **({"error": error} if error else {})}})
+
+    def warns(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            self.tell({"warning": finding.text})
+
+    def explains(self, vertex: Vertex, reasons: Sequence[str]) -> None:
+        for reason in reasons:
+            self.status(vertex, f"why: {reason}")
 
     def tell(self, line: Json) -> None:
         """One more line, of no step."""

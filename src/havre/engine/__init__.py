@@ -21,6 +21,7 @@ from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
 from havre.engine.container.update import Updater
 from havre.engine.events import Events
+from havre.engine.fsck import Fsck
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.portreasons import PortReasons
@@ -57,3 +58,4 @@ class Engine:
     volume_copies: VolumeCopies
     events: Events
     system: System
+    fsck: Fsck

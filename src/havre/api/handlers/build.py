@@ -41,6 +41,8 @@ async def build(call: Call) -> StreamResponse:
         platform=parse_platform(text) if (text := call.text("platform")) else None,
         host=_host(call),
         auth=credentials(call),
+        why=call.flag("why"),
+        call=call.text("call"),
     )
     return await respond.messages(call, call.builds.classic.build(call.chunks(), options))
 

@@ -17,8 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from havre.lib.dockerignore import Ignore
-
     File = tuple[str, os.stat_result, str]
 
 _PIECE = 256 * 1024
@@ -26,23 +24,21 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CAPABILITY = "security.capability"
 
 
-def ignored(directory: str, dockerfile: str) -> Ignore:
-    """What ``.dockerignore`` leaves out; ``<Dockerfile>.dockerignore`` beside the Dockerfile comes before it."""
-    from havre.lib.dockerignore import MAX_BYTES, Ignore, patterns_of
+def ignored(directory: str, dockerfile: str) -> list[str]:
+    """The patterns of ``.dockerignore``; ``<Dockerfile>.dockerignore`` beside the Dockerfile comes before it."""
+    from havre.lib.dockerignore import MAX_BYTES, patterns_of
 
     for path in (f"{dockerfile}.dockerignore" if dockerfile else "", os.path.join(directory, ".dockerignore")):
         if not path:
             continue
         try:
             with open(path, "rb") as file:
-                return Ignore(patterns_of(file.read(MAX_BYTES)))
+                return patterns_of(file.read(MAX_BYTES))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             raise _unreadable(error) from error
-        except HavreError as error:
-            raise CommandError(f"failed to parse {path}: {error}") from error
-    return Ignore()
+    return []
 
 
 def key_of(directory: str, name: str) -> str:
@@ -54,11 +50,16 @@ def key_of(directory: str, name: str) -> str:
 
 
 class LocalContext:
-    """The files of ``directory`` that ``ignore`` does not leave out. Sockets are left out, as in Docker."""
+    """The files of ``directory`` that the patterns ``ignored`` do not leave out. Sockets are left out, as in Docker."""
 
-    def __init__(self, directory: str, ignore: Ignore) -> None:
+    def __init__(self, directory: str, ignored: list[str]) -> None:
+        from havre.lib.dockerignore import Ignore
+
         self._directory = directory
-        self._ignore = ignore
+        try:
+            self._ignore = Ignore(ignored)
+        except HavreError as error:
+            raise CommandError(f"failed to parse .dockerignore: {error}") from error
         try:
             self.files: Sequence[File] = list(self._below("", False))
         except OSError as error:

@@ -40,6 +40,7 @@ def _inputs(parser: Parser) -> None:
     flag("secret", "", "list", 'Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")')
     flag("ssh", "", "list", 'SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")')
     flag("target", "", "string", "Set the target build stage to build.")
+    flag("why", "", "bool", "Tell of each step that ran what changed since it was last cached")
 
 
 def _limits(parser: Parser) -> None:
@@ -94,8 +95,8 @@ def check(args: Args) -> None:
         raise CommandError("content trust is not supported")
     if args.squash:
         raise CommandError("squash is only supported by dockerd in experimental mode, and not by havre")
-    if args.check or args.call not in ("build", ""):
-        raise CommandError(f"havre does not implement --call={'check' if args.check else args.call} yet")
+    if args.call not in ("build", "", "check", "outline", "targets"):
+        raise CommandError(f"invalid call {args.call}: it is build, check, outline or targets")
     if args.isolation not in ("", "default"):
         raise CommandError(f"invalid isolation {args.isolation}: Linux has only the default one")
     if "," in args.platform:

@@ -87,9 +87,12 @@ class TreeSink:
             return
         self._unpack(found.path)
 
-    def take(self, data: bytes) -> None:
+    def take(self, piece: str) -> None:
+        """A piece in base64."""
+        from binascii import a2b_base64
+
         if self._file is not None:
-            self._file.write(data)
+            self._file.write(a2b_base64(piece))
 
     def close(self, whole: bool) -> None:
         """All has come, or (not ``whole``) no more will."""

@@ -52,6 +52,8 @@ def body(args: Args, ctx: Context) -> Json:
         "labels": pairs(args.label),
         "platform": args.platform,
         "pull": args.pull,
+        "why": args.why,
+        "call": "check" if args.check else "" if args.call == "build" else args.call,
         "no_cache": args.no_cache,
         "no_cache_filter": [name for text in args.no_cache_filter for name in text.split(",") if name],
         "host": {**host, "NetworkMode": args.network},
@@ -73,7 +75,8 @@ def add_contexts(args: Args, ctx: Context, asked: Json, told: Told) -> None:
         if not os.path.isdir(place):
             raise CommandError(f'unable to prepare context: path "{place}" not found')
         path = _dockerfile(args.file, ctx, asked, inside=place)
-        asked["context"] = {"id": _send(ctx, place, path, "", told)}
+        asked["ignored"] = ignored(place, path)
+        asked["context"] = {"id": _send(ctx, place, asked["ignored"], "", told)}
     asked["contexts"] = dict(_named(text, ctx, told) for text in args.build_context)
 
 
@@ -89,12 +92,12 @@ def _named(text: str, ctx: Context, told: Told) -> tuple[str, Json]:
         raise CommandError(f"havre does not implement the named context {value} yet")
     if not os.path.isdir(value):
         raise CommandError(f'unable to prepare context: path "{value}" not found')
-    return name, {"id": _send(ctx, value, "", name, told)}
+    return name, {"id": _send(ctx, value, ignored(value, ""), name, told)}
 
 
-def _send(ctx: Context, directory: str, dockerfile: str, name: str, told: Told) -> str:
+def _send(ctx: Context, directory: str, patterns: list[str], name: str, told: Told) -> str:
     """Give the daemon what it has not of the directory; the context's id there."""
-    context = LocalContext(directory, ignored(directory, dockerfile))
+    context = LocalContext(directory, patterns)
     title = f"[context {name}] load from client" if name else "[internal] load build context"
     client = ctx.client
     offered = client.post(

@@ -104,6 +104,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("search", "Search Docker Hub for images"),
     "system df": ("system_df", "Show docker disk usage"),
     "system events": ("events", "Get real time events from the server"),
+    "system fsck": ("system_fsck", "Check blobs, layers and records against each other, and repair what can be"),
     "system info": ("info", "Display system-wide information"),
     "system prune": ("system_prune", "Remove unused data"),
     "tag": ("image_tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),

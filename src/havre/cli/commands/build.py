@@ -35,10 +35,20 @@ def run(args: Args, ctx: Context) -> int:
     outputs.check_terminal(output, ctx)
     steps = Steps(_display(args, ctx, quiet))
     try:
-        image = _build(args, ctx, steps, output)
+        told = _build(args, ctx, steps, output)
     finally:
         steps.display.close()
-    if not image:
+    if told.answer is not None:
+        from havre.cli.building import answers
+
+        text, code = answers.show("check" if args.check else args.call, told.answer)
+        ctx.out.write(text)
+        return code
+    if told.warnings and not quiet:
+        noun = "warning" if len(told.warnings) == 1 else "warnings"
+        shown = "".join(f" - {warning}\n" for warning in told.warnings)
+        ctx.err.write(f"\n {len(told.warnings)} {noun} found:\n{shown}")
+    if not (image := told.image):
         return 0
     outputs.deliver(output, ctx, image["id"], image["names"])
     _note(args, image)
@@ -64,8 +74,7 @@ def _display(args: Args, ctx: Context, quiet: bool) -> Display:
     return Screen(ctx.err, ctx.environ)
 
 
-def _build(args: Args, ctx: Context, steps: Steps, output: Output) -> dict[str, Any]:
-    """The image's id and names; {} when only its files were wanted."""
+def _build(args: Args, ctx: Context, steps: Steps, output: Output) -> Told:
     from havre.cli.building import request, secrets
 
     asked = request.body(args, ctx)
@@ -104,37 +113,48 @@ def _load(args: Args, ctx: Context, steps: Steps, asked: dict[str, Any]) -> None
     end()
 
 
-def _follow(ctx: Context, asked: dict[str, Any], steps: Steps, output: Output) -> dict[str, Any]:
-    from binascii import a2b_base64
-
+def _follow(ctx: Context, asked: dict[str, Any], steps: Steps, output: Output) -> Told:
     from havre.cli.building import outputs, request
     from havre.wire.jsonlines import Decoder
 
-    sink = outputs.TreeSink(output, ctx) if output.is_tree else None
-    response = ctx.client.post("/havre/build", body=asked, headers=request.credentials_header(ctx))
-    decoder = Decoder()
-    image: dict[str, Any] = {}
-    excerpt = ""
-    whole = False
+    sink = outputs.TreeSink(output, ctx) if output.is_tree and not asked["call"] else None
+    told = Told()
     try:
+        response = ctx.client.post("/havre/build", body=asked, headers=request.credentials_header(ctx))
+        decoder = Decoder()
         for chunk in response.iter_chunks():
             for message in decoder.feed(chunk):
                 assert isinstance(message, dict)
                 if error := message.get("errorDetail"):
-                    steps.display.close()
-                    raise CommandError(_failure(steps, error["message"], excerpt))
-                excerpt = message.get("excerpt", excerpt)
-                image = message.get("image", image)
-                if "warning" in message:
-                    ctx.err.write(f"WARNING: {message['warning']}\n")
+                    raise CommandError(_failure(steps, error["message"], told.excerpt))
+                told.take(message)
                 if sink is not None and "data" in message:
-                    sink.take(a2b_base64(message["data"]))
+                    sink.take(message["data"])
                 steps.take(message)
-        whole = True
+        told.whole = True
     finally:
+        steps.display.close()
         if sink is not None:
-            sink.close(whole)
-    return image
+            sink.close(told.whole)
+    return told
+
+
+class Told:
+    """What the daemon said beside the steps."""
+
+    def __init__(self) -> None:
+        self.image: dict[str, Any] = {}
+        self.answer: dict[str, Any] | None = None
+        self.excerpt = ""
+        self.warnings: list[str] = []
+        self.whole = False
+
+    def take(self, message: dict[str, Any]) -> None:
+        self.image = message.get("image", self.image)
+        self.answer = message.get("answer", self.answer)
+        self.excerpt = message.get("excerpt", self.excerpt)
+        if "warning" in message:
+            self.warnings.append(message["warning"])
 
 
 def _failure(steps: Steps, message: str, excerpt: str) -> str:
