@@ -69,3 +69,42 @@ def test_answers_without_a_build(havred: Havred) -> None:
     ]
     refused = post(havred, files, call="nothing")
     assert refused.status == 400 and b"invalid call" in refused.body
+
+
+def reasons(messages: list[dict[str, Any]]) -> list[str]:
+    return [line.removeprefix(" ---> Why: ") for line in said(messages).splitlines() if "Why: " in line]
+
+
+def test_why_a_step_is_carried_out(havred: Havred) -> None:
+    text = (
+        "FROM busybox\nARG WORD=one\nCOPY a b /why/\nRUN --mount=type=bind,source=c,target=/c cat /c > /why/c\n"
+        "RUN echo $WORD > /why/word\n"
+    )
+    files = {"Dockerfile": text, "a": "1", "b": "1", "c": "1"}
+    first = reasons(build(havred, files, why="1"))
+    assert first == ["no step like this has been built before"] * 3
+    assert reasons(build(havred, files, why="1")) == []
+    assert reasons(build(havred, files | {"b": "2"}, why="1")) == [
+        "b changed",
+        "what it stands on changed: [2/4] COPY a b /why/",
+        "what it stands on changed: [3/4] RUN --mount=type=bind,source=c,target=/c cat /c > /why/c",
+    ]
+    assert reasons(build(havred, files | {"c": "2"}, why="1"))[0] == "c changed (mounted at /c)"
+    told = build(havred, files, why="1", buildargs='{"WORD": "two"}')
+    assert (reasons(told)[0], reasons(told)[-1]) == ("the variable WORD changed",) * 2
+    assert reasons(build(havred, files, why="1", nocache="1")) == ["the cache is not to be used"] * 3
+    assert "Why" not in said(build(havred, files | {"a": "3"}))
+
+
+def test_a_lock_file_holds_base_images(havred: Havred) -> None:
+    files = {"Dockerfile": "FROM busybox AS one\nFROM scratch\nCOPY --from=busybox:latest /bin/sh /\n"}
+    told = build(havred, files, lock="record")
+    (lock,) = (one["aux"]["Lock"] for one in told if "Lock" in one.get("aux", {}))
+    assert list(lock["images"]) == ["docker.io/library/busybox:latest"]
+    assert "Successfully built" in said(build(havred, files, lock=json.dumps(lock)))
+    lock["images"]["docker.io/library/busybox:latest"] = {"linux/amd64": "sha256:" + "0" * 64}
+    refused = post(havred, files, lock=json.dumps(lock))
+    assert refused.status == 400 and b"but the lock file demands sha256:000" in refused.body
+    lock["images"] = {}
+    refused = post(havred, files, lock=json.dumps(lock))
+    assert b"the lock file has no entry for the image docker.io/library/busybox:latest" in refused.body

@@ -306,7 +306,7 @@ def test_ten_thousand_files(context: Context) -> None:
 
 
 def test_a_client_that_goes_ends_its_build(context: Context, havred: Havred) -> None:
-    context.write({"Dockerfile": "FROM busybox\nRUN echo started; sleep 1000\n"})
+    context.write({"Dockerfile": "FROM busybox\nRUN echo started; sleep 98761\n"})
     client = context.havre.start("build", "--progress", "plain", str(context.directory))
     assert client.stderr is not None
     while b"started" not in (line := client.stderr.readline()):
@@ -319,7 +319,7 @@ def test_a_client_that_goes_ends_its_build(context: Context, havred: Havred) -> 
 
 
 def _sleeping() -> bool:
-    return subprocess.run(["pgrep", "-xf", "sleep 1000"], capture_output=True).returncode == 0
+    return subprocess.run(["pgrep", "-xf", "sleep 98761"], capture_output=True).returncode == 0
 
 
 def test_half_a_context_is_no_context(context: Context, havred: Havred) -> None:

@@ -132,6 +132,8 @@ HAVRE: tuple[Route, ...] = (
     post("/havre/volumes/{name}/snapshots", volumecopies.snapshot),
     post("/havre/volumes/{name}/snapshots/{snapshot}/restore", volumecopies.restore),
     delete("/havre/volumes/{name}/snapshots/{snapshot}", volumecopies.drop_snapshot),
+    get("/havre/images/diff", images.diff, CLIENT_ONLY),
+    get("/havre/images/{name}/layers", images.layers, CLIENT_ONLY),
     post("/havre/networks/repair", networks.repair),
     post("/havre/fsck", system.fsck, CLIENT_ONLY),
     get("/havre/ports/{port}", ports.why),

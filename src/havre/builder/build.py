@@ -10,12 +10,14 @@ from typing import Any
 from havre.builder.cache import BuildCache
 from havre.builder.execution import Executor
 from havre.builder.export import Exporter
+from havre.builder.lock import locked
 from havre.builder.mounts import CacheMounts
 from havre.builder.plan.arguments import Arguments
 from havre.builder.plan.planning import Base, Origins, StagePlanner, StageResult, steps_of
 from havre.builder.plan.stages import Kind, Origin, StageNeeds, Stages
 from havre.builder.plan.vertices import CopyFiles, Execute, FromImage, Local, MakeDirectory, Scratch, Vertex
 from havre.builder.progress import Progress
+from havre.builder.reasons import Reasons
 from havre.builder.request import BaseImages, BuildRequest
 from havre.builder.resolving import Resolved, Resolver
 from havre.builder.solve import Solver, Turns
@@ -93,9 +95,10 @@ class Builder:
                     self.cache,
                     self.turns,
                     self.workspace,
-                    Sources(resolved.trees, resolved.contexts, self.remote, place),
+                    Sources(resolved.trees, resolved.contexts, locked(self.remote, request.lock), place),
                     self._steps(request),
                     progress,
+                    Reasons(self.cache) if request.why else None,
                 )
                 (tree,) = await solver.solve([stage.root])
             finally:

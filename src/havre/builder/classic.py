@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from havre.builder import contexts
 from havre.builder.bases import PulledBases
 from havre.builder.build import Builder
 from havre.builder.checking import answer
 from havre.builder.failures import StepFailed
+from havre.builder.lock import Lock, read
 from havre.builder.messages import Json, Messages
 from havre.builder.remotecontexts import RemoteContexts
 from havre.builder.request import BuildRequest
@@ -35,7 +38,10 @@ class BuildFailed(HavreError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the query of a build says. ``why`` and ``call`` (one of ``checking.CALLS``) are havre's own."""
+    """What the query of a build says. ``why``, ``call`` and ``lock`` are havre's own.
+
+    ``call`` is one of ``checking.CALLS``; ``lock`` a lock file's content, or "record" for none yet.
+    """
 
     dockerfile: str = "Dockerfile"
     names: Sequence[Reference] = ()
@@ -50,6 +56,7 @@ class Options:
     auth: Callable[[str], Auth | None] = lambda host: None
     why: bool = False
     call: str = ""
+    lock: str = ""
 
 
 class ClassicBuilds:
@@ -109,6 +116,7 @@ class ClassicBuilds:
             epoch=epoch_of(options.arguments),
             ignored=ignored,
             why=options.why,
+            lock=lock_of(options.lock),
         )
 
     async def _run(self, request: BuildRequest, options: Options, messages: Messages) -> None:
@@ -131,6 +139,8 @@ class ClassicBuilds:
             if built.unused:
                 shown = " ".join(built.unused)
                 messages.tell({"stream": f"[Warning] One or more build-args [{shown}] were not consumed\n"})
+            if request.lock is not None:
+                messages.tell({"aux": {"Lock": msgspec.to_builtins(request.lock.document)}})
             if options.quiet:
                 messages.tell({"stream": f"{built.image.id}\n"})
             else:
@@ -139,6 +149,12 @@ class ClassicBuilds:
                 for name in options.names:
                     messages.tell({"stream": f"Successfully tagged {name.familiar()}\n"})
             messages.finish()
+
+
+def lock_of(text: str) -> Lock | None:
+    if not text:
+        return None
+    return Lock(None if text == "record" else read(text.encode()))
 
 
 def _classic(error: StepFailed) -> str:

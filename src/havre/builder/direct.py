@@ -17,7 +17,7 @@ from havre.builder.agents import Agents, ClientSecrets
 from havre.builder.bases import PulledBases
 from havre.builder.build import Builder, Solved
 from havre.builder.checking import answer
-from havre.builder.classic import BuildFailed, epoch_of
+from havre.builder.classic import BuildFailed, epoch_of, lock_of
 from havre.builder.eventlines import EventLines, Json
 from havre.builder.failures import StepFailed
 from havre.builder.keptcontexts import KeptContexts
@@ -56,7 +56,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     ``dockerfile`` None: it is the file ``filename`` of the context. ``secrets`` are in base64; ``agents`` the ids of
     forwarded SSH agents, which ``session`` has connections to. ``output``: ``image``, or ``tree`` for the files alone.
-    ``ignored`` are the patterns of what was left out; ``call`` one of ``checking.CALLS``, for nothing to be built.
+    ``ignored`` are the patterns of what was left out; ``call`` one of ``checking.CALLS``, for nothing to be built;
+    ``lock`` a lock file's content, or "record" for none yet.
     """
 
     context: Source
@@ -79,6 +80,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     ignored: list[str] = []
     why: bool = False
     call: str = ""
+    lock: str = ""
 
 
 @dataclass(slots=True)
@@ -126,6 +128,8 @@ class DirectBuilds:
                     return
                 async with self.builder.solved(request, bases, lines) as solved:
                     await self._give(asked, solved, lines)
+                if request.lock is not None:
+                    lines.tell({"lock": msgspec.to_builtins(request.lock.document)})
         except asyncio.CancelledError:
             lines.fail(BuildFailed("the build was cancelled"))
             raise
@@ -176,6 +180,7 @@ class DirectBuilds:
             epoch=epoch_of(asked.arguments),
             ignored=Ignore(asked.ignored),
             why=asked.why,
+            lock=lock_of(asked.lock),
         )
 
     async def _directory(self, source: Source, place: Path, stack: ExitStack, lines: EventLines) -> Directory:

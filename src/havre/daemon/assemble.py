@@ -45,6 +45,7 @@ from havre.engine.container.viewing import Views
 from havre.engine.eventhistory import EventHistory
 from havre.engine.events import Events
 from havre.engine.fsck import Fsck
+from havre.engine.imagefiles import ImageFiles
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.portreasons import PortReasons
@@ -168,7 +169,6 @@ async def assemble(config: Config) -> Daemon:
     facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
     views = Views(registry, storage.snapshotter, base.host_mounts, storage.layout)
     freezer = Freezer(registry, base.cgroups, containers.lifecycle.health, events)
-    committer = Committer(storage.blobs, storage.layers, storage.images)
     engine = Engine(
         create=assemble_containers.creator(base),
         lifecycle=containers.lifecycle,
@@ -181,10 +181,11 @@ async def assemble(config: Config) -> Daemon:
         copy=Copier(views, events),
         changes=Changes(registry, storage.snapshotter),
         export=Exporter(registry, views, events),
-        commits=Commits(registry, storage.images, storage.snapshotter, committer, freezer, events),
+        commits=_commits(storage, registry, freezer, events),
         logs=containers.logs,
         listing=listing,
         images=images,
+        image_files=ImageFiles(storage.images, storage.snapshotter),
         searching=Searching(remote.search),
         networks=NetworkVerbs(networks, usage.container_name, containers.connector, events, defaults),
         port_reasons=PortReasons(networks, usage.container_name),
@@ -288,6 +289,11 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
         dns_options=config.dns_opts,
         seed=seed,
     )
+
+
+def _commits(storage: Storage, registry: Registry, freezer: Freezer, events: Events) -> Commits:
+    committer = Committer(storage.blobs, storage.layers, storage.images)
+    return Commits(registry, storage.images, storage.snapshotter, committer, freezer, events)
 
 
 def _fsck(storage: Storage, registry: Registry, volumes: VolumeStore) -> Fsck:

@@ -15,7 +15,7 @@ from havre.cli.parser import Flag, Parser
 
 # Commands of ours that Docker does not have.
 OWN = {
-    *("network repair", "network why", "port add", "port rm", "system fsck"),
+    *("image diff", "image layers", "network repair", "network why", "port add", "port rm", "system fsck"),
     *("volume clone", "volume export", "volume import", "volume snapshot"),
 }
 # Flags of ours that Docker does not have.
@@ -25,7 +25,7 @@ OURS = {
     "build": {
         *("allow", "annotation", "attest", "build-context", "builder", "cache-to", "call", "check", "load"),
         *("metadata-file", "no-cache-filter", "output", "progress", "provenance", "push", "sbom", "secret", "ssh"),
-        "why",
+        *("lock", "why"),
     },
 }
 # What belongs to parts of Docker that havre has not yet: whole groups, and commands of groups that are there.

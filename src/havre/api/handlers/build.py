@@ -43,6 +43,7 @@ async def build(call: Call) -> StreamResponse:
         auth=credentials(call),
         why=call.flag("why"),
         call=call.text("call"),
+        lock=call.text("lock"),
     )
     return await respond.messages(call, call.builds.classic.build(call.chunks(), options))
 

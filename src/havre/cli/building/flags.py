@@ -33,6 +33,7 @@ def _inputs(parser: Parser) -> None:
     flag("call", "", "string", 'Set method for evaluating build ("check", "outline", "targets")', default="build")
     flag("check", "", "bool", 'Shorthand for "--call=check"')
     flag("file", "f", "string", 'Name of the Dockerfile (Default is "PATH/Dockerfile")')
+    flag("lock", "", "string", "Demand what this file says of base images and URLs; write it where it is not there")
     flag("no-cache", "", "bool", "Do not use cache when building the image")
     flag("no-cache-filter", "", "list", "Do not cache specified stages")
     flag("platform", "", "string", "Set platform for build")

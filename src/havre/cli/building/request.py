@@ -53,6 +53,7 @@ def body(args: Args, ctx: Context) -> Json:
         "platform": args.platform,
         "pull": args.pull,
         "why": args.why,
+        "lock": _lock(args.lock) if args.lock else "",
         "call": "check" if args.check else "" if args.call == "build" else args.call,
         "no_cache": args.no_cache,
         "no_cache_filter": [name for text in args.no_cache_filter for name in text.split(",") if name],
@@ -168,6 +169,16 @@ def _dockerfile(given: str, ctx: Context, asked: Json, *, inside: str) -> str:
     asked["dockerfile"] = data.decode("utf-8", "replace")
     asked["filename"] = os.path.basename(path)
     return path
+
+
+def _lock(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_LARGEST_FILE).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return "record"
+    except OSError as error:
+        raise CommandError(f"open {path}: {(error.strerror or str(error)).lower()}") from error
 
 
 def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -48,6 +48,10 @@ def run(args: Args, ctx: Context) -> int:
         noun = "warning" if len(told.warnings) == 1 else "warnings"
         shown = "".join(f" - {warning}\n" for warning in told.warnings)
         ctx.err.write(f"\n {len(told.warnings)} {noun} found:\n{shown}")
+    if told.lock and args.lock:
+        from json import dumps
+
+        _write(args.lock, dumps(told.lock, indent=2) + "\n")
     if not (image := told.image):
         return 0
     outputs.deliver(output, ctx, image["id"], image["names"])
@@ -145,6 +149,7 @@ class Told:
     def __init__(self) -> None:
         self.image: dict[str, Any] = {}
         self.answer: dict[str, Any] | None = None
+        self.lock: dict[str, Any] = {}
         self.excerpt = ""
         self.warnings: list[str] = []
         self.whole = False
@@ -152,6 +157,7 @@ class Told:
     def take(self, message: dict[str, Any]) -> None:
         self.image = message.get("image", self.image)
         self.answer = message.get("answer", self.answer)
+        self.lock = message.get("lock", self.lock)
         self.excerpt = message.get("excerpt", self.excerpt)
         if "warning" in message:
             self.warnings.append(message["warning"])
