@@ -13,6 +13,7 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from havre import __version__
+from havre.lib.turns import Turns
 from havre.registry import errors, names
 from havre.registry.call import Call
 from havre.registry.catalog import Catalog
@@ -30,7 +31,6 @@ from havre.registry.seams import (
     Upstream,
 )
 from havre.registry.storage import ContentStorage
-from havre.lib.turns import Turns
 from havre.registry.upkeep.leases import Leases
 from havre.registry.uploads import Uploads
 
