@@ -115,13 +115,18 @@ def test_what_a_plugin_refuses(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [(200, b"nonsense"), (200, []), {}, {"Mountpoint": "../etc"}, {"Mountpoint": 7}, (200, b"x" * (9 << 20))]
+    "answer",
+    [
+        *((200, b"nonsense"), (200, []), {}, {"Mountpoint": "../etc"}, {"Mountpoint": 7}, (200, b"x" * (9 << 20))),
+        *({"Mountpoint": "/" + "x" * 10_000}, (200, b"[" * 100_000)),
+    ],
 )
 def test_a_plugin_that_lies(place: Place, answer: object) -> None:
     docker, plugin = place.docker, place.plugin
     docker("volume", "create", "-d", "keeper", "data")
     plugin.answers["Mount"] = answer
-    assert "data" in docker("run", "--rm", "-v", "data:/v", "busybox", "true", code=125).err
+    told = docker("run", "--rm", "-v", "data:/v", "busybox", "true", code=125).err
+    assert "data" in told and "internal error" not in told
     plugin.answers = {"List": answer, "Get": answer, "Capabilities": answer}
     docker("volume", "ls")
     docker("info")

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # Seconds that the end of a container waits for its volumes to be unmounted.
 _PATIENCE = 3.0
+# What of a plugin's words goes into errors.
+_WORDS = 1000
 
 
 class VolumeMounts:
@@ -150,8 +152,8 @@ class VolumeMounts:
                 # It has not mounted it; of all other errors this cannot be said.
                 self._uses.forget(use)
                 raise
-            if not await apart(path.is_dir, f"volume {use.volume}"):
-                raise SystemFault(f"plugin {use.driver} has mounted it at {path}, where no directory is")
+            if reason := await apart(lambda: _wrong_with(path), f"volume {use.volume}"):
+                raise SystemFault(f"plugin {use.driver} has mounted it at {str(path)[:_WORDS]}, where {reason}")
         except HavreError as error:
             raise type(error)(f"error while mounting volume '{shown or use.volume}': {error.message}") from None
         self._uses.save(msgspec.structs.replace(use, path=str(path)))
@@ -186,3 +188,11 @@ class VolumeMounts:
         except (HavreError, OSError) as error:
             log.error("volume %s could not be unmounted: %s", use.volume, error)
         self._uses.forget(use)
+
+
+def _wrong_with(path: Path) -> str:
+    """Why nothing can be mounted from there: a file system of a program that has died has no directories, but errors."""
+    try:
+        return "" if path.is_dir() else "no directory is"
+    except OSError as error:
+        return f"no directory can be seen: {(error.strerror or str(error)).lower()}"

@@ -203,6 +203,9 @@ class Volumes:
                 await self.remove(record.name, force=False)
             except (Conflict, NotFound):
                 continue
+            except (HavreError, OSError) as error:
+                log.error("volume %s could not be pruned: %s", record.name, error)
+                continue
             deleted.append(record.name)
             reclaimed += size
         self._events.publish("volume", "prune", "", {"reclaimed": str(reclaimed)})

@@ -228,6 +228,21 @@ async def test_prune(world: World) -> None:
         await world.volumes.prune(Filters({"until": ["1h"]}))
 
 
+async def test_a_volume_that_cannot_be_removed_stops_no_prune(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_away = world.driver.take_away
+
+    def stuck(name: str) -> None:
+        if name == "a1":
+            raise OSError(5, "told to fail")
+        take_away(name)
+
+    monkeypatch.setattr(world.driver, "take_away", stuck)
+    for name in ("a1", "b2"):
+        await create(world, name)
+    assert (await world.volumes.prune(Filters({"all": ["true"]})))["VolumesDeleted"] == ["b2"]
+    assert await names(world) == ["a1"]
+
+
 async def test_disk_usage(world: World) -> None:
     await create(world)
     (world.driver.path("data") / "file").write_bytes(b"x" * 100)
