@@ -1,13 +1,13 @@
 """A build from beginning to end: read, resolve, plan, solve, export. The doors come in here."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from havre.builder.cache import BuildCache
 from havre.builder.execution import Executor
-from havre.builder.export import Exporter
+from havre.builder.export import Exporter, Solved, configuration
 from havre.builder.mounts import CacheMounts
 from havre.builder.plan.arguments import Arguments
 from havre.builder.plan.planning import Base, Origins, StagePlanner, StageResult
@@ -28,6 +28,7 @@ from havre.dockerfile.reading import dockerfile
 from havre.image.blobs import BlobStore
 from havre.image.manifest import Platform, host_platform
 from havre.image.store import Image, ImageStore
+from havre.lib.references import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +59,36 @@ class Builder:
     async def build(self, request: BuildRequest, bases: BaseImages, progress: Progress) -> Built:
         """Build the image, give it its names, and return it. Raises ``DockerfileError``, ``StepFailed``."""
         with self.images.hold():
-            plan = Plan(request, host_platform())
-            resolver = Resolver(self.blobs, bases, request)
-            resolved = await plan.resolve(resolver)
-            stage = plan.stage(resolved)
-            place = self.workspace.place()
-            try:
-                solver = Solver(
-                    self.cache,
-                    self.turns,
-                    self.workspace,
-                    Sources(resolved.trees, resolved.contexts, self.remote, place),
-                    self._steps(request),
-                    progress,
-                )
-                (tree,) = await solver.solve([stage.root])
-            finally:
-                shutil.rmtree(place, ignore_errors=True)
-            assert isinstance(tree, Tree)
-            exporter = Exporter(self.blobs, self.images)
-            base = resolved.configuration(plan.foundation)
-            image = await exporter.image(stage, tree, solver.layer, base, plan.platform, request.names, request.epoch)
-            return Built(image, tuple(plan.arguments.unused))
+            solved = await self.solve(request, bases, progress)
+            return Built(await self.image(solved, request.names), solved.unused)
+
+    async def solve(self, request: BuildRequest, bases: BaseImages, progress: Progress) -> Solved:
+        """Build without making an image of it. The caller holds the image store until it has done with the result."""
+        plan = Plan(request, host_platform())
+        resolver = Resolver(self.blobs, bases, request)
+        resolved = await plan.resolve(resolver)
+        stage = plan.stage(resolved)
+        place = self.workspace.place()
+        try:
+            solver = Solver(
+                self.cache,
+                self.turns,
+                self.workspace,
+                Sources(resolved.trees, resolved.contexts, self.remote, place),
+                self._steps(request),
+                progress,
+            )
+            (tree,) = await solver.solve([stage.root])
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        assert isinstance(tree, Tree)
+        base = resolved.configuration(plan.foundation)
+        document = configuration(stage, tree, solver.layer, base, plan.platform, request.epoch)
+        return Solved(document, tree, plan.platform, tuple(plan.arguments.unused))
+
+    async def image(self, solved: Solved, names: Sequence[Reference]) -> Image:
+        """The image of what was built, with these names. Durable on return."""
+        return await Exporter(self.blobs, self.images).image(solved, names)
 
     def _steps(self, request: BuildRequest) -> Mapping[type, Any]:
         return {

@@ -1,6 +1,7 @@
 """A planned and solved stage becomes an image: its configuration written, its layers named."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,6 +17,18 @@ from havre.lib.references import Reference
 from havre.lib.times import rfc3339nano
 
 
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """What a build made, not yet an image: the configuration file and the layers. ``unused``: arguments nobody asked
+    for.
+    """
+
+    configuration: bytes
+    tree: Tree
+    platform: Platform
+    unused: tuple[str, ...] = ()
+
+
 class Exporter:
     """Makes images in the stores it is given."""
 
@@ -23,23 +36,10 @@ class Exporter:
         self._blobs = blobs
         self._images = images
 
-    async def image(
-        self,
-        stage: StageResult,
-        tree: Tree,
-        layer_of: Callable[[Vertex], Layer | None],
-        base: dict[str, Any] | None,
-        platform: Platform,
-        names: Sequence[Reference],
-        epoch: int | None = None,
-    ) -> Image:
-        """The image of a stage: ``base`` is its base image's configuration file, ``tree`` all its layers.
-
-        The same inputs give the same image: times are those of its content, not of the build. Durable on return.
-        """
-        data = configuration(stage, tree, layer_of, base, platform, epoch)
-        digest = await self._blobs.add(data)
-        layers = [layer.blob for layer in tree.layers]
+    async def image(self, solved: Solved, names: Sequence[Reference]) -> Image:
+        """The image of a build, with these names. Durable on return."""
+        digest = await self._blobs.add(solved.configuration)
+        layers = [layer.blob for layer in solved.tree.layers]
         return await self._images.add(digest, layers, None, names)
 
 
@@ -51,7 +51,10 @@ def configuration(
     platform: Platform,
     epoch: int | None = None,
 ) -> bytes:
-    """The configuration file, whose digest is the image's id."""
+    """The configuration file, whose digest is the image's id: ``base`` is the base image's, ``tree`` all layers.
+
+    The same inputs give the same image: times are those of its content, not of the build.
+    """
     base = base or {}
     history, created = _history(stage.history, layer_of, base, epoch)
     document: dict[str, Any] = {

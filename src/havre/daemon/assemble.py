@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
+from havre.builder.buildkit.door import BuildKit
 from havre.builder.classic import ClassicBuilds
 from havre.daemon import (
     addresspools,
@@ -94,6 +95,7 @@ class Daemon:
     history: EventHistory
     session: ClientSession
     builds: ClassicBuilds
+    buildkit: BuildKit
 
     async def start(self) -> None:
         """Begin serving: after this the door may open."""
@@ -163,7 +165,7 @@ async def assemble(config: Config) -> Daemon:
     session = open_session()
     remote = _remote(config, storage, session)
     images = _image_verbs(storage, remote, usage, events)
-    builds = await assemble_builds.builds(storage, containers.build_runs, remote.puller, session)
+    builds, buildkit = await assemble_builds.builds(storage, containers.build_runs, remote.puller, session)
     listing = assemble_containers.listing(base, containers)
     facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
     views = Views(registry, storage.snapshotter, base.host_mounts, layout)
@@ -196,7 +198,7 @@ async def assemble(config: Config) -> Daemon:
             facts, events, usage.states, listing, images, volumes, remote.login.check_auth, config.labels, config.debug
         ),
     )
-    return Daemon(engine, config, storage, networks, containers, views, remote, history, session, builds)
+    return Daemon(engine, config, storage, networks, containers, views, remote, history, session, builds, buildkit)
 
 
 def _base(

@@ -3,6 +3,7 @@
 from aiohttp import ClientSession
 
 from havre.builder.build import Builder
+from havre.builder.buildkit.door import BuildKit
 from havre.builder.classic import ClassicBuilds
 from havre.builder.execution import Executor
 from havre.builder.mounts import CacheMounts
@@ -14,7 +15,9 @@ from havre.image.remote.files import WebFiles
 from havre.image.remote.pull import Puller
 
 
-async def builds(storage: Storage, executor: Executor, puller: Puller, session: ClientSession) -> ClassicBuilds:
+async def builds(
+    storage: Storage, executor: Executor, puller: Puller, session: ClientSession
+) -> tuple[ClassicBuilds, BuildKit]:
     """Everything that builds, after what a killed daemon left of builds has been cleared away."""
     builder = Builder(
         blobs=storage.blobs,
@@ -27,4 +30,7 @@ async def builds(storage: Storage, executor: Executor, puller: Puller, session: 
         turns=Turns(),
     )
     await builder.start()
-    return ClassicBuilds(builder, storage.images, puller)
+    return (
+        ClassicBuilds(builder, storage.images, puller),
+        BuildKit(builder, storage.images, puller, storage.layout.build_contexts),
+    )

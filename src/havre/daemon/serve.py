@@ -9,6 +9,7 @@ from havre.api.app import Door
 from havre.daemon.listeners import Listener
 
 if TYPE_CHECKING:
+    from havre.builder.buildkit.door import BuildKit
     from havre.builder.classic import ClassicBuilds
     from havre.engine import Engine
 
@@ -22,8 +23,10 @@ _WAITING_CONNECTIONS = 1024
 class ApiServer:
     """The door behind all listeners."""
 
-    def __init__(self, engine: "Engine", builds: "ClassicBuilds", listeners: Sequence[Listener]) -> None:
-        self._door = Door(engine, builds)
+    def __init__(
+        self, engine: "Engine", builds: "ClassicBuilds", buildkit: "BuildKit", listeners: Sequence[Listener]
+    ) -> None:
+        self._door = Door(engine, builds, buildkit)
         self._listeners = listeners
         self._servers: list[asyncio.Server] = []
 

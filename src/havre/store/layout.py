@@ -12,6 +12,7 @@
     snapshots/init/fs         a layer that every container has between its image's and its own
     containers/<id>/          hosts, hostname, resolv.conf, logs, rootfs (mount point)
     builds/<n>/               what builds under way work in (mounts, contexts)
+    build-contexts/<id>/      copies of clients' directories
     build-cache/<id>/         what RUN --mount=type=cache shows
     volumes/<name>/_data      named and anonymous volumes of the local driver
     tmp/                      emptied at start
@@ -119,6 +120,10 @@ class Layout:
     def builds(self) -> Path:
         """Where builds have file systems mounted, and what they fetched; on disk, for contexts are large."""
         return self.data_root / "builds"
+
+    @property
+    def build_contexts(self) -> Path:
+        return self.data_root / "build-contexts"
 
     @property
     def cache_mounts(self) -> Path:
