@@ -77,9 +77,9 @@ class Pushes:
         wait_until(lambda: _connected(engine, _PUSH_PORT) is not None, "the registry")
 
     def _stop(self, engine: Measured) -> None:
-        registry = self._registries.pop(engine.name)
-        registry.terminate()
-        registry.wait()
+        if registry := self._registries.pop(engine.name, None):
+            registry.terminate()
+            registry.wait()
 
 
 def fetched_again(engine: Measured, reference: str, size: int) -> float:

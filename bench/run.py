@@ -99,16 +99,20 @@ def wanted(key: str, options: argparse.Namespace) -> bool:
 def measure(row: Row[S], engines: list[S], pair: tuple[str, str]) -> dict[str, Any]:
     """Take a row's samples, the engines (or servers) in turn; ``pair`` are the two that are compared, ours first."""
     samples: dict[str, list[float]] = {engine.name: [] for engine in engines}
-    for engine in engines:
-        row.prepare(engine)
-    for number in range(row.samples + 1):
+    prepared = []
+    try:
         for engine in engines:
-            value = row.sample(engine)
-            row.between(engine)
-            if number > 0:  # the first one warms up
-                samples[engine.name].append(value)
-    for engine in engines:
-        row.tidy(engine)
+            prepared.append(engine)
+            row.prepare(engine)
+        for number in range(row.samples + 1):
+            for engine in engines:
+                value = row.sample(engine)
+                row.between(engine)
+                if number > 0:  # the first one warms up
+                    samples[engine.name].append(value)
+    finally:
+        for engine in prepared:
+            row.tidy(engine)
     medians = {name: statistics.median(values) for name, values in samples.items()}
     say(f"{row.key:14} " + "  ".join(f"{name} {figure(value, row.unit)}" for name, value in medians.items()))
     described = {"key": row.key, "title": row.title, "limit": row.limit, "unit": row.unit, "absolute": row.absolute}

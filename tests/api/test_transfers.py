@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -100,7 +101,7 @@ async def test_import(client: Client, engine: FakeEngine) -> None:
 async def test_load_reads_the_body_as_it_comes(socket: Path, engine: FakeEngine) -> None:
     seen = asyncio.Event()
 
-    async def load(chunks: AsyncIterator[bytes], quiet: bool) -> AsyncIterator[dict[str, Any]]:
+    async def load(chunks: AsyncIterator[bytes], quiet: bool, platforms: list[str]) -> AsyncIterator[dict[str, Any]]:
         total = 0
         async for chunk in chunks:
             total += len(chunk)
@@ -140,7 +141,7 @@ async def test_an_upload_that_breaks_off_is_an_error_for_the_engine(
         finally:
             ended.set()
 
-    async def load(chunks: AsyncIterator[bytes], quiet: bool) -> AsyncIterator[dict[str, Any]]:
+    async def load(chunks: AsyncIterator[bytes], quiet: bool, platforms: list[str]) -> AsyncIterator[dict[str, Any]]:
         await take(chunks)
         yield {"stream": "done"}
 
@@ -159,14 +160,15 @@ async def test_an_upload_that_breaks_off_is_an_error_for_the_engine(
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
 
 
-async def test_options_that_are_not_there_are_named(client: Client) -> None:
-    platform = json.dumps({"os": "linux", "architecture": "arm64"})
-    for method, path, option in (("POST", "/images/load", "platform option of image load"),):
-        answer = await client.call(method, path, platform=platform)
-        assert (answer.status, answer.message()) == (501, f"havre does not implement the {option} yet (linux/arm64)")
+async def test_platforms_of_a_load(client: Client, engine: FakeEngine) -> None:
+    engine.answer("images.load", [])
+    both = [json.dumps({"os": "linux", "architecture": each}) for each in ("arm64", "amd64")]
+    query = "&".join(f"platform={quote(each)}" for each in both)
+    assert (await client.post(f"/v1.51/images/load?{query}")).status == 400
+    assert (await client.post(f"/v1.52/images/load?{query}")).status == 200
+    assert engine.asked("images.load")[0]["platforms"] == ["linux/arm64", "linux/amd64"]
     for value in ("nonsense", '{"os":"linux"}', "[]"):
         assert (await client.post("/images/load", platform=value)).status == 400
-    assert (await client.post("/images/load?platform=a&platform=b")).status == 400
 
 
 async def test_load_tells_its_errors_in_band(client: Client, engine: FakeEngine) -> None:
@@ -179,7 +181,7 @@ async def test_load_tells_its_errors_in_band(client: Client, engine: FakeEngine)
 async def test_a_load_holds_its_client_back(socket: Path, engine: FakeEngine) -> None:
     go = asyncio.Event()
 
-    async def load(chunks: AsyncIterator[bytes], quiet: bool) -> AsyncIterator[dict[str, Any]]:
+    async def load(chunks: AsyncIterator[bytes], quiet: bool, platforms: list[str]) -> AsyncIterator[dict[str, Any]]:
         await go.wait()
         total = 0
         async for chunk in chunks:
@@ -218,8 +220,8 @@ async def test_save(client: Client, engine: FakeEngine) -> None:
     assert (answer.headers["content-type"], answer.body) == ("application/x-tar", b"onetwo")
     platform = json.dumps({"os": "linux", "architecture": "arm64", "variant": "v8"})
     await client.get("/images/a/b/get", platform=platform)
-    asked = [(call["names"], call["platform"]) for call in engine.asked("images.save")]
-    assert asked == [(["a", "b"], None), (["a/b"], "linux/arm64/v8")]
+    asked = [(call["names"], call["platforms"]) for call in engine.asked("images.save")]
+    assert asked == [(["a", "b"], []), (["a/b"], ["linux/arm64/v8"])]
     engine.answer("images.save", [NotFound("No such image: a")])
     assert (await client.get("/images/a/get")).status == 404
 

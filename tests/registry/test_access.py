@@ -19,7 +19,7 @@ def program(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with guarded(tmp_path_factory.mktemp("access")) as server:
+    with guarded(tmp_path_factory.mktemp("access"), "--auth", "basic") as server:
         yield server
 
 
@@ -202,6 +202,7 @@ def test_rate_limits_by_identity(tmp_path: Path) -> None:
         (["--addr", ":0"], "this machine could read"),
         (["--auth", "magic"], "invalid auth"),
         (["--auth", "none", "--anonymous-read"], "mean nothing"),
+        (["--auth", "basic", "--anonymous-read"], "needs auth token"),
         (["--auth", "external"], "token-realm"),
         (["--token-realm", "http://x"], "is for auth external"),
         (["--htpasswd", "/nowhere"], "no such file"),

@@ -1,61 +1,70 @@
-"""A full disk: a clear refusal, nothing lost, uploads that can go on when there is room again, and deletions."""
+"""A full disk: pushes and pulls through are refused or cut off, nothing that was acknowledged suffers, and collecting
+garbage makes room again.
+"""
 
+import http.client
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.registry.server import OCI_MANIFEST, Server, path_of, sha256
+from tests.fakes.registry import serving_aside
+from tests.registry.server import Client, Server, sha256
+from tests.registry.upkeep import configured, damage, gc
 
-pytestmark = pytest.mark.system
+MB = 1_000_000
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "small"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", place], check=True)
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 40 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "havre-test", directory], check=True)
+    yield directory
+    subprocess.run(["umount", "-l", directory], check=True)
 
 
-def test_a_full_disk(small_disk: Path) -> None:
-    server = Server(small_disk / "root")
-    client = server.client()
-    kept = client.push_image("full/one", "kept", b"kept")
-    path = client.begin("full/one")
-    data = os.urandom(4_000_000)
-    assert client.ask("PATCH", path, data[:1_000_000]).status == 202
-    filler = small_disk / "filler"
-    with filler.open("wb") as file:
-        room = os.statvfs(small_disk)
-        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - 700_000)
-    full = client.ask("PATCH", path, data[1_000_000:])
-    assert full.status == 507 and "no space left" in full.json["errors"][0]["message"], full
-    # What had come before is there, whatever else came.
-    where = client.ask("GET", path)
-    offset = int((where.headers["Range"] or "").partition("-")[2]) + 1
-    assert 1_000_000 <= offset < len(data)
-    with filler.open("ab") as file:
-        room = os.statvfs(small_disk)
-        file.write(b"\0" * (room.f_bavail * room.f_frsize))
-    body = client.ask("GET", f"/v2/full/one/manifests/{kept}").body
-    refused = [
-        client.ask("POST", "/v2/full/one/blobs/uploads/"),
-        client.ask("PUT", "/v2/full/one/manifests/new", body + b" " * 100_000, Content_Type=OCI_MANIFEST),
-    ]
-    for answer in refused:
-        message = answer.json["errors"][0]["message"]
-        assert answer.status in (500, 507) and ("full" in message or "no space left" in message), answer
-    assert client.ask("HEAD", "/v2/full/one/manifests/new").status == 404
-    assert sha256(client.ask("GET", "/v2/full/one/manifests/kept").body) == kept
-    # A deletion is possible even now.
-    assert client.ask("DELETE", f"/v2/full/one/manifests/{kept}").status == 202
-    filler.unlink()
-    done = client.ask("PUT", f"{path_of(where)}?digest={sha256(data)}", data[offset:])
-    assert done.status == 201, done
-    assert client.ask("GET", path_of(done)).body == data
-    client.close()
-    server.close()
+def fill(client: Client, repository: str) -> tuple[list[bytes], int]:
+    """Push blobs of 3 MB until one is refused: those that were not, and its status."""
+    pushed = []
+    while True:
+        data = os.urandom(3 * MB)
+        answer = client.ask("POST", f"/v2/{repository}/blobs/uploads/?digest={sha256(data)}", data)
+        if answer.status != 201:
+            return pushed, answer.status
+        pushed.append(data)
+
+
+def whole(server: Server, repository: str, blobs: list[bytes]) -> bool:
+    with closing(server.client()) as client:
+        return all(client.ask("GET", f"/v2/{repository}/blobs/{sha256(data)}").body == data for data in blobs)
+
+
+def test_a_full_disk_is_told_and_garbage_makes_room(disk: Path) -> None:
+    with serving_aside() as upstream:
+        image = upstream.add_image("app", "v1", os.urandom(6 * MB))
+        table = {"hub": {"url": f"http://{upstream.host}"}}
+        server = configured(disk, upstreams=table, gc={"interval": "0s", "grace": "0s"})
+        with closing(server.client()) as client:
+            client.push_image("kept", "v1", b"kept")
+            pushed, status = fill(client, "garbage")
+            assert len(pushed) >= 5 and status == 507
+        path = f"/v2/hub/app/blobs/{image.layers[0]}"
+        with closing(server.client()) as client, pytest.raises((http.client.HTTPException, ConnectionError)):
+            answer = client.ask("GET", path)
+            assert answer.status < 500, answer
+        assert whole(server, "garbage", pushed)
+        with closing(server.client()) as client:
+            assert not damage(client, "kept", "v1")
+            report = gc(server)
+            assert report["bytes"] == len(pushed) * 3 * MB
+            assert sha256(client.ask("GET", path).body) == image.layers[0]
+            client.push_image("kept", "v2", os.urandom(3 * MB))
+            assert not damage(client, "kept", "v1") and not damage(client, "kept", "v2")
+        server.close()

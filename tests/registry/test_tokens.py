@@ -91,6 +91,17 @@ def test_a_token_does_what_it_is_for(registry: Server) -> None:
     assert "other/app" not in lister.ask("GET", "/v2/_catalog").json["repositories"]
 
 
+def test_a_mount_needs_the_token_for_its_source(registry: Server) -> None:
+    blob = SignedClient(registry.port, basic("carol")).push_blob("public/app", b"mounted")["digest"]
+    path = f"/v2/team/app/blobs/uploads/?mount={blob}&from=public/app"
+    assert bearer(registry, basic("alice"), "repository:team/app:pull,push").ask("POST", path).status == 202
+    both = bearer(registry, basic("alice"), "repository:team/app:pull,push", "repository:public/app:pull")
+    assert both.ask("POST", path).status == 201
+    hidden = SignedClient(registry.port, basic("carol")).push_blob("other/app", b"hidden")["digest"]
+    more = bearer(registry, basic("alice"), "repository:team/app:pull,push", "repository:other/app:pull")
+    assert more.ask("POST", f"/v2/team/app/blobs/uploads/?mount={hidden}&from=other/app").status == 202
+
+
 def test_the_anonymous_get_tokens_for_what_they_may_read(registry: Server) -> None:
     nobody = bearer(registry, "", "repository:public/app:pull,push", "repository:team/app:pull")
     assert nobody.ask("GET", "/v2/public/app/manifests/v1").status == 200

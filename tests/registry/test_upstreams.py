@@ -83,6 +83,8 @@ def test_a_thousand_at_once_fetch_once(upstream: FakeRegistry, caching: Caching)
     with ThreadPoolExecutor(32) as pool:
         assert set(pool.map(digest_of_answer, connections)) == {pushed.layers[0]}
     assert len(upstream.asked("/blobs/")) == 1
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    assert int(status.partition("VmHWM:")[2].split()[0]) < 100_000  # kB: the most it has ever taken
 
 
 def test_a_tag_is_asked_for_again_after_its_time(upstream: FakeRegistry, caching: Caching) -> None:
@@ -199,6 +201,15 @@ def test_a_mirror_is_asked_without_prefix_or_with_a_namespace(upstream: FakeRegi
         assert not damage(client, "library/ours", "latest")
         assert client.ask("GET", "/v2/library/ours/manifests/other").code == "MANIFEST_UNKNOWN"
         assert not [seen for seen in upstream.requests if "ours" in seen.path]
+
+
+def test_pushes_beside_a_mirror_do_not_ask_the_upstream(upstream: FakeRegistry, caching: Caching) -> None:
+    pushed = image(upstream, "library/app", "latest")
+    server = caching(default=True)
+    with closing(server.client()) as client:
+        assert client.ask("HEAD", f"/v2/library/app/blobs/{pushed.layers[0]}").status == 404
+        assert not upstream.requests
+        assert client.ask("GET", f"/v2/library/app/blobs/{pushed.layers[0]}").status == 200
 
 
 def test_tags_are_those_of_the_upstream(upstream: FakeRegistry, caching: Caching) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.system import images
 from tests.system.harness import Engine
 from tests.system.programs import Program
+from tests.system.registry import Registry
 
 
 @pytest.fixture(autouse=True)
@@ -202,3 +203,32 @@ def test_image_settings_shape_the_container(cli: Program, engine: Engine) -> Non
     assert config["StopSignal"] == "SIGUSR1"
     assert [mount["Destination"] for mount in engine.inspect("mixed")["Mounts"]] == ["/data"]
     assert cli("start", "-a", "mixed").out == "/var\n"
+
+
+def test_tree(havre: Program, docker: Program, engine: Engine, registry: Registry) -> None:
+    """An image with platforms that are here and one that is not; the docker CLI finds the same to draw."""
+    base = images.busybox().derive("tree", files=[images.Entry("leaf", b"leaf")])
+    others = [base.derive(f"tree-{name}", architecture=name) for name in ("riscv64", "s390x")]
+    pushed = registry.push_index([base, *others], "tree/app")
+    havre("pull", "-q", pushed.reference)
+    havre("pull", "-q", "--platform", "linux/riscv64", pushed.reference)
+    havre("tag", pushed.reference, "tree/app:another")
+    container = havre("create", pushed.reference).out.strip()
+    try:
+        warning, legend, head, *rows = havre("images", "--tree", "tree/app").out.splitlines()
+        assert warning.startswith("WARNING") and legend == "Info -> U In Use"
+        assert head.split() == ["IMAGE", "ID", "DISK", "USAGE", "CONTENT", "SIZE", "EXTRA"]
+        assert rows[0] == "tree/app:another" or rows[0].startswith("tree/app:another ")
+        names = [" ".join(row.split()[:2]) for row in rows[-3:]]
+        assert names == ["├─ linux/amd64", "├─ linux/riscv64", "└─ linux/s390x"]
+        assert [row.endswith("U") for row in rows[-3:]] == [True, False, False] and " 0B " in rows[-1] + " "
+        theirs = docker("images", "--tree", "--filter", "reference=tree/app").out
+        for row in rows[-3:]:
+            shown = row.split()
+            assert any(set(shown[:5]) <= set(line.split()) for line in theirs.splitlines()), (row, theirs)
+        for flag in ("-q", "--no-trunc", "--digests", "--format=x"):
+            ours, other = (program("images", "--tree", flag, code=1) for program in (havre, docker))
+            assert ours.err == other.err
+    finally:
+        havre("rm", container)
+        havre("rmi", "-f", pushed.reference, "tree/app:another")

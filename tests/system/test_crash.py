@@ -3,6 +3,7 @@
 A bystander container runs all the time and must never notice.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -16,7 +17,8 @@ from tests.system import images
 from tests.system.conftest import NewDaemon
 from tests.system.faults import Fragile, each_point
 from tests.system.harness import Answer, Havred, wait_until
-from tests.system.registry import Registry
+from tests.system.images import digest
+from tests.system.registry import OCI_MANIFEST, Registry
 from tests.system.residue import processes, residue
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -242,6 +244,41 @@ def test_pull(scene: Scene, registry: Registry) -> None:
         pull()
         assert scene.acknowledged and _usable(scene, reference)
         _remove_image(scene, reference)
+        scene.check()
+        scene.check_disk()
+
+
+def test_push(scene: Scene, registry: Registry) -> None:
+    """Whatever was sent, the next push makes it whole, with one digest; what was compressed goes with its image."""
+    image = two_layers("crash-push")
+    count = itertools.count()
+    digests = set()
+    name = ""
+
+    def prepare() -> None:
+        nonlocal name
+        name = f"crash/push{next(count)}"
+        scene.daemon.load(image.archive(f"{registry.host}/{name}:1"))
+
+    def push() -> None:
+        scene.act("POST", f"/images/{registry.host}/{name}/push", tag="1")
+
+    def tidy() -> None:
+        _remove_image(scene, f"{registry.host}/{name}:1")
+
+    # The bystander's image has a layer of it, whose compressed form stays with that.
+    scene.ok(scene.daemon.api("POST", "/images/busybox/tag", repo=f"{registry.host}/crash/base"))
+    scene.act("POST", f"/images/{registry.host}/crash/base/push", tag="latest")
+    _remove_image(scene, f"{registry.host}/crash/base")
+    scene.disk = scene.on_disk()
+    for point in each_point(scene.fragile, prepare, push, tidy):
+        if scene.acknowledged:
+            assert registry.fetch(f"/v2/{name}/manifests/1", {"Accept": OCI_MANIFEST}), point
+        push()
+        assert scene.acknowledged, point
+        digests.add(digest(registry.fetch(f"/v2/{name}/manifests/1", {"Accept": OCI_MANIFEST})))
+        assert len(digests) == 1 and _usable(scene, f"{registry.host}/{name}:1"), point
+        tidy()
         scene.check()
         scene.check_disk()
 

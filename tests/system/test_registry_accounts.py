@@ -15,14 +15,19 @@ from tests.system.programs import Program
 
 
 @pytest.fixture(params=["token", "basic"])
-def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    with guarded(tmp_path, "--auth", request.param) as server:
+def auth(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def registry(auth: str, tmp_path: Path) -> Iterator[Server]:
+    with guarded(tmp_path, "--auth", auth) as server:
         yield server
 
 
-def test_the_way_of_an_image_with_an_account(registry: Server, cli: Program, engine: Engine, tmp_path: Path) -> None:
+def test_the_way_of_an_image_with_an_account(registry: Server, auth: str, cli: Program, engine: Engine) -> None:
     host = f"127.0.0.1:{registry.port}"
-    image, foreign = f"{host}/team/app:v1", f"{host}/other/app:v1"
+    image, foreign, public = f"{host}/team/app:v1", f"{host}/other/app:v1", f"{host}/public/app:v1"
     engine.load(images.busybox().archive(image))
     cli("tag", image, foreign)
     try:
@@ -39,8 +44,16 @@ def test_the_way_of_an_image_with_an_account(registry: Server, cli: Program, eng
         assert "team/app" not in cli("search", f"{host}/app").out
         cli("rmi", image)
         cli("pull", image, code=1)
+        cli("login", "-u", "carol", "--password-stdin", host, stdin=PASSWORDS["carol"])
+        cli("tag", foreign, public)
+        cli("push", public)
+        cli("logout", host)
+        cli("rmi", public)
+        # dockerd asks a registry that wants Basic authorization for nothing without a password.
+        if auth == "token":
+            cli("pull", public)
     finally:
-        for name in (image, foreign):
+        for name in (image, foreign, public):
             engine.api("DELETE", f"/images/{name}", force="true")
     tags = SignedClient(registry.port, basic("carol")).ask("GET", "/v2/team/app/tags/list")
     assert tags.json["tags"] == ["v1"]

@@ -10,6 +10,7 @@ from havre.builder.plan.planning import Entry, StageResult
 from havre.builder.plan.vertices import Vertex
 from havre.builder.resolving import moment
 from havre.builder.trees import Layer, Tree
+from havre.dockerfile.lint import Finding
 from havre.image.blobs import BlobStore
 from havre.image.manifest import Platform
 from havre.image.store import Image, ImageStore
@@ -19,14 +20,16 @@ from havre.lib.times import rfc3339nano
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """What a build made, not yet an image: the configuration file and the layers. ``unused``: arguments nobody asked
-    for.
+    """What a build made, not yet an image: the configuration file and the layers.
+
+    ``unused`` are arguments nobody asked for, ``warnings`` what lint has to say.
     """
 
     configuration: bytes
     tree: Tree
     platform: Platform
     unused: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
 
 class Exporter:

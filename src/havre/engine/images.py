@@ -4,11 +4,13 @@ Everything is said in the shapes and words of Engine API 1.51. What an image is 
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from havre.engine.imagelisting import ImageListing
 from havre.engine.imagemanifests import ImageUsers, shown, shown_platform
 from havre.engine.imageremoval import ImageRemoval
+from havre.engine.imageselection import select
 from havre.errors import InvalidParameter, NotFound, Unsupported
 from havre.image import hello
 from havre.image.blobs import BlobStore
@@ -146,11 +148,14 @@ class Images:
         yield {"status": f"Status: Made new image for {shown}"}
         self._log("pull", image, shown)
 
-    async def load(self, chunks: AsyncIterator[bytes], quiet: bool) -> AsyncIterator[Json]:
+    async def load(
+        self, chunks: AsyncIterator[bytes], quiet: bool, platforms: Sequence[str] = ()
+    ) -> AsyncIterator[Json]:
         """``POST /images/load``: progress of the layers unless ``quiet``, then the names loaded, or ids without one."""
+        wanted = [parse_platform(text) for text in platforms]
         nameless: list[str] = []
         named = False
-        async for event in self._loader.load(chunks):
+        async for event in self._loader.load(chunks, wanted):
             if isinstance(event, LayerProgress):
                 if not quiet:
                     yield _bar(event)
@@ -221,12 +226,12 @@ class Images:
 
     # -- taking out ---------------------------------------------------------------------------------------------------
 
-    async def save(self, names: Sequence[str], platform: str | None) -> AsyncIterator[bytes]:
-        """``GET /images/get``: the images as one archive.
+    async def save(self, names: Sequence[str], platforms: Sequence[str] = ()) -> AsyncIterator[bytes]:
+        """``GET /images/get``: the images as one archive, for all platforms that are here, or only ``platforms``.
 
         A name without a tag stands for all tags of its repository.
         """
-        wanted = parse_platform(platform) if platform else None
+        wanted = [parse_platform(text) for text in platforms]
         with self._images.hold():
             selected = self._select(names, wanted)
             async for piece in self._saver.save(selected):
@@ -234,16 +239,15 @@ class Images:
         for each in selected:
             self._log("save", each.image, each.image.id)
 
-    def _select(self, names: Sequence[str], platform: Platform | None) -> Selections:
+    def _select(self, names: Sequence[str], platforms: Sequence[Platform]) -> Selections:
         """Each image once, with all the tags it was asked for by."""
-        selected: dict[str, Selection] = {}
+        selected: dict[tuple[str, str | None], Selection] = {}
         for text in names:
             for image, tag in self._named(text):
-                if platform is not None and not platform.runs(image.config.platform):
-                    raise NotFound(f"no suitable export target found for platform {platform}")
-                known = selected.get(image.id) or Selection(image, ())
-                more = (tag,) if tag is not None and tag not in known.tags else ()
-                selected[image.id] = Selection(image, known.tags + more)
+                chosen = select(self._images, image, tag, platforms)
+                key = (chosen.image.id, chosen.index.digest if chosen.index else None)
+                tags = selected[key].tags if key in selected else ()
+                selected[key] = replace(chosen, tags=tags + tuple(t for t in chosen.tags if t not in tags))
         return list(selected.values())
 
     def _named(self, text: str) -> Tagged:

@@ -3,7 +3,8 @@
 The image store comes in here for all that it takes away.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol
 
 from havre.image import digest as digests
@@ -14,6 +15,7 @@ from havre.image.manifest import Descriptor
 from havre.image.names import Names
 from havre.image.records import Image
 from havre.image.snapshots import Snapshotter
+from havre.lib.references import Reference
 from havre.store.db import Database
 
 
@@ -47,6 +49,25 @@ class Content:
         self._images = images
         self.compressed: dict[str, Descriptor] = {}
         self.keepers: list[Keeper] = []
+        self._holds = 0
+        self._waiting: set[str] = set()
+
+    @property
+    def held(self) -> bool:
+        """Whether an image is being put together, and nothing may be taken away."""
+        return self._holds > 0
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Take nothing away meanwhile."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            if not self._holds:
+                waiting, self._waiting = self._waiting, set()
+                self.delete_unused(waiting)
 
     def used(self) -> set[str]:
         """The digests of all blobs that are needed."""
@@ -56,13 +77,20 @@ class Content:
 
     def of(self, image: Image) -> set[str]:
         """The blobs that may be of no use without the image."""
-        named = [self._names.get(name) for name in self._names.reaching(image.id)]
-        return self._own(image).union(*(self._behind(at.target) for at in named if at and at.target))
+        return self._own(image) | self.behind(self._names.reaching(image.id))
+
+    def behind(self, names: Iterable[Reference]) -> set[str]:
+        """The blobs that the documents of these names lead to."""
+        found = (self._names.get(name) for name in names)
+        return set().union(*(self._behind(at.target) for at in found if at is not None and at.target))
 
     def delete_unused(self, blobs: Iterable[str]) -> None:
-        """Delete those of ``blobs`` that nothing needs."""
-        for digest in set(blobs) - self.used():
-            self._delete(digest)
+        """Delete those of ``blobs`` that nothing needs; while something is held, at the end of that."""
+        if self.held:
+            self._waiting.update(blobs)
+        elif wanted := set(blobs):
+            for digest in wanted - self.used():
+                self._delete(digest)
 
     def prune(self, older_than: float) -> int:
         """Delete all that nothing needs or has touched for ``older_than`` seconds; returns the bytes of blobs."""

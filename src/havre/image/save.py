@@ -15,7 +15,8 @@ import msgspec
 
 from havre.image import made
 from havre.image.blobs import BlobStore
-from havre.image.manifest import OCI_INDEX, Descriptor, Index, encode
+from havre.image.documents import blobs_of
+from havre.image.manifest import OCI_INDEX, Descriptor, Index, Manifest, encode
 from havre.image.store import Image
 from havre.lib.references import Reference
 
@@ -25,10 +26,17 @@ _CHUNK = 512 << 10
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """An image to save, and the tags to save it under (none: by its id only)."""
+    """An image to save, and the tags to save it under (none: by its id only).
+
+    With an ``index`` (and those within it, ``indexes``) also ``manifests`` of other platforms go, and what is said of
+    images.
+    """
 
     image: Image
     tags: tuple[Reference, ...]
+    index: Descriptor | None = None
+    indexes: tuple[Descriptor, ...] = ()
+    manifests: tuple[tuple[Descriptor, Manifest], ...] = ()
 
 
 class Saver:
@@ -39,7 +47,7 @@ class Saver:
 
     async def save(self, selected: Sequence[Selection]) -> AsyncIterator[bytes]:
         """The archive, in pieces. Its bytes depend on nothing but the images and their order."""
-        index: list[Descriptor] = []
+        listed: list[Descriptor] = []
         entries: list[dict[str, Any]] = []
         repositories: dict[str, dict[str, str]] = {}
         written: set[str] = set()
@@ -50,18 +58,23 @@ class Saver:
             described, document = made.manifest_of(image, self._blobs)
             mtime = _seconds(image.config.created)
             contents: list[tuple[str, bytes | None]] = [(layer.digest, None) for layer in image.layers]
+            for other, manifest in each.manifests:
+                if not all(map(self._blobs.exists, blobs_of(manifest))):
+                    continue  # its layers are kept as other blobs than it lists
+                contents += [(digest, None) for digest in (*blobs_of(manifest), other.digest)]
+            contents += [(index.digest, None) for index in each.indexes]
             for digest, data in [*contents, (image.id, None), (described.digest, document)]:
                 if digest not in written:
                     written.add(digest)
                     async for piece in self._member(_path(digest), data or self._blobs.open(digest), mtime):
                         yield piece
-            index += _named(described, each.tags)
+            listed += _named(each.index or described, each.tags)
             entries.append(_entry(image, each.tags))
             for tag in each.tags:
                 top = image.config.diff_ids[-1] if image.config.diff_ids else image.id
                 repositories.setdefault(tag.familiar_name, {})[tag.tag or ""] = top.partition(":")[2]
         trailer = {
-            "index.json": encode(Index(media_type=OCI_INDEX, manifests=index)),
+            "index.json": encode(Index(media_type=OCI_INDEX, manifests=listed)),
             "manifest.json": msgspec.json.encode(entries),
             "oci-layout": b'{"imageLayoutVersion": "1.0.0"}',
             **({"repositories": msgspec.json.encode(repositories)} if repositories else {}),

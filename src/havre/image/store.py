@@ -51,7 +51,7 @@ class ImageStore:
         self.documents = Documents(blobs)
         self._names = Names(self.documents, self._platform_of)
         self.content = Content(db, blobs, snapshotter, self.documents, self._names, self._images)
-        self._holds = 0
+        self.unreadable: list[str] = []  # ids of images whose records could not be read at start
         # What is asked for at once is done in turn: each finds what the one before has left.
         self._changing = asyncio.Lock()
 
@@ -64,6 +64,7 @@ class ImageStore:
                 self._images[image_id] = self._read(image_id, record)
             except HavreError as error:
                 log.error("image %s is damaged and left out: %s", image_id, error)
+                self.unreadable.append(image_id)
             else:
                 self._load_documents(record.manifest)
         for text, image_id, target in stored.names:
@@ -199,11 +200,8 @@ class ImageStore:
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Keep all content while an image is being put together: nothing is collected inside."""
-        self._holds += 1
-        try:
+        with self.content.hold():
             yield
-        finally:
-            self._holds -= 1
 
     async def add(
         self,
@@ -251,14 +249,21 @@ class ImageStore:
             record = msgspec.structs.replace(image.record, tagged=time.time_ns())
             await self._put(replace(image, record=record), [name], target)
 
+    async def forget_unreadable(self) -> None:
+        """Drop the records that could not be read."""
+        await self._db.write(lambda connection: records.drop_images(connection, self.unreadable))
+        self.unreadable = []
+
     async def untag(self, name: Reference) -> None:
         """Take the name away, if there is such a one; the image stays."""
         async with self._changing:
             if (at := self._names.get(name)) is None:
                 return  # somebody else was faster
+            behind = self.content.behind([name])
             await self._db.write(lambda connection: records.drop_name(connection, name), frees_room=True)
             self._names.drop([name])
             self._refresh(at.image)
+            self.content.delete_unused(behind)
 
     async def delete(self, image_id: str) -> list[str]:
         """Forget the image and its names, and take away what only it needed.
@@ -275,7 +280,7 @@ class ImageStore:
 
             def forget(connection: Connection) -> None:
                 records.put_names(connection, moved)
-                records.drop_image(connection, image_id)
+                records.drop_images(connection, [image_id])
 
             await self._db.write(forget, frees_room=True)
             del self._images[image_id]
@@ -285,8 +290,7 @@ class ImageStore:
                 self._names.put(name, at)
                 self._refresh(at.image)
         removed = await self.collect()
-        if not self._holds:
-            self.content.delete_unused(before)
+        self.content.delete_unused(before)
         return removed
 
     async def _put(self, image: Image, names: Sequence[Reference], target: str | None) -> None:
@@ -311,11 +315,13 @@ class ImageStore:
                 self._images[image.id] = before
             self._names.changed()
             raise
+        behind = self.content.behind(name for name, _ in given)
         losers = {at.image for name, _ in given if (at := self._names.get(name)) is not None}
         for name, at in given:
             self._names.put(name, at)
         for changed in losers | {image.id} | {at.image for _, at in given}:
             self._refresh(changed)
+        self.content.delete_unused(behind)
 
     def _renewed(self) -> list[tuple[Reference, Name]]:
         """Names that mean another image than they did."""
@@ -345,7 +351,7 @@ class ImageStore:
         call sees to it.
         """
         removed: list[str] = []
-        while not self._holds and (key := self.content.unused_layer()) is not None:
+        while not self.content.held and (key := self.content.unused_layer()) is not None:
             try:
                 await self._snapshotter.remove(key)
             except (Conflict, NotFound):  # taken up, or taken away, by somebody else meanwhile
@@ -356,12 +362,11 @@ class ImageStore:
     async def abandon(self, blobs: Iterable[str]) -> None:
         """Clear away after an image that came to nothing: layers without an image, and ``blobs`` no image has."""
         await self.collect()
-        if not self._holds:
-            self.content.delete_unused(blobs)
+        self.content.delete_unused(blobs)
 
     async def prune_content(self, older_than: float = 0.0) -> int:
         """Delete blobs no image has, untouched for ``older_than`` seconds; returns the bytes."""
-        if self._holds:
+        if self.content.held:
             return 0
         await self.content.forget_compressed()
         return self.content.prune(older_than)

@@ -101,7 +101,7 @@ class Registry:
         call.reference = found.reference
         if found.repository:
             name = names.repository(found.repository)
-            call.repository = await self.upstream.localized(name, call.query("ns"), call.action)
+            call.repository = await self.upstream.localized(call, name)
         call.identity = await self.gate.admit(call, call.action, call.repository or None)
         _note_headers(call)
         if call.action == "push":

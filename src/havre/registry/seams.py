@@ -67,9 +67,9 @@ class Observer(Protocol):
 class Upstream(Protocol):
     """Brings what is not here from elsewhere, for the repositories that come from elsewhere."""
 
-    async def localized(self, repository: str, namespace: str | None, action: Action) -> str:
-        """The repository a request for ``repository`` means; ``namespace`` is the registry the client would have asked
-        (``?ns=``), had it not been told to come here."""
+    async def localized(self, call: "Call", repository: str) -> str:
+        """The repository that ``call``, a request for ``repository``, means: a client may have been told to come here
+        in place of another registry, which it may name (``?ns=``)."""
 
     def refuse_push(self, repository: str) -> None:
         """Raises ``Denied`` for a repository that comes from elsewhere."""
@@ -92,6 +92,9 @@ class Quota(Protocol):
         """Raises ``Denied`` if ``size`` bytes more would be too many. ``size`` is 0 while nobody knows it yet; content
         that is known to be ``digest`` may be here already."""
 
+    async def left(self, repository: str) -> int | None:
+        """How many bytes more it may hold; None when nothing bounds it."""
+
 
 class OpenGate:
     """Everybody may do everything: for the loopback."""
@@ -106,7 +109,7 @@ class OpenGate:
 class NoUpstream:
     """All there is is here."""
 
-    async def localized(self, repository: str, namespace: str | None, action: Action) -> str:
+    async def localized(self, call: "Call", repository: str) -> str:
         return repository
 
     def refuse_push(self, repository: str) -> None:
@@ -126,4 +129,7 @@ class NoQuota:
     """As much as the disk holds."""
 
     async def room(self, repository: str, size: int, digest: str = "") -> None:
+        return None
+
+    async def left(self, repository: str) -> int | None:
         return None

@@ -16,6 +16,9 @@ from havre.registry.config import Config
 log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
+# Bytes the kernel takes for a client beyond what its window lets it send. Without a bound it takes megabytes for each
+# of many clients, and they have left the processor's cache before they are read: blobs go out a quarter slower.
+_UNSENT = 256 * 1024
 _DESCRIPTORS = 65_536
 # Requests that have not ended by then are cut off; an upload keeps what has come of it.
 _DRAIN_SECONDS = 5.0
@@ -56,7 +59,10 @@ def _listen(host: str, port: int) -> socket.socket:
             0
         ]
         both = family == socket.AF_INET6 and not host and socket.has_dualstack_ipv6()
-        return socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        # Accepted connections inherit it.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+        return listener
     except OSError as error:
         raise Conflict(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 

@@ -190,7 +190,7 @@ def test_filters_from_the_configuration(havre: Havre, daemon: FakeDaemon) -> Non
     assert query(daemon) == {"filters": {"label!": {"keep": True, "x": True}, "until": {"5h": True}}}
 
 
-@pytest.mark.parametrize("argv", [["images", "--tree"], ["volume", "ls", "--cluster"], ["volume", "update", "v"]])
+@pytest.mark.parametrize("argv", [["volume", "ls", "--cluster"], ["volume", "update", "v"]])
 def test_what_is_not_there_is_said(havre: Havre, daemon: FakeDaemon, argv: list[str]) -> None:
     done = havre(*argv)
     assert done.code == 1 and "not supported" in done.err

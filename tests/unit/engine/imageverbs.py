@@ -74,6 +74,13 @@ class Verbs:
         (image,) = await self.room.load(tar(docker_archive(layers, list(tags), **settings)))
         return image.id
 
+    async def listed(self, **options: Any) -> list[dict[str, Any]]:
+        """The list of images."""
+        return await self.images.list(False, Filters(), **options)
+
+    def filters(self, **values: list[str]) -> Filters:
+        return Filters(values)
+
     async def remove(self, ref: str, force: bool = False, noprune: bool = False) -> list[tuple[str, str]]:
         """What was done, as (word, name)."""
         return [next(iter(record.items())) for record in await self.images.remove(ref, force, noprune)]

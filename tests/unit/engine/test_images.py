@@ -222,7 +222,7 @@ async def test_quiet_load_messages(verbs: Verbs) -> None:
 
 async def archive(verbs: Verbs, *names: str, platform: str | None = None) -> list[tuple[str, list[str] | None]]:
     """What an archive of ``names`` holds: the images with their tags."""
-    data = b"".join([piece async for piece in verbs.images.save(names, platform)])
+    data = b"".join([piece async for piece in verbs.images.save(names, [platform] if platform else [])])
     entries = json.loads(untar(data)["manifest.json"])
     return [("sha256:" + entry["Config"].rpartition("/")[2], entry["RepoTags"]) for entry in entries]
 

@@ -133,9 +133,8 @@ async def test_nothing_is_collected_while_an_image_is_put_together(room: Room) -
         assert await room.images.delete(image.id) == []
         assert await room.images.prune_content() == 0
         assert room.layers.exists(image.chain_id or "") and digest(TOP) in room.stored()
-    assert await room.images.collect() == list(reversed(image.chain_ids))
-    assert await room.images.prune_content() > 0
     assert room.stored() == set()
+    assert await room.images.collect() == list(reversed(image.chain_ids))
 
 
 async def test_content_of_a_broken_off_pull_is_kept_for_a_day(room: Room) -> None:

@@ -74,6 +74,21 @@ async def test_a_registry_may_ask_for_patience_within_bounds(remote: Remote, reg
     assert len(registry.asked("/manifests/")) == 3
 
 
+async def test_patience_may_be_asked_for_until_a_date_of_the_registry_s_clock(
+    remote: Remote, registry: FakeRegistry
+) -> None:
+    registry.add_manifest("a/b", "latest", b"{}")
+    repository = await opened(remote, registry)
+    date, soon, late = (f"Wed, 21 Oct 2015 {time} GMT" for time in ("07:28:00", "07:28:01", "09:28:00"))
+    registry.fail("/manifests/", faults.status(503, Date=date, Retry_After=soon))
+    registry.fail("/manifests/", faults.status(503, Date=date, Retry_After="nonsense"))
+    assert (await repository.manifest("latest"))[0] == b"{}"
+    registry.fail("/manifests/", faults.status(503, Date=date, Retry_After=late))
+    with pytest.raises(RemoteFailure, match="503"):
+        await repository.manifest("latest")
+    assert len(registry.asked("/manifests/")) == 4
+
+
 # -- credentials ------------------------------------------------------------------------------------------------------
 
 
@@ -290,6 +305,18 @@ async def test_pages_stay_at_their_host(remote: Remote, registry: FakeRegistry, 
 
 
 # -- no registry there ------------------------------------------------------------------------------------------------
+
+
+async def test_a_connection_that_breaks_off_is_made_once_more(remote: Remote, registry: FakeRegistry) -> None:
+    (place,) = await remote.config.places(registry.host)
+    registry.fail("/v2/", faults.cut(0))
+    endpoint, _ = await remote.registries.reach(place)
+    assert endpoint.url == f"http://{registry.host}" and len(registry.requests) == 2
+    registry.fail("/v2/", faults.cut(0), 9)
+    with pytest.raises(RemoteFailure, match=r"EOF|reset by peer"):
+        await remote.registries.reach(place)
+    # On a connection that was kept, aiohttp asks once more by itself.
+    assert 4 <= len(registry.requests) <= 6
 
 
 async def test_nobody_listens(remote: Remote) -> None:

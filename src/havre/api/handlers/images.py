@@ -40,15 +40,13 @@ async def search(call: Call) -> StreamResponse:
 
 
 async def load(call: Call) -> StreamResponse:
-    if platform := _platform(call):
-        raise Unsupported(f"havre does not implement the platform option of image load yet ({platform})")
-    messages = call.engine.images.load(call.chunks(), call.flag("quiet", default=True))
+    messages = call.engine.images.load(call.chunks(), call.flag("quiet", default=True), _platforms(call))
     return await respond.messages(call, messages, in_band=True)
 
 
 async def save(call: Call) -> StreamResponse:
     names = [call.names["name"]] if "name" in call.names else call.texts("names")
-    return await respond.chunks(call, "application/x-tar", call.engine.images.save(names, _platform(call)))
+    return await respond.chunks(call, "application/x-tar", call.engine.images.save(names, _platforms(call)))
 
 
 async def list_(call: Call) -> StreamResponse:
@@ -88,6 +86,16 @@ async def distribution(call: Call) -> StreamResponse:
     return respond.json(await call.engine.images.distribution(call.name(), auth))
 
 
+async def layers(call: Call) -> StreamResponse:
+    """havre's own."""
+    return respond.json(await call.engine.image_files.layers(call.name()))
+
+
+async def diff(call: Call) -> StreamResponse:
+    """havre's own: how the image ``to`` differs from ``from``."""
+    return respond.json(await call.engine.image_files.diff(call.text("from"), call.text("to")))
+
+
 async def tag(call: Call) -> StreamResponse:
     await call.engine.images.tag(call.name(), call.text("repo"), call.text("tag"))
     return respond.empty(201)
@@ -107,23 +115,21 @@ async def prune(call: Call) -> StreamResponse:
 
 
 async def attestations(call: Call) -> StreamResponse:
-    """Images are kept without what was attested about them, as in Docker's own stores without containerd."""
+    """What was attested of an image is kept and pushed on, but not shown."""
     if len(platforms := call.texts("platform")) > 1:
         raise InvalidParameter("only one platform value is currently supported")
     _platform_of(platforms)
     await call.engine.images.inspect(call.name())
-    raise Unsupported("havre keeps no attestations of images")
+    raise Unsupported("havre does not implement the reading of attestations yet")
 
 
-def _platform(call: Call) -> str | None:
-    """The platform to save or load; several may be asked for since 1.52, but a store has one of each image."""
+def _platforms(call: Call) -> list[str]:
+    """The platforms to save or load; several may be asked for since 1.52."""
     if call.before(1, 48):
-        return None
-    if len(given := call.texts("platform")) > 1 and not call.before(1, 52):
-        for one in given:
-            _platform_of([one])
-        raise InvalidParameter("multiple platforms are not supported: this image store keeps one platform of an image")
-    return _platform_of(given)
+        return []
+    given = call.texts("platform")
+    each = [given] if call.before(1, 52) else [[one] for one in given]
+    return [platform for platform in map(_platform_of, each) if platform]
 
 
 def _platform_of(given: list[str]) -> str | None:

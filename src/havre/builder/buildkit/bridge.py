@@ -9,7 +9,6 @@ from havre.builder.buildkit import statuses
 from havre.builder.buildkit.bases import SessionBases
 from havre.builder.buildkit.builds import Build, Builds
 from havre.builder.buildkit.frontend import Frontend, failure
-from havre.builder.buildkit.messages.common import Capability, Definition
 from havre.builder.buildkit.messages.gateway import (
     EvaluateRequest,
     EvaluateResponse,
@@ -22,6 +21,7 @@ from havre.builder.buildkit.messages.gateway import (
     ReturnRequest,
     ReturnResponse,
 )
+from havre.builder.buildkit.messages.shared import Capability, Definition
 from havre.builder.buildkit.rpc import Handler, Stream, unary
 from havre.builder.buildkit.statuses import RpcError
 from havre.builder.buildkit.workers import worker

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from havre.builder import contexts
@@ -14,7 +14,7 @@ from havre.builder.buildkit.contextcopies import ContextCopies
 from havre.builder.buildkit.messages.errors import Any, RpcStatus
 from havre.builder.buildkit.options import Options, check_frontend, options
 from havre.builder.buildkit.session import Files, Session
-from havre.builder.buildkit.status import Status, Step
+from havre.builder.buildkit.status import DEFINITION, Status, Step
 from havre.builder.buildkit.statuses import UNKNOWN, RpcError, of_error
 from havre.builder.failures import StepFailed
 from havre.builder.request import BuildRequest
@@ -24,6 +24,7 @@ from havre.dockerfile.faults import DockerfileError
 from havre.dockerfile.lines import read
 from havre.errors import InvalidParameter, NotFound, Unsupported
 from havre.lib import dockerignore
+from havre.lib.dockerignore import Ignore
 
 _LARGEST_FILE = 16 << 20  # of a Dockerfile
 _UPLOAD = "http://buildkit-session/"
@@ -32,7 +33,7 @@ _INSECURE = "security.insecure"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A Dockerfile by its name, as the client has it."""
+    """A Dockerfile by its name, as the client has it; ``ignored`` is the ``.dockerignore`` that goes with it."""
 
     name: str
     content: bytes
@@ -57,12 +58,16 @@ class Frontend:
             if asked.context:
                 context = await self._remote(asked, session, status, stack)
             file = await self._dockerfile(asked, session, status, context)
+            status.reads(file.name, file.content)
             try:
                 check_frontend(read(file.content).directives.get("syntax", ""))
             except DockerfileError as error:
                 raise failure(error, file) from None
             if context is None:
-                context = await self._context(asked.context_key, file.ignored, session, status, stack)
+                ignored = await self._ignored(asked.context_key, file.ignored, session, status)
+                file = replace(file, ignored=ignored)
+                with status.step("[internal] load build context") as step:
+                    context = await self._receive(asked.context_key, ignored, session, step, stack)
             named = {
                 name: await self._named(name, value, session, status, stack) for name, value in asked.contexts.items()
             }
@@ -73,7 +78,7 @@ class Frontend:
         if not key:
             assert context is not None
             return _in_context(context, asked.filename)
-        with status.step(f"[internal] load build definition from {asked.filename}") as step:
+        with status.step(DEFINITION.format(asked.filename)) as step:
             names = [asked.filename, f"{asked.filename}.dockerignore"]
             if asked.filename == "Dockerfile":
                 names.append("dockerfile")
@@ -83,16 +88,13 @@ class Frontend:
                 raise NotFound(f"failed to read dockerfile: open {asked.filename}: no such file or directory")
             return Given(name, files[name], files.get(f"{asked.filename}.dockerignore"))
 
-    async def _context(
-        self, key: str, ignored: bytes | None, session: Session, status: Status, stack: AsyncExitStack
-    ) -> Directory:
-        """The client's directory, without what is left out."""
-        if ignored is None:
-            with status.step("[internal] load .dockerignore") as step:
-                found = await _few(session, Files(key, follow=[".dockerignore"]), step, "transferring context:")
-                ignored = found.get(".dockerignore", b"")
-        with status.step("[internal] load build context") as step:
-            return await self._receive(key, ignored, session, step, stack)
+    async def _ignored(self, key: str, own: bytes | None, session: Session, status: Status) -> bytes:
+        """What is left out of the client's directory; ``own`` is what the Dockerfile itself has beside it."""
+        if own is not None:
+            return own
+        with status.step("[internal] load .dockerignore") as step:
+            found = await _few(session, Files(key, follow=[".dockerignore"]), step, "transferring context:")
+            return found.get(".dockerignore", b"")
 
     async def _receive(
         self, key: str, ignored: bytes, session: Session, step: Step, stack: AsyncExitStack
@@ -150,6 +152,7 @@ def _request(
         secrets=session,
         epoch=asked.epoch,
         allow_insecure=_INSECURE in entitlements,
+        ignored=Ignore(dockerignore.patterns_of(file.ignored or b"")),
     )
 
 

@@ -3,14 +3,22 @@
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from havre.builder.buildkit.messages.common import timestamp
-from havre.builder.buildkit.messages.control import StatusResponse, VertexLog, VertexMessage, VertexStatus
+from havre.builder.buildkit.messages.control import (
+    StatusResponse,
+    VertexLog,
+    VertexMessage,
+    VertexStatus,
+    VertexWarning,
+)
+from havre.builder.buildkit.messages.shared import Position, Range, SourceInfo, timestamp
 from havre.builder.plan.vertices import Local, Vertex
+from havre.dockerfile.lint import Finding
 
+DEFINITION = "[internal] load build definition from {}"
 _MOST_OUTPUT = 2 << 20  # of one step, as BuildKit keeps of it
 _CLIPPED = b"\n[output clipped, log limit 2MiB reached]\n"
 
@@ -25,6 +33,7 @@ class Status:
         self._closed = False
         self._messages: dict[str, VertexMessage] = {}
         self._output: dict[str, int] = {}
+        self._source = SourceInfo()
 
     # -- Progress --
 
@@ -46,6 +55,12 @@ class Status:
 
     def ends(self, vertex: Vertex, cached: bool, error: str = "") -> None:
         self._end(self._digest(vertex), cached, error)
+
+    def warns(self, findings: Sequence[Finding]) -> None:
+        self._tell(StatusResponse(warnings=[self._warning(one) for one in findings]))
+
+    def explains(self, vertex: Vertex, reasons: Sequence[str]) -> None:
+        self.writes(vertex, 2, "".join(f"{reason}\n" for reason in reasons).encode())
 
     # -- what is no step of the Dockerfile --
 
@@ -74,10 +89,19 @@ class Status:
             self._changed.clear()
             await self._changed.wait()
 
+    def reads(self, name: str, content: bytes) -> None:
+        """The Dockerfile that warnings are about."""
+        self._source = SourceInfo(name, content, "Dockerfile")
+
     def close(self) -> None:
         """The build is over."""
         self._closed = True
         self._changed.set()
+
+    def _warning(self, finding: Finding) -> VertexWarning:
+        place = Range(Position(finding.first), Position(finding.last))
+        digest = _digest_of(f"{self._ref} {DEFINITION.format(self._source.filename)}")
+        return VertexWarning(digest, 1, finding.text.encode(), info=self._source, ranges=[place])
 
     def _digest(self, vertex: Vertex) -> str:
         return _digest_of(f"{self._ref} {id(vertex)}")

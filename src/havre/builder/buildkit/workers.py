@@ -1,7 +1,7 @@
 """What buildx is told of who builds."""
 
 from havre import __version__
-from havre.builder.buildkit.messages.common import PlatformMessage, Version, WorkerRecord
+from havre.builder.buildkit.messages.shared import PlatformMessage, Version, WorkerRecord
 from havre.image.manifest import host_platform
 
 

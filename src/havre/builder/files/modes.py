@@ -11,8 +11,8 @@ from havre.kernel.openat2 import open_in_root
 Change = Callable[[int], int]
 """From a file's whole ``st_mode`` to its new permission bits."""
 
-_CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)")
-_ACTION = re.compile(r"([-+=])([rwxXst]*|[ugo])")
+_CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[ugo]|[rwxXst]*))+)")
+_ACTION = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
 _WHO = {"u": 0o4700, "g": 0o2070, "o": 0o1007, "a": 0o7777}
 _BITS = {"r": 0o444, "w": 0o222, "x": 0o111}
 _LARGEST = 1 << 20  # of /etc/passwd and /etc/group

@@ -32,10 +32,15 @@ def configure(parser: Parser) -> None:
 
 def run(args: Args, ctx: Context) -> int:
     if args.tree:
-        raise CommandError("--tree is not supported yet")
+        _refuse(args)
     name = args.args[0] if args.args else ""
     pairs = [*args.filter, ("reference", name)] if name else args.filter
     query = {"all": args.all or None, "filters": filterflag.collected(pairs)}
+    if args.tree:
+        from havre.cli.imagetree import show as show_tree
+
+        show_tree(ctx.client.get("/images/json", {**query, "manifests": True}).json(), ctx.out)
+        return 0
     images = ctx.client.get("/images/json", query).json()
     source = _source(chosen(args.format, ctx.config.text("imagesFormat"), args.quiet), args.quiet, args.digests)
     per_digest = args.digests or "{{.Digest}}" in source
@@ -44,6 +49,14 @@ def run(args: Args, ctx: Context) -> int:
     if not images and ctx.command == "images" and name in _SUBCOMMANDS:
         ctx.err.write(f'\nNo images found matching "{name}": did you mean "havre image {name}"?\n')
     return 0
+
+
+def _refuse(args: Args) -> None:
+    """What makes no sense for a tree; as with docker, one such flag is an error."""
+    given = {"quiet": args.quiet, "no-trunc": args.no_trunc, "show-digest": args.digests, "format": bool(args.format)}
+    for flag, value in given.items():
+        if value:
+            raise CommandError(f"--{flag} is not yet supported with --tree")
 
 
 def _source(source: str, quiet: bool, digests: bool) -> str:

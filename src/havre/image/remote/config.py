@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from havre.errors import InvalidParameter
+from havre.image.remote.hoststoml import Hosts
+from havre.image.remote.hoststoml import read as read_hosts
 from havre.image.remote.trust import Trust
 from havre.lib.references import DEFAULT_DOMAIN
 
@@ -93,10 +95,16 @@ class RegistryConfig:
         """Where to ask for images of ``domain`` (``docker.io``, ``127.0.0.1:5000``): mirrors, then the registry."""
         found: dict[str, Place] = {}
         name = DEFAULT_DOMAIN if domain in HUB_NAMES else domain
+        listed = self._listed(name)
         if mirrors:
             for url in self.all_mirrors(name):
                 namespace = "" if url in self.mirrors else name
                 found.setdefault(url.rstrip("/"), (await self._mirror(url, namespace),))
+            for host in listed.mirrors:
+                found.setdefault(host.url, (Endpoint(host.url, host.verify, True, name, host.trust),))
+        if listed.server is not None:
+            server = listed.server
+            return [*found.values(), (Endpoint(server.url, server.verify, trust=server.trust or self.trust(name)),)]
         return [*found.values(), await self._registry(name)]
 
     def all_mirrors(self, name: str) -> tuple[str, ...]:
@@ -115,8 +123,7 @@ class RegistryConfig:
     def trust(self, host: str) -> Trust:
         """The files for connections to ``host``: those of its settings and of its directory."""
         settings = self._host(host)
-        directory = next((each / host for each in self.certificates if (each / host).is_dir()), None)
-        return Trust(directory, settings.ca, settings.cert, settings.key)
+        return Trust(self._directory(host), settings.ca, settings.cert, settings.key)
 
     def beside(self, url: str, endpoint: Endpoint) -> Endpoint:
         """The server at ``url`` that ``endpoint`` refers to: with files of its own, or else with those of
@@ -139,6 +146,13 @@ class RegistryConfig:
         host = urlsplit(url).netloc
         verify = not await self.is_insecure(host)
         return Endpoint(url.rstrip("/"), verify, mirror=True, namespace=namespace, trust=self.trust(host))
+
+    def _directory(self, host: str) -> Path | None:
+        return next((each / host for each in self.certificates if (each / host).is_dir()), None)
+
+    def _listed(self, name: str) -> Hosts:
+        directory = self._directory(name)
+        return read_hosts(directory) if directory else Hosts()
 
     def _host(self, name: str) -> HostSettings:
         return self.hosts.get(name.lower(), _NO_SETTINGS)

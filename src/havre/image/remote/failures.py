@@ -14,7 +14,8 @@ class RemoteFailure(Exception):
     """A registry, or the way to it, failed.
 
     ``code`` is the registry's error code in Docker's spelling ("manifest unknown") or "" when the failure is not the
-    registry's word; ``transient`` says that the same request may succeed later, ``retry_after`` in how many seconds.
+    registry's word; ``transient`` says that the same request may succeed later, ``retry_after`` in how many seconds;
+    ``cut`` that somebody was there, and the connection broke off.
     """
 
     def __init__(
@@ -25,12 +26,14 @@ class RemoteFailure(Exception):
         code: str = "",
         transient: bool = False,
         retry_after: float | None = None,
+        cut: bool = False,
     ) -> None:
         super().__init__(f"{code}: {message}" if code else message)
         self.status = status
         self.code = code
         self.transient = transient
         self.retry_after = retry_after
+        self.cut = cut
 
     @property
     def text(self) -> str:

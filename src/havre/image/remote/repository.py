@@ -219,6 +219,14 @@ class Registries:
 
     async def reach(self, place: Place) -> tuple[Endpoint, tuple[Challenge, ...]]:
         """The endpoint of ``place`` that answers, whatever it answers, and the challenges it puts."""
+        try:
+            return await self._reach(place)
+        except RemoteFailure as failure:
+            if not failure.cut:
+                raise
+        return await self._reach(place)
+
+    async def _reach(self, place: Place) -> tuple[Endpoint, tuple[Challenge, ...]]:
         failure = RemoteFailure("no endpoints found")
         for endpoint in place:
             url = f"{endpoint.url}/v2/"

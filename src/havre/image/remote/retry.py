@@ -23,7 +23,9 @@ class RetryPolicy:
 
     def hurried(self) -> "RetryPolicy":
         """For a place that is not the last to ask: one more attempt, at once, and no waiting on its demand."""
-        return replace(self, attempts=min(self.attempts, 2), patience=min(self.patience, 1.0))
+        return replace(
+            self, attempts=min(self.attempts, 2), first=min(self.first, 0.1), patience=min(self.patience, 1.0)
+        )
 
     def pause(self, attempt: int, failure: RemoteFailure) -> float | None:
         """Seconds to wait after the ``attempt``-th try (from 1) failed; None means: give up."""

@@ -1,9 +1,11 @@
 """HTTP to registries: TLS settings by host, proxies, redirects without credentials, failures as ``RemoteFailure``."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import aiohttp
@@ -144,10 +146,17 @@ def _location(response: aiohttp.ClientResponse, asked: URL) -> URL:
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float | None:
-    """Seconds only: registries send no dates here, and a date would need both clocks to agree."""
+    """Seconds, or a date: that counts from the registry's own clock, which need not agree with ours."""
     value = response.headers.get("Retry-After", "")
-    limited = response.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-    return float(value) if limited and value.isdecimal() else None
+    if response.status not in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE) or not value:
+        return None
+    if value.isascii() and value.isdecimal():
+        return float(value)
+    try:
+        pause = parsedate_to_datetime(value) - parsedate_to_datetime(response.headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, pause.total_seconds())
 
 
 class _explained:
@@ -163,7 +172,9 @@ class _explained:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, (aiohttp.ClientError, TimeoutError, ConnectionError)):
             reason, transient = _reason(error, self._url)
-            raise RemoteFailure(f"{self._what}: {reason}", transient=transient) from error
+            cut = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError)
+            cut = cut or getattr(error, "errno", None) == errno.ECONNRESET
+            raise RemoteFailure(f"{self._what}: {reason}", transient=transient, cut=cut) from error
 
 
 def _reason(error: Exception, url: URL) -> tuple[str, bool]:

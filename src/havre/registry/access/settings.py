@@ -11,11 +11,11 @@ MODES = ("none", "basic", "token", "external")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessSettings:
-    """``auth`` "" means basic with a ``htpasswd``, else none."""
+    """``auth`` "" means token with a ``htpasswd``, else none."""
 
     auth: str = setting(
         "",
-        "none, basic, token (this registry's own token server), external (another token server); default: basic with "
+        "none, basic, token (this registry's own token server), external (another token server); default: token with "
         "--htpasswd, else none",
         "MODE",
     )
@@ -37,7 +37,7 @@ class AccessSettings:
     @property
     def mode(self) -> str:
         """Which of ``MODES`` it is."""
-        return self.auth or ("basic" if self.htpasswd else "none")
+        return self.auth or ("token" if self.htpasswd else "none")
 
     def check(self, host: str, *, tls: bool) -> None:
         """InvalidParameter for what makes no sense together, or would open the registry ``host`` unintended."""
@@ -45,6 +45,11 @@ class AccessSettings:
             raise InvalidParameter(f"invalid auth {self.auth!r}: must be one of {', '.join(MODES)}")
         if self.mode == "none" and (self.htpasswd or self.anonymous_read):
             raise InvalidParameter("auth none asks nobody who they are: htpasswd and anonymous-read mean nothing then")
+        if self.mode == "basic" and self.anonymous_read:
+            raise InvalidParameter(
+                "docker asks a registry that wants Basic authorization for nothing without a password: anonymous-read "
+                "needs auth token"
+            )
         external = {
             "token-realm": self.token_realm,
             "token-issuer": self.token_issuer,

@@ -19,7 +19,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _ROUTES = frozenset({"manifests", "blobs", "uploads", "referrers", "tags"})
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 # Counting what is stored reads whole tables.
-_CONTENT_SECONDS = 15.0
+_CONTENT_SECONDS = 60.0
 _CONTENT = """
     SELECT (SELECT count(*) FROM repositories r WHERE EXISTS (SELECT 1 FROM manifests WHERE repository = r.id)),
            (SELECT count(*) FROM tags), (SELECT count(*) FROM bodies), (SELECT count(DISTINCT digest) FROM blobs),

@@ -16,9 +16,9 @@ from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.repository import Repository
 from havre.registry import manifests
 from havre.registry.app import Registry
+from havre.registry.call import Call
 from havre.registry.errors import Denied, Refusal
 from havre.registry.peers import Connection, refusal
-from havre.registry.seams import Action
 from havre.registry.storage import Content
 from havre.registry.upstream import records
 from havre.registry.upstream.arrival import Arrival
@@ -38,13 +38,16 @@ _PATIENCE = 20.0  # seconds an upstream may take to say what a tag is that is he
 class ArrivingContent:
     """A blob that is still on its way in, for a client that waits for it."""
 
-    file: BinaryIO | None = None
     address: str | None = None
 
     def __init__(self, arrival: Arrival) -> None:
         assert arrival.size is not None
         self.size: int = arrival.size
+        self.file: BinaryIO | None = arrival.open()
         self._arrival = arrival
+
+    async def ready(self, start: int, length: int) -> int:
+        return min(length, await self._arrival.ready(start))
 
     async def chunks(self, start: int, length: int) -> AsyncGenerator[bytes, None]:
         end = start + length
@@ -54,7 +57,8 @@ class ArrivingContent:
             yield data
 
     async def close(self) -> None:
-        return None
+        assert self.file is not None
+        self.file.close()
 
 
 class PullThrough:
@@ -86,9 +90,12 @@ class PullThrough:
 
     # -- seams.Upstream -----------------------------------------------------------------------------------------------
 
-    async def localized(self, repository: str, namespace: str | None, action: Action) -> str:
+    async def localized(self, call: Call, repository: str) -> str:
+        namespace = call.query("ns")
         prefix = self._settings.of_namespace(namespace) if namespace else None
-        if prefix is None and action == "pull" and self._settings.origin(repository) is None:
+        # Who asks whether a blob is there is about to push: blobs of the upstream would be of no use then.
+        pull = call.action == "pull" and not (call.method == "HEAD" and "/blobs/" in call.request.path)
+        if prefix is None and pull and self._settings.origin(repository) is None:
             prefix = self._settings.default
             if prefix is not None and await self._catalog.tags(repository, "", 0) is not None:
                 return repository

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from havre.store.db import Connection, Row
 
 _ID = "(SELECT id FROM repositories WHERE name = ?)"
-# The bytes an image has, each blob once; an index counts what its manifests have.
+# The bytes an image has, each blob once; an index counts what its manifests have. The limit keeps indexes of thousands
+# of manifests from holding up the database: of those it is a part.
 _BYTES = """
     WITH RECURSIVE below(digest, size, role) AS (
         SELECT digest, size, role FROM parts WHERE repository = :id AND manifest = :manifest
         UNION SELECT p.digest, p.size, p.role FROM parts p JOIN below b ON p.manifest = b.digest
-        WHERE p.repository = :id AND b.role = 'manifest'
+        WHERE p.repository = :id AND b.role = 'manifest' LIMIT 5000
     ) SELECT coalesce(sum(size), 0) AS bytes FROM (SELECT DISTINCT digest, size FROM below)
 """
 

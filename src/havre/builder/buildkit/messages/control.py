@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from havre.builder.buildkit.messages.common import Definition, Timestamp, Version, WorkerRecord
 from havre.builder.buildkit.messages.errors import RpcStatus
+from havre.builder.buildkit.messages.shared import Definition, Range, SourceInfo, Timestamp, Version, WorkerRecord
 from havre.lib.protobuf import Message, field, many, one, pairs, text
 
 
@@ -83,10 +83,22 @@ class VertexLog(Message):
 
 
 @dataclass(slots=True)
+class VertexWarning(Message):
+    vertex: str = text(1)
+    level: int = field(2)
+    short: bytes = field(3, b"")
+    detail: list[bytes] = many(4)
+    url: str = text(5)
+    info: SourceInfo | None = one(6)
+    ranges: list[Range] = many(7)
+
+
+@dataclass(slots=True)
 class StatusResponse(Message):
     vertexes: list[VertexMessage] = many(1)
     statuses: list[VertexStatus] = many(2)
     logs: list[VertexLog] = many(3)
+    warnings: list[VertexWarning] = many(4)
 
 
 @dataclass(slots=True)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from havre.builder.buildkit.messages.common import Capability, Definition, PlatformMessage, WorkerRecord
 from havre.builder.buildkit.messages.control import CacheEntry
 from havre.builder.buildkit.messages.errors import RpcStatus
+from havre.builder.buildkit.messages.shared import Capability, Definition, PlatformMessage, WorkerRecord
 from havre.lib.protobuf import Message, field, many, one, pairs, text
 
 

@@ -38,6 +38,31 @@ class Definition(Message):
 
 
 @dataclass(slots=True)
+class SourceInfo(Message):
+    """pb.SourceInfo: a file that a build was read from."""
+
+    filename: str = text(1)
+    data: bytes = field(2, b"")
+    language: str = text(4)
+
+
+@dataclass(slots=True)
+class Position(Message):
+    """pb.Position."""
+
+    line: int = field(1)
+    character: int = field(2)
+
+
+@dataclass(slots=True)
+class Range(Message):
+    """pb.Range."""
+
+    start: Position | None = one(1)
+    end: Position | None = one(2)
+
+
+@dataclass(slots=True)
 class Version(Message):
     """moby.buildkit.v1.types.BuildkitVersion."""
 
