@@ -18,8 +18,7 @@ from havre.api.router import Route, Router, check_version, prints_bodies, split_
 from havre.wire import versions
 
 if TYPE_CHECKING:
-    from havre.builder.buildkit.door import BuildKit
-    from havre.builder.classic import ClassicBuilds
+    from havre.builder.doors import Builds
     from havre.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ class Request(BaseRequest):
 class Door(Server):
     """The HTTP server of the Engine API. ``daemon.serve`` gives it to the event loop as the factory of protocols."""
 
-    def __init__(self, engine: "Engine", builds: "ClassicBuilds", buildkit: "BuildKit") -> None:
+    def __init__(self, engine: "Engine", builds: "Builds") -> None:
         super().__init__(
             self._answer,
             request_factory=self._request,
@@ -57,7 +56,6 @@ class Door(Server):
         )
         self._engine = engine
         self._builds = builds
-        self._buildkit = buildkit
         self._router = Router(routes.ALL)
 
     def __call__(self) -> RequestHandler:
@@ -93,7 +91,7 @@ class Door(Server):
     async def _handle(
         self, route: Route, request: BaseRequest, version: str | None, names: dict[str, str]
     ) -> StreamResponse:
-        call = Call(request, self._engine, self._builds, self._buildkit, check_version(version, route), names)
+        call = Call(request, self._engine, self._builds, check_version(version, route), names)
         if route.client_only and isinstance(request.protocol, Connection):
             request.protocol.serves_client_only = True
         if request.headers.get("Expect", "").lower() == "100-continue":

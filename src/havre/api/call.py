@@ -13,8 +13,7 @@ from havre.wire import filters
 from havre.wire.filters import Filters
 
 if TYPE_CHECKING:
-    from havre.builder.buildkit.door import BuildKit
-    from havre.builder.classic import ClassicBuilds
+    from havre.builder.doors import Builds
     from havre.engine import Engine
 
 T = TypeVar("T")
@@ -29,21 +28,19 @@ _UNIX_TIME = re.compile(r"(-?[0-9]{1,11})(?:\.([0-9]{1,9}))?")
 class Call:
     """What came in. Reading never changes it, but for the body, which can be read once."""
 
-    __slots__ = ("buildkit", "builds", "engine", "names", "request", "version")
+    __slots__ = ("builds", "engine", "names", "request", "version")
 
     def __init__(
         self,
         request: BaseRequest,
         engine: "Engine",
-        builds: "ClassicBuilds",
-        buildkit: "BuildKit",
+        builds: "Builds",
         version: tuple[int, ...],
         names: dict[str, str],
     ) -> None:
         self.request = request
         self.engine = engine
         self.builds = builds
-        self.buildkit = buildkit
         self.version = version
         self.names = names
 

@@ -1,7 +1,6 @@
 """A planned and solved stage becomes an image: its configuration written, its layers named."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -10,40 +9,8 @@ from havre.builder.plan.planning import Entry, StageResult
 from havre.builder.plan.vertices import Vertex
 from havre.builder.resolving import moment
 from havre.builder.trees import Layer, Tree
-from havre.dockerfile.lint import Finding
-from havre.image.blobs import BlobStore
 from havre.image.manifest import Platform
-from havre.image.store import Image, ImageStore
-from havre.lib.references import Reference
 from havre.lib.times import rfc3339nano
-
-
-@dataclass(frozen=True, slots=True)
-class Solved:
-    """What a build made, not yet an image: the configuration file and the layers.
-
-    ``unused`` are arguments nobody asked for, ``warnings`` what lint has to say.
-    """
-
-    configuration: bytes
-    tree: Tree
-    platform: Platform
-    unused: tuple[str, ...] = ()
-    warnings: tuple[Finding, ...] = ()
-
-
-class Exporter:
-    """Makes images in the stores it is given."""
-
-    def __init__(self, blobs: BlobStore, images: ImageStore) -> None:
-        self._blobs = blobs
-        self._images = images
-
-    async def image(self, solved: Solved, names: Sequence[Reference]) -> Image:
-        """The image of a build, with these names. Durable on return."""
-        digest = await self._blobs.add(solved.configuration)
-        layers = [layer.blob for layer in solved.tree.layers]
-        return await self._images.add(digest, layers, None, names)
 
 
 def configuration(

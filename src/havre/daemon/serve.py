@@ -9,8 +9,7 @@ from havre.api.app import Door
 from havre.daemon.listeners import Listener
 
 if TYPE_CHECKING:
-    from havre.builder.buildkit.door import BuildKit
-    from havre.builder.classic import ClassicBuilds
+    from havre.builder.doors import Builds
     from havre.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -23,10 +22,8 @@ _WAITING_CONNECTIONS = 1024
 class ApiServer:
     """The door behind all listeners."""
 
-    def __init__(
-        self, engine: "Engine", builds: "ClassicBuilds", buildkit: "BuildKit", listeners: Sequence[Listener]
-    ) -> None:
-        self._door = Door(engine, builds, buildkit)
+    def __init__(self, engine: "Engine", builds: "Builds", listeners: Sequence[Listener]) -> None:
+        self._door = Door(engine, builds)
         self._listeners = listeners
         self._servers: list[asyncio.Server] = []
 

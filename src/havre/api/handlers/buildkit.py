@@ -12,7 +12,7 @@ _PROTOCOL = "h2c"
 async def control(call: Call) -> StreamResponse:
     """The client calls the daemon."""
     _check(call)
-    return await upgrade(call, _PROTOCOL, call.buildkit.control)
+    return await upgrade(call, _PROTOCOL, call.builds.buildkit.control)
 
 
 async def session(call: Call) -> StreamResponse:
@@ -21,7 +21,7 @@ async def session(call: Call) -> StreamResponse:
     headers = call.request.headers
     if not headers.get("X-Docker-Expose-Session-Uuid"):
         raise InvalidParameter("a session needs the header X-Docker-Expose-Session-Uuid")
-    return await upgrade(call, _PROTOCOL, lambda wire: call.buildkit.session(headers, wire))
+    return await upgrade(call, _PROTOCOL, lambda wire: call.builds.buildkit.session(headers, wire))
 
 
 def _check(call: Call) -> None:

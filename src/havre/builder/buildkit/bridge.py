@@ -4,7 +4,7 @@ these.
 
 from dataclasses import dataclass
 
-from havre.builder.build import Builder
+from havre.builder.build import Builder, Solved
 from havre.builder.buildkit import statuses
 from havre.builder.buildkit.bases import SessionBases
 from havre.builder.buildkit.builds import Build, Builds
@@ -25,7 +25,6 @@ from havre.builder.buildkit.messages.shared import Capability, Definition
 from havre.builder.buildkit.rpc import Handler, Stream, unary
 from havre.builder.buildkit.statuses import RpcError
 from havre.builder.buildkit.workers import worker
-from havre.builder.export import Solved
 from havre.errors import Unsupported
 from havre.image.remote.pull import Puller
 from havre.image.store import ImageStore
@@ -67,7 +66,7 @@ class Bridge:
         prepared = self.frontend.request(options, build.entitlements, build.session, build.status)
         async with prepared as (request, file):
             try:
-                return await self.builder.solve(request, bases, build.status)
+                return await build.kept.enter_async_context(self.builder.solved(request, bases, build.status))
             except Exception as error:
                 raise failure(error, file) from error
 
@@ -85,7 +84,7 @@ class Bridge:
         solved = await self.solve(build, request.frontend, request.options)
         ref = build.add(solved)
         return FrontendSolveResponse(
-            result=Result(ref=Ref(ref, Definition()), metadata={"containerimage.config": solved.configuration})
+            result=Result(ref=Ref(ref, Definition()), metadata={"containerimage.config": solved.configuration()})
         )
 
     async def _evaluate(self, request: EvaluateRequest, stream: Stream) -> EvaluateResponse:

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+from havre.builder.build import Solved
 from havre.builder.buildkit.arrivals import Arrivals
 from havre.builder.buildkit.messages.gateway import ReturnRequest
 from havre.builder.buildkit.rpc import Stream
 from havre.builder.buildkit.session import Session
 from havre.builder.buildkit.status import Status
-from havre.builder.export import Solved
 from havre.lib.ids import new_id
 
 _BUILD_ID = "buildkit-controlapi-buildid"
@@ -20,7 +20,7 @@ _LINGER_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Build:
-    """One build. ``solved`` are its results by reference, ``returned`` which of them the client wants."""
+    """A build. ``solved`` are its results by reference, ``kept`` what they need, ``returned`` the wanted one."""
 
     ref: str
     session: Session | None
@@ -28,6 +28,7 @@ class Build:
     status: Status
     returned: asyncio.Future[ReturnRequest]
     solved: dict[str, Solved] = field(default_factory=dict)
+    kept: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def add(self, solved: Solved) -> str:
         """Keep a result; returns its reference."""
@@ -50,6 +51,7 @@ class Builds:
             yield
         finally:
             build.status.close()
+            await build.kept.aclose()
             asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._here.remove, build.ref, build)
 
     async def get(self, ref: str) -> Build:

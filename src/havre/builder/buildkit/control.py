@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from havre.builder.build import Solved
 from havre.builder.buildkit import statuses
 from havre.builder.buildkit.bridge import Bridge
 from havre.builder.buildkit.builds import Build, Builds
@@ -24,9 +25,7 @@ from havre.builder.buildkit.session import Sessions
 from havre.builder.buildkit.status import Status
 from havre.builder.buildkit.statuses import RpcError
 from havre.builder.buildkit.workers import version, worker
-from havre.builder.export import Solved
 from havre.errors import Unsupported
-from havre.image.store import ImageStore
 
 _PATH = "/moby.buildkit.v1.Control/"
 
@@ -35,7 +34,6 @@ _PATH = "/moby.buildkit.v1.Control/"
 class Control:
     """Answers the calls of clients."""
 
-    images: ImageStore
     sessions: Sessions
     builds: Builds
     bridge: Bridge
@@ -55,15 +53,14 @@ class Control:
         session = await self.sessions.get(request.session) if request.session else None
         returned: asyncio.Future[ReturnRequest] = asyncio.get_running_loop().create_future()
         build = Build(request.ref, session, request.entitlements, Status(request.ref), returned)
-        with self.images.hold():
-            async with self.builds.present(build):
-                solved = await self._solved(build, request)
-                response: dict[str, str] = {}
-                for number, exporter in enumerate(_exporters(request)):
-                    if solved is None:
-                        raise RpcError(statuses.INVALID, "there is no result to export")
-                    response |= await self.exports.export(build, exporter, number, solved)
-                return SolveResponse(response)
+        async with self.builds.present(build):
+            solved = await self._solved(build, request)
+            response: dict[str, str] = {}
+            for number, exporter in enumerate(_exporters(request)):
+                if solved is None:
+                    raise RpcError(statuses.INVALID, "there is no result to export")
+                response |= await self.exports.export(build, exporter, number, solved)
+            return SolveResponse(response)
 
     async def _solved(self, build: Build, request: SolveRequest) -> Solved | None:
         """The result that is to be exported; None when the client wants none."""

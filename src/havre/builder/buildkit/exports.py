@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from havre.builder.build import Builder
+from havre.builder.build import Solved
 from havre.builder.buildkit.builds import Build
 from havre.builder.buildkit.messages.control import Exporter
-from havre.builder.export import Solved
 from havre.errors import InvalidParameter, Unsupported
 from havre.lib import references
 from havre.lib.references import Reference
@@ -17,8 +16,6 @@ _TRUE = ("1", "true", "t", "True", "TRUE", "T")
 @dataclass(frozen=True, slots=True)
 class Exports:
     """Carries out exports."""
-
-    builder: Builder
 
     async def export(self, build: Build, exporter: Exporter, number: int, solved: Solved) -> dict[str, str]:
         """Export, and return what the client is told of it. ``number`` is the exporter's place among the client's."""
@@ -32,7 +29,7 @@ class Exports:
             raise Unsupported("havre does not implement push of a build's result")
         with build.status.step("exporting to image") as step:
             with step.part("exporting layers"):
-                image = await self.builder.image(solved, names)
+                image = (await solved.image(names)).image
             for name in names:
                 with step.part(f"naming to {name.canonical()}"):
                     pass

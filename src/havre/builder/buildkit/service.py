@@ -25,7 +25,7 @@ class Service:
         contexts.clear_unused()
         builds = Builds()
         bridge = Bridge(builder, images, puller, Frontend(contexts, builder.workspace), builds)
-        control = Control(images, self._sessions, builds, bridge, Exports(builder))
+        control = Control(self._sessions, builds, bridge, Exports())
         self._handlers = control.handlers() | bridge.handlers()
 
     async def control(self, wire: Wire) -> None:
