@@ -9,6 +9,7 @@ from pathlib import Path
 from havre.builder import contexts
 from havre.builder.bases import PulledBases
 from havre.builder.build import Builder
+from havre.builder.checking import answer
 from havre.builder.failures import StepFailed
 from havre.builder.messages import Json, Messages
 from havre.builder.request import BuildRequest
@@ -33,7 +34,7 @@ class BuildFailed(HavreError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the query of a build says."""
+    """What the query of a build says. ``why`` and ``call`` (one of ``checking.CALLS``) are havre's own."""
 
     dockerfile: str = "Dockerfile"
     names: Sequence[Reference] = ()
@@ -46,6 +47,8 @@ class Options:
     platform: Platform | None = None
     host: HostConfig = field(default_factory=HostConfig)
     auth: Callable[[str], Auth | None] = lambda host: None
+    why: bool = False
+    call: str = ""
 
 
 class ClassicBuilds:
@@ -88,7 +91,8 @@ class ClassicBuilds:
             raise InvalidParameter(f"Cannot locate specified Dockerfile: {options.dockerfile}") from None
         if not dockerfile.strip():
             raise InvalidParameter(f"the Dockerfile ({options.dockerfile}) cannot be empty")
-        await asyncio.to_thread(contexts.clear, context, contexts.ignored(context, options.dockerfile))
+        ignored = contexts.ignored(context, options.dockerfile)
+        await asyncio.to_thread(contexts.clear, context, ignored)
         return BuildRequest(
             dockerfile=dockerfile,
             context=context,
@@ -101,11 +105,18 @@ class ClassicBuilds:
             ignore_cache=options.no_cache,
             host=options.host,
             epoch=_epoch(options.arguments),
+            ignored=ignored,
+            why=options.why,
         )
 
     async def _run(self, request: BuildRequest, options: Options, messages: Messages) -> None:
         try:
             bases = PulledBases(self._images, self._puller, options.auth)
+            if options.call:
+                checked = await self._builder.check(request, bases)
+                messages.tell({"aux": answer(checked, options.call, options.dockerfile, request.dockerfile)})
+                messages.finish()
+                return
             built = await self._builder.build(request, bases, messages)
         except asyncio.CancelledError:
             messages.fail(BuildFailed("the build was cancelled"))

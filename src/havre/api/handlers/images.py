@@ -86,6 +86,16 @@ async def distribution(call: Call) -> StreamResponse:
     return respond.json(await call.engine.images.distribution(call.name(), auth))
 
 
+async def layers(call: Call) -> StreamResponse:
+    """havre's own."""
+    return respond.json(await call.engine.image_files.layers(call.name()))
+
+
+async def diff(call: Call) -> StreamResponse:
+    """havre's own: how the image ``to`` differs from ``from``."""
+    return respond.json(await call.engine.image_files.diff(call.text("from"), call.text("to")))
+
+
 async def tag(call: Call) -> StreamResponse:
     await call.engine.images.tag(call.name(), call.text("repo"), call.text("tag"))
     return respond.empty(201)
