@@ -47,7 +47,7 @@ class Contexts:
         if self._users == 1:
             self.directory = Path(tempfile.mkdtemp(prefix="hb-build-", dir="/var/tmp"))
             small, big = self.directory / "small", self.directory / "big"
-            generator = random.Random(1)  # noqa: S311 - the same bytes in every run, no secret
+            generator = random.Random(1)
             for number in range(_FILES):
                 path = small / f"{number // 50}" / f"{number}.txt"
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,9 +20,8 @@ CLASSIC = {"DOCKER_BUILDKIT": "0"}
 def test_dockerfile(case: Case, engine: Engine, docker: Program, tmp_path: Path) -> None:
     if not isinstance(engine, Havred) and not case.body.get("classic"):
         pytest.skip("the classic builder does not have the language of this one")
-    if case.body.get("debian"):
-        if docker("image", "inspect", "havre-test-debian", code=None).code:
-            engine.load(debian().archive("havre-test-debian:latest"))
+    if case.body.get("debian") and docker("image", "inspect", "havre-test-debian", code=None).code:
+        engine.load(debian().archive("havre-test-debian:latest"))
     directory, name = tmp_path / "context", f"havre-test-built-{case.name}"
     case.write(directory)
     if base := case.body.get("base"):
