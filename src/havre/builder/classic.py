@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from havre.builder import contexts
 from havre.builder.bases import PulledBases
 from havre.builder.build import Builder
 from havre.builder.checking import answer
 from havre.builder.failures import StepFailed
+from havre.builder.lock import Lock, read
 from havre.builder.messages import Json, Messages
+from havre.builder.remotecontexts import RemoteContexts
 from havre.builder.request import BuildRequest
 from havre.errors import HavreError, InvalidParameter, NotFound
 from havre.image.manifest import Platform
@@ -34,7 +38,10 @@ class BuildFailed(HavreError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the query of a build says. ``why`` and ``call`` (one of ``checking.CALLS``) are havre's own."""
+    """What the query of a build says. ``why``, ``call`` and ``lock`` are havre's own.
+
+    ``call`` is one of ``checking.CALLS``; ``lock`` a lock file's content, or "record" for none yet.
+    """
 
     dockerfile: str = "Dockerfile"
     names: Sequence[Reference] = ()
@@ -49,15 +56,17 @@ class Options:
     auth: Callable[[str], Auth | None] = lambda host: None
     why: bool = False
     call: str = ""
+    lock: str = ""
 
 
 class ClassicBuilds:
     """Builds for the classic API."""
 
-    def __init__(self, builder: Builder, images: ImageStore, puller: Puller) -> None:
+    def __init__(self, builder: Builder, images: ImageStore, puller: Puller, remote: RemoteContexts) -> None:
         self._builder = builder
         self._images = images
         self._puller = puller
+        self._remote = remote
         self._tasks = TaskOwner("builds")
 
     async def close(self) -> None:
@@ -104,9 +113,10 @@ class ClassicBuilds:
             pull=options.pull,
             ignore_cache=options.no_cache,
             host=options.host,
-            epoch=_epoch(options.arguments),
+            epoch=epoch_of(options.arguments),
             ignored=ignored,
             why=options.why,
+            lock=lock_of(options.lock),
         )
 
     async def _run(self, request: BuildRequest, options: Options, messages: Messages) -> None:
@@ -129,6 +139,8 @@ class ClassicBuilds:
             if built.unused:
                 shown = " ".join(built.unused)
                 messages.tell({"stream": f"[Warning] One or more build-args [{shown}] were not consumed\n"})
+            if request.lock is not None:
+                messages.tell({"aux": {"Lock": msgspec.to_builtins(request.lock.document)}})
             if options.quiet:
                 messages.tell({"stream": f"{built.image.id}\n"})
             else:
@@ -139,6 +151,12 @@ class ClassicBuilds:
             messages.finish()
 
 
+def lock_of(text: str) -> Lock | None:
+    if not text:
+        return None
+    return Lock(None if text == "record" else read(text.encode()))
+
+
 def _classic(error: StepFailed) -> str:
     """The failure in the classic builder's words."""
     words = getattr(error.vertex.operation, "words", None)
@@ -147,7 +165,7 @@ def _classic(error: StepFailed) -> str:
     return error.message
 
 
-def _epoch(arguments: Mapping[str, str]) -> int | None:
+def epoch_of(arguments: Mapping[str, str]) -> int | None:
     """SOURCE_DATE_EPOCH, in nanoseconds."""
     text = arguments.get("SOURCE_DATE_EPOCH")
     if not text:

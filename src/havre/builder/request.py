@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from havre.builder.lock import Lock
 from havre.builder.secrets import GivenSecrets, Secrets
 from havre.builder.trees import Directory
 from havre.image.manifest import Platform
@@ -19,6 +20,7 @@ class BuildRequest:
 
     ``host`` has limits, extra hosts and network mode of commands. ``epoch`` is SOURCE_DATE_EPOCH in nanoseconds.
     ``ignored`` is what was left out of the context, for lint to know. ``why``: tell of steps that run what changed.
+    ``lock`` records what names stand for, or demands it.
     ``ignore_cache``: no step is taken from the cache; ``ignore_cache_of``: none of those stages.
     """
 
@@ -39,6 +41,7 @@ class BuildRequest:
     allow_insecure: bool = False
     ignored: Ignore = field(default_factory=Ignore)
     why: bool = False
+    lock: Lock | None = None
 
 
 class BaseImages(Protocol):
