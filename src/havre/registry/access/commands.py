@@ -120,7 +120,7 @@ def _robot_create(given: argparse.Namespace) -> str:
         changed, secret = robots.create(there, given.name, grant, time.time(), lifetime)
         save(robots.render(changed))
     # Alone on standard output, it can go straight into ``docker login --password-stdin``.
-    print(f"It logs in as {robots.PREFIX}{given.name}, with this secret:", file=sys.stderr)
+    sys.stderr.write(f"It logs in as {robots.PREFIX}{given.name}, with this secret:\n")
     return f"{secret}\n"
 
 
