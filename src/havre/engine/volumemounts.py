@@ -191,7 +191,7 @@ class VolumeMounts:
 
 
 def _wrong_with(path: Path) -> str:
-    """Why nothing can be mounted from there: a file system of a program that has died has no directories, but errors."""
+    """Why nothing can be mounted from there: a file system whose program has died shows no directories, but errors."""
     try:
         return "" if path.is_dir() else "no directory is"
     except OSError as error:
