@@ -162,6 +162,13 @@ def test_a_plugin_that_is_dead(place: Place) -> None:
     assert "connection refused" in error
     plugin.listen()
     docker("run", "--rm", "-v", "data:/v", "busybox", "true")
+    docker("run", "-d", "--name", "user", "-v", "data:/v", *SLEEPER)
+    plugin.close()
+    assert "remove data: volume is in use" in docker("volume", "rm", "-f", "data", code=1).err
+    docker("rm", "-f", "user")
+    assert "connection refused" in docker("volume", "rm", "data", code=1).err
+    assert docker("volume", "rm", "-f", "data").out == "data\n"
+    assert "data" not in docker("volume", "ls", "-q").out
 
 
 def test_the_daemon_is_killed(place: Place) -> None:

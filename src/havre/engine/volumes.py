@@ -140,15 +140,16 @@ class Volumes:
                 record = await self._get(name)
                 if record.driver not in self._drivers:
                     await self._describe(record, live=True)
-            except NotFound:
-                if not force:
+            except HavreError as error:
+                known = self._store.get(name) is not None
+                if not force or not (known or isinstance(error, NotFound)):
                     raise
-                if self._store.get(name) is not None and not self._users_of(name):
-                    # Its plugin, or the plugin's volume, is gone: nothing but the record is left.
+                if known:
+                    # Its plugin, or the plugin's volume, is gone or out of reach: the record is all there is.
+                    self._refuse_used(name)
                     await self._store.delete(name)
                 return
-            if users := self._users_of(name):
-                raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
+            self._refuse_used(name)
             # A removal that has begun ends, also when whoever asked for it does not wait.
             await asyncio.shield(self._tasks.start(self._delete(record, force), f"remove {name}"))
 
@@ -326,6 +327,10 @@ class Volumes:
             except HavreError:
                 return record
         return record
+
+    def _refuse_used(self, name: str) -> None:
+        if users := self._users_of(name):
+            raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
 
     def _users_of(self, name: str) -> Sequence[str]:
         return [*self._users.using_volume(name), *sorted(self._claims.get(name, ()))]
