@@ -18,7 +18,7 @@ from havre.lib import references
 from havre.lib.references import Reference
 from havre.wire.containers import HostConfig, Ulimit
 
-_ABSENT = ("remote", "squash", "outputs", "cachefrom")
+_ABSENT = ("outputs", "cachefrom")
 _HUBS = ("docker.io", "index.docker.io", "https://index.docker.io/v1/")
 
 
@@ -29,7 +29,11 @@ async def build(call: Call) -> StreamResponse:
             raise Unsupported(f"havre does not implement the option {name} of a build yet")
     if call.text("version") not in ("", "1"):
         raise Unsupported("havre does not implement BuildKit builds (version=2) yet")
+    if call.flag("squash"):
+        raise InvalidParameter("squash is only supported with experimental mode")
     options = Options(
+        remote=call.text("remote"),
+        identity=call.text("buildid"),
         dockerfile=call.text("dockerfile") or "Dockerfile",
         names=[_name(text) for text in call.texts("t") if text],
         quiet=call.flag("q"),
@@ -46,6 +50,14 @@ async def build(call: Call) -> StreamResponse:
         lock=call.text("lock"),
     )
     return await respond.messages(call, call.builds.classic.build(call.chunks(), options))
+
+
+async def cancel(call: Call) -> StreamResponse:
+    """Break a build off, by the id that its client gave it (``buildid``)."""
+    if not (identity := call.text("id")):
+        raise InvalidParameter("build ID not provided")
+    call.builds.classic.cancel(identity)
+    return respond.empty(200)
 
 
 async def prune(call: Call) -> StreamResponse:
