@@ -1,5 +1,6 @@
 """A build from beginning to end: read, resolve, plan, solve, export. The doors come in here."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 from havre.builder.cache import BuildCache
 from havre.builder.execution import Executor
-from havre.builder.export import Exporter
+from havre.builder.export import configuration
 from havre.builder.lock import locked
 from havre.builder.mounts import CacheMounts
 from havre.builder.plan.arguments import Arguments
@@ -36,6 +37,7 @@ from havre.dockerfile.reading import dockerfile
 from havre.image.blobs import BlobStore
 from havre.image.manifest import Platform, host_platform
 from havre.image.store import Image, ImageStore
+from havre.lib.references import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,11 @@ class Builder:
     async def solved(self, request: BuildRequest, bases: BaseImages, progress: Progress) -> AsyncIterator["Solved"]:
         """Carry out the steps; inside the block what they gave is kept. Raises ``DockerfileError``, ``StepFailed``."""
         with self.images.hold():
-            plan = Plan(request, host_platform())
+            # In threads: a large file takes its time to read.
+            plan = await asyncio.to_thread(Plan, request, host_platform())
             resolver = Resolver(self.blobs, bases, request)
             resolved = await plan.resolve(resolver)
-            stage = plan.stage(resolved)
+            stage = await asyncio.to_thread(plan.stage, resolved)
             warnings = plan.warnings()
             progress.warns(warnings)
             plan.refuse(warnings)
@@ -145,19 +148,17 @@ class Solved:
     solver: Solver
     warnings: tuple[Finding, ...]
 
-    async def image(self) -> Built:
-        """The image, with its names; durable on return."""
-        exporter = Exporter(self.builder.blobs, self.builder.images)
+    def configuration(self) -> bytes:
+        """The image's configuration file."""
         base = self.resolved.configuration(self.plan.foundation)
-        image = await exporter.image(
-            self.stage,
-            self.tree,
-            self.solver.layer,
-            base,
-            self.plan.platform,
-            self.request.names,
-            self.request.epoch,
-        )
+        layer_of = self.solver.layer
+        return configuration(self.stage, self.tree, layer_of, base, self.plan.platform, self.request.epoch)
+
+    async def image(self, names: Sequence[Reference] = ()) -> Built:
+        """The image, with the names it was to have and these; durable on return."""
+        digest = await self.builder.blobs.add(self.configuration())
+        layers = [layer.blob for layer in self.tree.layers]
+        image = await self.builder.images.add(digest, layers, None, [*self.request.names, *names])
         return Built(image, tuple(self.plan.arguments.unused), self.warnings)
 
 

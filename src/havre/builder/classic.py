@@ -1,7 +1,6 @@
 """``POST /build``: a context as an archive comes in, Docker's messages go out. The API's door comes in here."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +102,7 @@ class ClassicBuilds:
                 if not self._named[options.identity]:
                     del self._named[options.identity]
         finally:
-            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+            await contexts.discard(place)
 
     async def _request(self, body: AsyncIterator[bytes], options: Options, place: Path) -> BuildRequest:
         context = await (self._remote.get(options.remote, place) if options.remote else contexts.unpack(body, place))

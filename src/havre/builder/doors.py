@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from havre.builder.buildkit.door import BuildKit
 from havre.builder.classic import ClassicBuilds
 from havre.builder.direct import DirectBuilds
 from havre.builder.upkeep import Upkeep
@@ -14,6 +15,7 @@ class Builds:
     classic: ClassicBuilds
     direct: DirectBuilds
     upkeep: Upkeep
+    buildkit: BuildKit
 
     async def close(self) -> None:
         """Break off all builds."""
