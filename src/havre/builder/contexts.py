@@ -44,7 +44,12 @@ async def unpack(body: AsyncIterator[bytes], place: Path) -> Directory:
     else:
         if await asyncio.to_thread(_unpacked_in_memory, begun, place):
             return Directory(place)
-    await inflow(_all(begun, body), lambda source: _unpack(source, place), "havre-context")
+    return await unpack_on_disk(_all(begun, body), place)
+
+
+async def unpack_on_disk(body: AsyncIterator[bytes], place: Path) -> Directory:
+    """As ``unpack``, but always into the directory itself, which may have files already."""
+    await inflow(body, lambda source: _unpack(source, place), "havre-context")
     return Directory(place)
 
 

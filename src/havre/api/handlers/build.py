@@ -93,18 +93,19 @@ def _host(call: Call) -> HostConfig:
         cgroup_parent=call.text("cgroupparent"),
         shm_size=call.integer("shmsize") or 0,
         network_mode=call.text("networkmode"),
-        extra_hosts=_hosts(call.text("extrahosts")),
+        extra_hosts=_hosts(call.texts("extrahosts")),
         ulimits=[Ulimit(name=one["Name"], soft=one["Soft"], hard=one["Hard"]) for one in _list(call, "ulimits")]
         or None,
         security_opt=[str(one) for one in _list(call, "securityopt")] or None,
     )
 
 
-def _hosts(text: str) -> list[str] | None:
-    # As JSON, or as older clients send it, with commas between.
-    if text.startswith("["):
-        return [str(one) for one in _parsed(text, "extrahosts", list)]
-    return [one for one in text.split(",") if one] or None
+def _hosts(texts: list[str]) -> list[str] | None:
+    # One a value; in a JSON list, or with commas between, as other clients send them.
+    found: list[str] = []
+    for text in texts:
+        found += map(str, _parsed(text, "extrahosts", list)) if text.startswith("[") else text.split(",")
+    return [one for one in found if one] or None
 
 
 def _map(call: Call, name: str) -> dict[str, Any]:
