@@ -105,7 +105,7 @@ class ClassicBuilds:
             await contexts.discard(place)
 
     async def _request(self, body: AsyncIterator[bytes], options: Options, place: Path) -> BuildRequest:
-        context = await (self._remote.get(options.remote, place) if options.remote else contexts.unpack(body, place))
+        context = await (self._remote.get(options.remote, place) if options.remote else contexts.receive(body, place))
         try:
             dockerfile = contexts.read(context, options.dockerfile)
         except NotFound:

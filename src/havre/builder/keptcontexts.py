@@ -129,7 +129,7 @@ class KeptContexts:
         if context.whole:
             raise InvalidParameter(f"the build context {identity} is whole already")
         try:
-            await contexts.unpack_on_disk(body, context.path / _FILES)
+            await contexts.unpack(body, context.path / _FILES)
             await asyncio.to_thread(_completed, context)
         except BaseException:
             self._contexts.pop(identity, None)

@@ -41,7 +41,7 @@ class RemoteContexts:
             return Directory(fetched)
         unpacked = place / "unpacked"
         unpacked.mkdir()
-        found = await contexts.unpack_on_disk(_read(fetched / _NAME), unpacked)
+        found = await contexts.unpack(_read(fetched / _NAME), unpacked)
         (fetched / _NAME).unlink()
         return found
 
