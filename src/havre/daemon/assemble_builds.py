@@ -9,6 +9,7 @@ from havre.builder.buildkit.door import BuildKit, Parts
 from havre.builder.classic import ClassicBuilds
 from havre.builder.direct import DirectBuilds
 from havre.builder.doors import Builds
+from havre.builder.downloads import Downloads
 from havre.builder.execution import Executor
 from havre.builder.keptcontexts import KeptContexts
 from havre.builder.mounts import CacheMounts
@@ -36,7 +37,7 @@ async def builds(
         workspace=Workspace(storage.layout.builds, storage.blobs, storage.layers, storage.snapshotter),
         executor=executor,
         caches=CacheMounts(storage.layout.cache_mounts),
-        remote=RemoteFiles(WebFiles(session)),
+        remote=RemoteFiles(Downloads(WebFiles(session), storage.layout.build_downloads)),
         turns=Turns(),
     )
     await builder.start()
