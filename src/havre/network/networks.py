@@ -84,6 +84,8 @@ class Networks:
                 log.error("network %s cannot be set up: %s", network.name, error)
                 self._networks[network.id] = network
                 self._broken[network.id] = str(error)
+        for each in self._drivers.values():
+            await each.settle()
 
     async def _open(self, network: Network, cursor: int, endpoints: list[Endpoint]) -> None:
         if network.driver not in self._drivers:
