@@ -6,7 +6,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes is the machine's affair: a test that is too slow ends by pytest's own timeout.
+hypothesis.settings.register_profile("havre", deadline=None)
+hypothesis.settings.load_profile("havre")
 
 REPOSITORY = Path(__file__).parent.parent
 SPEC = REPOSITORY.parent / "shared" / "spec"

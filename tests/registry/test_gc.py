@@ -1,12 +1,14 @@
 """Garbage collection: what nothing names goes, whatever serves or does not, and nothing else."""
 
+import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.registry.server import EMPTY, Client, Server, sha256
-from tests.registry.upkeep import configured, contents, damage, gc
+from tests.registry.upkeep import PROGRAM, configured, contents, damage, gc
 
 AT_ONCE = {"interval": "0s", "grace": "0s"}
 
@@ -75,3 +77,32 @@ def test_what_is_young_or_was_asked_for_stays(tmp_path: Path) -> None:
 def test_a_configuration_that_is_wrong_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(AssertionError, match=r"havre-registry: \[(gc|retention)\]: "):
         configured(tmp_path, **wrong)
+
+
+def test_a_root_without_a_registry_is_not_made_one(tmp_path: Path) -> None:
+    command = [*PROGRAM, "gc", "--root", str(tmp_path / "none")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, f"havre-registry: no registry is kept in {tmp_path / 'none'}\n")
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_report_is_for_people_too(server: Server, client: Client) -> None:
+    client.push_blob("app", b"never named")
+    command = [*PROGRAM, "gc", "--root", str(server.root), "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == [
+        f"blob app@{sha256(b'never named')}: no manifest names it",
+        "would go: 0 tags, 0 manifests, 1 blobs of repositories, 0 uploads; 11B in 1 contents",
+    ]
+
+
+def test_uploads_nobody_goes_on_with_are_given_up(tmp_path: Path) -> None:
+    server = configured(tmp_path, gc={"interval": "0s", "uploads": "0s"})
+    with closing(server.client()) as client:
+        location = client.begin("app")
+        assert gc(server, "--dry-run")["uploads"] == 1
+        assert client.ask("PATCH", location, b"some").status == 202
+        assert gc(server)["uploads"] == 1
+        assert client.ask("PATCH", location, b"more").code == "BLOB_UPLOAD_UNKNOWN"
+    assert not list((server.root / "uploads").iterdir())
+    server.close()

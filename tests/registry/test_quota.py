@@ -47,6 +47,14 @@ def test_a_length_that_is_announced_is_refused_before_it_comes(client: Client) -
     client.close()  # the body that was announced never comes
 
 
+def test_a_stream_of_unknown_length_is_refused_while_it_comes(server: Server, client: Client) -> None:
+    location = client.begin("alone/endless")
+    answer = client.ask("PATCH", location, iter([b"8" * 100 * KB] * 50))
+    assert (answer.status, answer.code) == (403, "DENIED")
+    assert client.ask("GET", location).code == "BLOB_UPLOAD_UNKNOWN"
+    assert not list((server.root / "uploads").iterdir())
+
+
 def test_what_is_there_costs_nothing(client: Client) -> None:
     data = b"4" * 15 * KB
     digest = sha256(data)

@@ -83,6 +83,8 @@ def test_a_thousand_at_once_fetch_once(upstream: FakeRegistry, caching: Caching)
     with ThreadPoolExecutor(32) as pool:
         assert set(pool.map(digest_of_answer, connections)) == {pushed.layers[0]}
     assert len(upstream.asked("/blobs/")) == 1
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    assert int(status.partition("VmHWM:")[2].split()[0]) < 100_000  # kB: the most it has ever taken
 
 
 def test_a_tag_is_asked_for_again_after_its_time(upstream: FakeRegistry, caching: Caching) -> None:

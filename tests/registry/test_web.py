@@ -31,7 +31,7 @@ TAGS = {
         "p",
         "a",
     ),
-    *("code", "table", "thead", "tbody", "tr", "th", "td"),
+    *("span", "code", "table", "thead", "tbody", "tr", "th", "td"),
 }
 ATTRIBUTES = {
     *("lang", "charset", "name", "content", "rel", "href", "type", "value", "maxlength", "aria-label", "action"),
@@ -42,12 +42,12 @@ ATTRIBUTES = {
 class Page(HTMLParser):
     """What a browser would see. Fails on anything a page of ours never has."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, status: int = 200) -> None:
         super().__init__()
         self.links: list[str] = []
         self.text = ""
         self.open: list[str] = []
-        assert answer.status == 200, answer
+        assert answer.status == status, answer
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
         policy = answer.headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'; style-src 'self'") and "unsafe" not in policy
@@ -85,6 +85,17 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def carol(registry: Server) -> SignedClient:
     return SignedClient(registry.port, basic("carol"))
+
+
+def test_signing_in(registry: Server) -> None:
+    nobody, alice = SignedClient(registry.port), SignedClient(registry.port, basic("alice"))
+    asked = nobody.ask("GET", "/sign-in")
+    assert asked.status == 401 and asked.headers["WWW-Authenticate"].startswith("Basic ")
+    assert SignedClient(registry.port, basic("alice", "x")).ask("GET", "/sign-in").status == 401
+    let_in = alice.ask("GET", "/sign-in")
+    assert (let_in.status, let_in.headers["Location"]) == (303, "/")
+    assert "/sign-in" in (page := Page(nobody.ask("GET", "/"))).links and "alice" not in page.text
+    assert "/sign-in" not in (page := Page(alice.ask("GET", "/"))).links and "alice" in page.text
 
 
 def push(client: SignedClient, repository: str, tag: str, config: bytes, **more: object) -> str:
@@ -227,4 +238,6 @@ def test_it_shows_what_the_reader_may_pull(registry: Server, carol: SignedClient
     ],
 )
 def test_pages_that_are_not_there(carol: SignedClient, path: str, status: int) -> None:
-    assert carol.ask("GET", path).status == status
+    answer = carol.ask("GET", path)
+    assert answer.status == status
+    Page(answer, status)

@@ -4,11 +4,8 @@ lines that break.
 
 import json
 import random
-import socket
-import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +15,7 @@ from tests.system import images
 from tests.system.harness import Engine
 from tests.system.programs import Program
 from tests.system.registry import OCI_INDEX, PASSWORD, USER, Registry, serve
-
-Way = Callable[[socket.socket, socket.socket], None]
+from tests.system.relay import relaying
 
 
 @pytest.fixture
@@ -137,60 +133,9 @@ def test_lines_that_break(havre: Program, tmp_path: Path, engine: Engine, name: 
     with serve(tmp_path / "far") as registry:
         for round in range(8):
             target = f"{name}/{round}"
-            with cutting(registry.port, [chance.randrange(1, 7 << 20) for _ in range(3)]) as port:
-                havre("tag", f"{name}:1", f"127.0.0.1:{port}/{target}:1")
-                done = havre("push", f"127.0.0.1:{port}/{target}:1", code=None)
+            with relaying(registry.port, [chance.randrange(1, 7 << 20) for _ in range(3)]) as relay:
+                havre("tag", f"{name}:1", f"127.0.0.1:{relay.port}/{target}:1")
+                done = havre("push", f"127.0.0.1:{relay.port}/{target}:1", code=None)
                 assert done.code == 0, (seed, done)
             manifest = json.loads(held(registry, target, "1"))
             assert manifest["config"]["digest"] == image.id, seed
-
-
-@contextmanager
-def cutting(port: int, limits: list[int]) -> Iterator[int]:
-    """A relay to ``port`` on loopback that cuts a connection after each of ``limits`` bytes on their way there."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    left = list(limits)
-
-    def there(client: socket.socket, server: socket.socket) -> None:
-        passed = 0
-        while data := client.recv(1 << 16):
-            passed += len(data)
-            if left and passed > left[0]:
-                left.pop(0)
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                break
-            server.sendall(data)
-
-    def back(client: socket.socket, server: socket.socket) -> None:
-        while data := server.recv(1 << 16):
-            client.sendall(data)
-
-    def carry(
-        way: Callable[[socket.socket, socket.socket], None], client: socket.socket, server: socket.socket
-    ) -> None:
-        with suppress(OSError):
-            way(client, server)
-        for end in (server, client):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            if way is there:
-                end.close()
-
-    def accept() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", port))
-            for way in (there, back):
-                threading.Thread(target=carry, args=[way, client, server], daemon=True).start()
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()

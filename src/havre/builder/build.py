@@ -1,19 +1,21 @@
 """A build from beginning to end: read, resolve, plan, solve, export. The doors come in here."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from havre.builder.cache import BuildCache
 from havre.builder.execution import Executor
 from havre.builder.export import Exporter
+from havre.builder.lock import locked
 from havre.builder.mounts import CacheMounts
 from havre.builder.plan.arguments import Arguments
 from havre.builder.plan.planning import Base, Origins, StagePlanner, StageResult
 from havre.builder.plan.stages import Kind, Origin, StageNeeds, Stages
 from havre.builder.plan.vertices import CopyFiles, Execute, FromImage, Local, MakeDirectory, Scratch, Vertex
 from havre.builder.progress import Progress
+from havre.builder.reasons import Reasons
 from havre.builder.request import BaseImages, BuildRequest
 from havre.builder.resolving import Resolved, Resolver
 from havre.builder.solve import Solver, Turns
@@ -22,8 +24,12 @@ from havre.builder.steps.copying import Copying, MakingDirectories
 from havre.builder.steps.running import Running
 from havre.builder.trees import Directory, Tree
 from havre.builder.workspace import Workspace
+from havre.dockerfile import lint
 from havre.dockerfile.faults import DockerfileError
 from havre.dockerfile.instructions import Dockerfile
+from havre.dockerfile.lint import Finding
+from havre.dockerfile.lintrules import findings
+from havre.dockerfile.outline import Outline, Target, outline, targets
 from havre.dockerfile.reading import dockerfile
 from havre.image.blobs import BlobStore
 from havre.image.manifest import Platform, host_platform
@@ -32,10 +38,20 @@ from havre.image.store import Image, ImageStore
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What came of a build. ``unused`` are arguments nobody asked for."""
+    """What came of a build. ``unused`` are arguments nobody asked for, ``warnings`` what lint has to say."""
 
     image: Image
     unused: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What can be told of a build without carrying it out."""
+
+    warnings: tuple[Finding, ...]
+    targets: tuple[Target, ...]
+    outline: Outline
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +78,19 @@ class Builder:
             resolver = Resolver(self.blobs, bases, request)
             resolved = await plan.resolve(resolver)
             stage = plan.stage(resolved)
+            warnings = plan.warnings()
+            progress.warns(warnings)
+            plan.refuse(warnings)
             place = self.workspace.place()
             try:
                 solver = Solver(
                     self.cache,
                     self.turns,
                     self.workspace,
-                    Sources(resolved.trees, resolved.contexts, self.remote, place),
+                    Sources(resolved.trees, resolved.contexts, locked(self.remote, request.lock), place),
                     self._steps(request),
                     progress,
+                    Reasons(self.cache) if request.why else None,
                 )
                 (tree,) = await solver.solve([stage.root])
             finally:
@@ -79,7 +99,17 @@ class Builder:
             exporter = Exporter(self.blobs, self.images)
             base = resolved.configuration(plan.foundation)
             image = await exporter.image(stage, tree, solver.layer, base, plan.platform, request.names, request.epoch)
-            return Built(image, tuple(plan.arguments.unused))
+            return Built(image, tuple(plan.arguments.unused), tuple(warnings))
+
+    async def check(self, request: BuildRequest, bases: BaseImages) -> Checked:
+        """What lint says of the build, and what it could be told; nothing is carried out.
+
+        Raises ``DockerfileError``.
+        """
+        with self.images.hold():
+            plan = Plan(request, host_platform())
+            plan.stage(await plan.resolve(Resolver(self.blobs, bases, request)))
+            return Checked(tuple(plan.warnings()), tuple(targets(plan.file)), plan.outline())
 
     def _steps(self, request: BuildRequest) -> Mapping[type, Any]:
         return {
@@ -105,14 +135,16 @@ class Plan:
         self._request = request
         self._host = host
         self.platform = request.platform or host
-        self._file: Dockerfile = dockerfile(request.dockerfile)
-        escape = self._file.directives.get("escape", "\\")
+        self.file: Dockerfile = dockerfile(request.dockerfile)
+        escape = self.file.directives.get("escape", "\\")
         self._escape = escape
         self.arguments = Arguments(request.arguments, self.platform, host, request.target, escape)
-        scope = self.arguments.declare_globally(self._file.arguments)
-        self._stages = Stages(self._file, scope, request.contexts)
+        scope = self.arguments.declare_globally(self.file.arguments)
+        self._stages = Stages(self.file, scope, request.contexts)
         self._end = self._stages.number(request.target)
         self._needs: list[StageNeeds] = []
+        self._wanted = lint.wanted(self.file, request.arguments)
+        self._findings: list[Finding] = []
         # The image that the target stands on in the end, by its stage's number.
         self.foundation = self._end
 
@@ -134,21 +166,37 @@ class Plan:
             foundations[number] = number if below is None else foundations[below]
             base = self._base(needs, resolved, done)
             named = {word: self._files(origin, resolved, done, needs) for word, origin in needs.origins.items()}
-            stage = self._file.stages[number]
+            stage = self.file.stages[number]
             planner = StagePlanner(
                 base,
                 Origins(context, named),
                 self.arguments,
-                _labels(stage.name or (f"stage-{number}" if len(self._file.stages) > 1 else "")),
+                _labels(stage.name or (f"stage-{number}" if len(self.file.stages) > 1 else "")),
                 self._escape,
                 self._request.ignore_cache or stage.name in self._request.ignore_cache_of,
             )
             done[number] = planner.plan(stage, resolved.triggers.get(number, ()))
+            self._findings += planner.findings
         result = done[self._end]
         self.foundation = foundations[self._end]
         if self._request.labels:
             result.settings["Labels"] = {**(result.settings.get("Labels") or {}), **self._request.labels}
         return result
+
+    def warnings(self) -> list[Finding]:
+        """What lint has to say, after ``stage``: of variables it knows only then."""
+        ignore = self._request.ignored
+        of_file = findings(self.file, self.arguments.known, self._escape, ignore.leaves_out if ignore else None)
+        return self._wanted.of([*of_file, *self._findings])
+
+    def refuse(self, warnings: Sequence[Finding]) -> None:
+        """Raise ``DockerfileError`` for them if the Dockerfile asks for that."""
+        if self._wanted.error:
+            lint.refuse(warnings)
+
+    def outline(self) -> Outline:
+        """What the target can be told; after ``resolve``."""
+        return outline(self.file, [needs.number for needs in self._needs], self._request.arguments)
 
     def _platform_of(self, needs: StageNeeds) -> Platform:
         if not needs.platform:

@@ -7,7 +7,7 @@ cache are kept from the image store's taking away.
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -60,22 +60,34 @@ class BuildCache:
         self._records[key] = msgspec.structs.replace(record, used=time.time_ns(), count=record.count + 1)
         return record
 
-    async def put(self, keys: Iterable[str], record: Record) -> None:
-        """Keep ``record`` under all of ``keys``."""
+    async def put(self, keys: Iterable[str], record: Record, details: Mapping[str, str] | None = None) -> None:
+        """Keep ``record`` under all of ``keys``. ``details`` are digests of single files of its inputs."""
         rows = [(key, msgspec.json.encode(record)) for key in keys]
-        await self._db.write(
-            lambda connection: connection.executemany("INSERT OR REPLACE INTO build_cache VALUES (?, ?)", rows)
-        )
+        more = [(key_of(record.inputs), msgspec.json.encode(details))] if details else []
+
+        def insert(connection: Connection) -> None:
+            connection.executemany("INSERT OR REPLACE INTO build_cache VALUES (?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO build_details VALUES (?, ?)", more)
+
+        await self._db.write(insert)
         self._records.update((key, record) for key, _ in rows)
 
     async def remove(self, keys: Iterable[str]) -> None:
         """Forget steps. What only they kept is the image store's to take away."""
         gone = [(key,) for key in keys]
-        await self._db.write(
-            lambda connection: connection.executemany("DELETE FROM build_cache WHERE key = ?", gone), frees_room=True
-        )
+
+        def delete(connection: Connection) -> None:
+            connection.executemany("DELETE FROM build_cache WHERE key = ?", gone)
+            connection.executemany("DELETE FROM build_details WHERE key = ?", gone)
+
+        await self._db.write(delete, frees_room=True)
         for (key,) in gone:
             self._records.pop(key, None)
+
+    async def details(self, record: Record) -> dict[str, str]:
+        """What ``put`` was told beside the record; nothing for one that was brought here."""
+        key = key_of(record.inputs)
+        return await self._db.read(lambda connection: _details(connection, key))
 
     def records(self) -> dict[str, Record]:
         """All steps by key."""
@@ -96,6 +108,11 @@ class BuildCache:
         return (chain is None or self._layers.exists(chain)) and (
             record.layer is None or self._blobs.exists(record.layer.blob.digest)
         )
+
+
+def _details(connection: Connection, key: str) -> dict[str, str]:
+    row = connection.execute("SELECT body FROM build_details WHERE key = ?", (key,)).fetchone()
+    return {} if row is None else msgspec.json.decode(row["body"], type=dict[str, str])
 
 
 def _load(connection: Connection) -> dict[str, Record]:

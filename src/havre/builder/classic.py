@@ -6,10 +6,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from havre.builder import contexts
 from havre.builder.bases import PulledBases
 from havre.builder.build import Builder
+from havre.builder.checking import answer
 from havre.builder.failures import StepFailed
+from havre.builder.lock import Lock, read
 from havre.builder.messages import Json, Messages
 from havre.builder.request import BuildRequest
 from havre.errors import HavreError, InvalidParameter, NotFound
@@ -33,7 +37,10 @@ class BuildFailed(HavreError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the query of a build says."""
+    """What the query of a build says. ``why``, ``call`` and ``lock`` are havre's own.
+
+    ``call`` is one of ``checking.CALLS``; ``lock`` a lock file's content, or "record" for none yet.
+    """
 
     dockerfile: str = "Dockerfile"
     names: Sequence[Reference] = ()
@@ -46,6 +53,9 @@ class Options:
     platform: Platform | None = None
     host: HostConfig = field(default_factory=HostConfig)
     auth: Callable[[str], Auth | None] = lambda host: None
+    why: bool = False
+    call: str = ""
+    lock: str = ""
 
 
 class ClassicBuilds:
@@ -88,7 +98,8 @@ class ClassicBuilds:
             raise InvalidParameter(f"Cannot locate specified Dockerfile: {options.dockerfile}") from None
         if not dockerfile.strip():
             raise InvalidParameter(f"the Dockerfile ({options.dockerfile}) cannot be empty")
-        await asyncio.to_thread(contexts.clear, context, contexts.ignored(context, options.dockerfile))
+        ignored = contexts.ignored(context, options.dockerfile)
+        await asyncio.to_thread(contexts.clear, context, ignored)
         return BuildRequest(
             dockerfile=dockerfile,
             context=context,
@@ -101,11 +112,19 @@ class ClassicBuilds:
             ignore_cache=options.no_cache,
             host=options.host,
             epoch=_epoch(options.arguments),
+            ignored=ignored,
+            why=options.why,
+            lock=_lock(options.lock),
         )
 
     async def _run(self, request: BuildRequest, options: Options, messages: Messages) -> None:
         try:
             bases = PulledBases(self._images, self._puller, options.auth)
+            if options.call:
+                checked = await self._builder.check(request, bases)
+                messages.tell({"aux": answer(checked, options.call, options.dockerfile, request.dockerfile)})
+                messages.finish()
+                return
             built = await self._builder.build(request, bases, messages)
         except asyncio.CancelledError:
             messages.fail(BuildFailed("the build was cancelled"))
@@ -118,6 +137,8 @@ class ClassicBuilds:
             if built.unused:
                 shown = " ".join(built.unused)
                 messages.tell({"stream": f"[Warning] One or more build-args [{shown}] were not consumed\n"})
+            if request.lock is not None:
+                messages.tell({"aux": {"Lock": msgspec.to_builtins(request.lock.document)}})
             if options.quiet:
                 messages.tell({"stream": f"{built.image.id}\n"})
             else:
@@ -126,6 +147,12 @@ class ClassicBuilds:
                 for name in options.names:
                     messages.tell({"stream": f"Successfully tagged {name.familiar()}\n"})
             messages.finish()
+
+
+def _lock(text: str) -> Lock | None:
+    if not text:
+        return None
+    return Lock(None if text == "record" else read(text.encode()))
 
 
 def _classic(error: StepFailed) -> str:

@@ -6,10 +6,11 @@ back until it is their turn.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from havre.builder.plan.vertices import Vertex
+from havre.dockerfile.lint import Finding
 
 Json = dict[str, Any]
 _STEP = re.compile(r"\[(?:(\S+) )?(\d+)/(\d+)\] (.*)", re.DOTALL)
@@ -46,6 +47,14 @@ class Messages:
             self._order.pop(0)
             if self._order:
                 self._let_go(self._order[0])
+
+    def warns(self, findings: Sequence[Finding]) -> None:
+        for finding in () if self._quiet else findings:
+            self.tell({"stream": f"[Warning] {finding.text}\n"})
+
+    def explains(self, vertex: Vertex, reasons: Sequence[str]) -> None:
+        for reason in reasons:
+            self._say(vertex, f" ---> Why: {reason}\n")
 
     def tell(self, message: Json) -> None:
         """One more message, of no step."""

@@ -1,8 +1,10 @@
 """What is told of a build while it goes on: each door shows it in its own way."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from havre.builder.plan.vertices import Vertex
+from havre.dockerfile.lint import Finding
 
 
 class Progress(Protocol):
@@ -17,6 +19,12 @@ class Progress(Protocol):
     def ends(self, vertex: Vertex, cached: bool, error: str = "") -> None:
         """The step is done, perhaps from the cache, or has failed."""
 
+    def warns(self, findings: Sequence[Finding]) -> None:
+        """What lint has to say of the Dockerfile; once, before the first step."""
+
+    def explains(self, vertex: Vertex, reasons: Sequence[str]) -> None:
+        """Why the step is carried out, and not taken from the cache; only where the build asks for it (``why``)."""
+
 
 class Silent:
     """A ``Progress`` for whom nobody listens."""
@@ -26,3 +34,7 @@ class Silent:
     def writes(self, vertex: Vertex, stream: int, data: bytes) -> None: ...
 
     def ends(self, vertex: Vertex, cached: bool, error: str = "") -> None: ...
+
+    def warns(self, findings: Sequence[Finding]) -> None: ...
+
+    def explains(self, vertex: Vertex, reasons: Sequence[str]) -> None: ...

@@ -35,7 +35,7 @@ class RemoteFiles:
         digest, time = await self.files.fetch(operation.url, path, operation.checksum)
         path.chmod(0o600)
         os.utime(path, ns=(time, time))
-        return Directory(place, f"url {operation.name} {digest}"), False
+        return Directory(place, f"url {operation.name} {digest}", version=digest), False
 
     async def clone(self, operation: Git, place: Path) -> tuple[Directory, bool]:
         """The tree of a repository below ``place``."""
@@ -52,7 +52,8 @@ class RemoteFiles:
         root = tree / operation.directory.strip("/") if operation.directory else tree
         if not root.resolve().is_relative_to(tree.resolve()) or not root.is_dir():
             raise InvalidParameter(f"{operation.url}: no directory {operation.directory}")
-        return Directory(root, f"git {commit} {operation.directory} {operation.keep_git_directory}"), False
+        identity = f"git {commit} {operation.directory} {operation.keep_git_directory}"
+        return Directory(root, identity, version=commit), False
 
 
 async def _git(directory: Path, *words: str) -> str:

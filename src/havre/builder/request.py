@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from havre.builder.lock import Lock
 from havre.builder.secrets import GivenSecrets, Secrets
 from havre.builder.trees import Directory
 from havre.image.manifest import Platform
 from havre.image.store import Image
+from havre.lib.dockerignore import Ignore
 from havre.lib.references import Reference
 from havre.wire.containers import HostConfig
 
@@ -17,6 +19,8 @@ class BuildRequest:
     """One build. ``contexts`` are the named ones: directories, or images by reference.
 
     ``host`` has limits, extra hosts and network mode of commands. ``epoch`` is SOURCE_DATE_EPOCH in nanoseconds.
+    ``ignored`` is what was left out of the context, for lint to know. ``why``: tell of steps that run what changed.
+    ``lock`` records what names stand for, or demands it.
     ``ignore_cache``: no step is taken from the cache; ``ignore_cache_of``: none of those stages.
     """
 
@@ -35,6 +39,9 @@ class BuildRequest:
     secrets: Secrets = field(default_factory=GivenSecrets)
     epoch: int | None = None
     allow_insecure: bool = False
+    ignored: Ignore = field(default_factory=Ignore)
+    why: bool = False
+    lock: Lock | None = None
 
 
 class BaseImages(Protocol):

@@ -109,6 +109,8 @@ class Resolver:
         if key in self.resolved.images:
             return
         image = await self._bases.image(reference, platform, self._request.pull)
+        if self._request.lock is not None:
+            self._request.lock.image(reference, platform, image.id)
         document = msgspec.json.decode(self._blobs.read(image.id, configs.LARGEST))
         self.resolved.images[key] = FoundImage(reference, image, document)
 

@@ -15,6 +15,7 @@ from havre.builder.cache import BuildCache, Record, key_of
 from havre.builder.failures import StepFailed
 from havre.builder.plan.vertices import LAYERS, Operation, Vertex, needed
 from havre.builder.progress import Progress
+from havre.builder.reasons import Reasons
 from havre.builder.sources import Sources
 from havre.builder.steps import LayerStep, Task
 from havre.builder.trees import Layer, Result, Tree
@@ -54,13 +55,16 @@ class Solver:
         sources: Sources,
         steps: Mapping[type[Operation], LayerStep],
         progress: Progress,
+        reasons: Reasons | None = None,
     ) -> None:
+        """``reasons`` None: nobody asks why steps are carried out."""
         self._cache = cache
         self._turns = turns
         self._workspace = workspace
         self._sources = sources
         self._steps = steps
         self._progress = progress
+        self._reasons = reasons
         self._results: dict[int, asyncio.Future[Result]] = {}
         self.layers: dict[int, Layer | None] = {}
 
@@ -111,9 +115,11 @@ class Solver:
                     await self._cache.put(keys, found)
                 return await self._use(task, found)
             self._progress.begins(vertex)
+            if self._reasons is not None:
+                self._progress.explains(vertex, await self._reasons.of(vertex, parts, task.details))
             layer = await step.run(task)
             tree = await self._put_on(task, layer)
-            await self._cache.put(keys, _record(vertex, tree, layer, parts))
+            await self._cache.put(keys, _record(vertex, tree, layer, parts), task.details)
         self._progress.ends(vertex, False)
         return tree
 

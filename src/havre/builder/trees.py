@@ -47,12 +47,14 @@ class Tree:
 class Directory:
     """Files at ``path``. ``identity`` is what they are known by, "" when only a checksum can tell.
 
+    ``version`` is what somebody else can hold files from elsewhere against: a file's digest, a commit.
     ``owned``: their owners count; those of a context are whoever made it, and mean nothing.
     """
 
     path: Path
     identity: str = ""
     owned: bool = False
+    version: str = ""
 
 
 Result = Tree | Directory

@@ -44,6 +44,8 @@ from havre.engine.container.usage import Usage
 from havre.engine.container.viewing import Views
 from havre.engine.eventhistory import EventHistory
 from havre.engine.events import Events
+from havre.engine.fsck import Fsck
+from havre.engine.imagefiles import ImageFiles
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.portreasons import PortReasons
@@ -53,6 +55,7 @@ from havre.engine.volumebackings import Backings
 from havre.engine.volumecopies import VolumeCopies
 from havre.engine.volumemounts import VolumeMounts
 from havre.engine.volumes import Volumes
+from havre.image.check import ImageCheck
 from havre.image.committer import Committer
 from havre.image.hello import Hello
 from havre.image.importer import Importer
@@ -143,7 +146,6 @@ async def assemble(config: Config) -> Daemon:
     Raises ``HavreError`` when it cannot be.
     """
     storage = await assemble_storage.storage(config)
-    cgroups = Cgroups.detect()
     history = EventHistory(storage.database)
     events = Events(history)
     networks = _networks(config, storage)
@@ -151,11 +153,11 @@ async def assemble(config: Config) -> Daemon:
     registry = Registry(storage.database)
     registry.load()
     usage = Usage(registry)
-    volumes, plugins = _volumes(storage, usage, events)
+    volumes, plugins, store = _volumes(storage, usage, events)
     await volumes.start()
     await networks.start()
     layout = storage.layout
-    base = _base(config, storage, cgroups, events, networks, registry, volumes)
+    base = _base(config, storage, Cgroups.detect(), events, networks, registry, volumes)
     containers = assemble_containers.containers(base)
     # Before the recovery: the log of a container that has ended meanwhile is written to its end first.
     containers.logs.start()
@@ -167,24 +169,24 @@ async def assemble(config: Config) -> Daemon:
     listing = assemble_containers.listing(base, containers)
     facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
     views = Views(registry, storage.snapshotter, base.host_mounts, layout)
-    freezer = Freezer(registry, cgroups, containers.lifecycle.health, events)
-    committer = Committer(storage.blobs, storage.layers, storage.images)
+    freezer = Freezer(registry, base.cgroups, containers.lifecycle.health, events)
     engine = Engine(
         create=assemble_containers.creator(base),
         lifecycle=containers.lifecycle,
-        update=Updater(registry, base.runtimes, cgroups, base.support, events),
+        update=Updater(registry, base.runtimes, base.cgroups, base.support, events),
         removal=containers.remover,
-        processes=Processes(registry, cgroups, events),
-        stats=Stats(registry, cgroups, hostinfo.host().memory),
+        processes=Processes(registry, base.cgroups, events),
+        stats=Stats(registry, base.cgroups, hostinfo.host().memory),
         attach=Attacher(registry, containers.hubs, containers.logs, events),
         execs=containers.execs,
         copy=Copier(views, events),
         changes=Changes(registry, storage.snapshotter),
         export=Exporter(registry, views, events),
-        commits=Commits(registry, storage.images, storage.snapshotter, committer, freezer, events),
+        commits=_commits(storage, registry, freezer, events),
         logs=containers.logs,
         listing=listing,
         images=images,
+        image_files=ImageFiles(storage.images, storage.snapshotter),
         searching=Searching(remote.search),
         networks=NetworkVerbs(networks, usage.container_name, containers.connector, events, defaults),
         port_reasons=PortReasons(networks, usage.container_name),
@@ -195,6 +197,7 @@ async def assemble(config: Config) -> Daemon:
         system=System(
             facts, events, usage.states, listing, images, volumes, remote.login.check_auth, config.labels, config.debug
         ),
+        fsck=_fsck(storage, registry, store),
     )
     return Daemon(engine, config, storage, networks, containers, views, remote, history, session, builds)
 
@@ -288,8 +291,18 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
     )
 
 
-def _volumes(storage: Storage, usage: Usage, events: Events) -> tuple[Volumes, PluginDrivers]:
+def _commits(storage: Storage, registry: Registry, freezer: Freezer, events: Events) -> Commits:
+    committer = Committer(storage.blobs, storage.layers, storage.images)
+    return Commits(registry, storage.images, storage.snapshotter, committer, freezer, events)
+
+
+def _fsck(storage: Storage, registry: Registry, volumes: VolumeStore) -> Fsck:
+    images = ImageCheck(storage.blobs, storage.images, storage.snapshotter)
+    return Fsck(images, registry, volumes, all_drivers(storage.layout.volumes), storage.snapshotter, storage.layout)
+
+
+def _volumes(storage: Storage, usage: Usage, events: Events) -> tuple[Volumes, PluginDrivers, VolumeStore]:
     store, drivers = VolumeStore(storage.database), all_drivers(storage.layout.volumes)
     plugins = PluginDrivers(plugin_settings())
     mounts = VolumeMounts(store, drivers, plugins, storage.layout)
-    return Volumes(store, drivers, Backings(drivers, plugins), mounts, usage, events), plugins
+    return Volumes(store, drivers, Backings(drivers, plugins), mounts, usage, events), plugins, store

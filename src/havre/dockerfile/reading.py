@@ -38,7 +38,6 @@ from havre.dockerfile.lines import Line, json_words
 from havre.lib.quoting import quote
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9._-]*")
-_RESERVED = ("scratch", "context")
 
 
 def dockerfile(data: bytes) -> Dockerfile:
@@ -170,8 +169,6 @@ def _from(line: Line, escape: str) -> From:
             raise DockerfileError(
                 f"invalid name for build stage: {quote(words[2])}, name can't start with a number or contain symbols"
             )
-        if name in _RESERVED:
-            raise DockerfileError(f"{quote(words[2])} is a reserved name and cannot be a build stage's")
     elif len(words) == 1:
         name = ""
     else:

@@ -21,6 +21,8 @@ from havre.engine.container.stats import Stats
 from havre.engine.container.top import Processes
 from havre.engine.container.update import Updater
 from havre.engine.events import Events
+from havre.engine.fsck import Fsck
+from havre.engine.imagefiles import ImageFiles
 from havre.engine.images import Images
 from havre.engine.networks import NetworkVerbs
 from havre.engine.portreasons import PortReasons
@@ -49,6 +51,7 @@ class Engine:
     logs: Logs
     listing: Listing
     images: Images
+    image_files: ImageFiles
     searching: Searching
     networks: NetworkVerbs
     port_reasons: PortReasons
@@ -57,3 +60,4 @@ class Engine:
     volume_copies: VolumeCopies
     events: Events
     system: System
+    fsck: Fsck

@@ -227,6 +227,14 @@ class BlobStore:
             return 0
         return size
 
+    def all(self) -> list[str]:
+        """The digests of all blobs."""
+        return [
+            f"{algorithm.name}:{entry.name}"
+            for algorithm in os.scandir(self._blobs)
+            for entry in os.scandir(algorithm.path)
+        ]
+
     def unused(self, used: set[str], older_than: float) -> list[tuple[str, int]]:
         """Blobs (digest, bytes) not in ``used`` and not touched for ``older_than`` seconds."""
         horizon = time.time() - older_than

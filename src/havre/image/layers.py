@@ -26,7 +26,7 @@ from havre.lib.tasks import TaskOwner, together
 
 Progress = Callable[[int], None]
 Unpacker = Callable[[BinaryIO, Path, Sequence[Path], Limits, Progress], Awaitable[Unpacked]]
-_UNPACKING = "unpack-"
+UNPACKING = "unpack-"
 _WRITE_OUT = 8 << 20
 _MOST_LAYERS = 127  # what a mount surely takes; images of Docker have fewer
 
@@ -53,7 +53,7 @@ class LayerStore:
 
     async def start(self) -> None:
         """Remove what a killed daemon was unpacking."""
-        for key in [key for key in self._snapshotter.all() if key.startswith(_UNPACKING)]:
+        for key in [key for key in self._snapshotter.all() if key.startswith(UNPACKING)]:
             await self._snapshotter.remove(key)
 
     async def close(self) -> None:
@@ -107,7 +107,7 @@ class LayerStore:
             work.failure = error
 
     async def _unpack(self, parent: str | None, diff_id: str, chain_id: str, path: Path, work: "_Work") -> None:
-        key = _UNPACKING + new_id()
+        key = UNPACKING + new_id()
         await self._snapshotter.prepare(key, parent)
         try:
             target = self._snapshotter.upper(key)
@@ -131,7 +131,7 @@ class LayerStore:
         """
         if len(self._below(parent)) >= _MOST_LAYERS:
             raise InvalidParameter("max depth exceeded")
-        key = _UNPACKING + new_id()
+        key = UNPACKING + new_id()
         try:
             await together(self._snapshotter.prepare(key, parent), still.begin())
             target = self._snapshotter.upper(key)

@@ -104,7 +104,9 @@ class Loader:
             wanted.layers, config.diff_ids, chain_ids(config.diff_ids), strict=True
         ):
             known = self._images.kept_as(chain_id)
-            if known is not None and (known.digest == described.digest or wanted.manifest is None):
+            same = known is not None and (known.digest == described.digest or wanted.manifest is None)
+            # What a check has deleted as damaged comes back.
+            if known is not None and same and self._blobs.exists(known.digest):
                 kept.append(known)
             else:
                 adopted.add(described.digest)

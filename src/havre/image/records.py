@@ -109,9 +109,10 @@ def drop_name(connection: Connection, name: Reference) -> None:
     connection.execute("DELETE FROM image_names WHERE name = ?", (name.canonical(),))
 
 
-def drop_image(connection: Connection, image_id: str) -> None:
-    connection.execute("DELETE FROM image_names WHERE image = ?", (image_id,))
-    connection.execute("DELETE FROM images WHERE id = ?", (image_id,))
+def drop_images(connection: Connection, image_ids: Sequence[str]) -> None:
+    rows = [(image_id,) for image_id in image_ids]
+    connection.executemany("DELETE FROM image_names WHERE image = ?", rows)
+    connection.executemany("DELETE FROM images WHERE id = ?", rows)
 
 
 def put_compressed(connection: Connection, diff_id: str, form: Descriptor) -> None:

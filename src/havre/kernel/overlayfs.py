@@ -69,3 +69,20 @@ def mount_stack(
 def _escaped(path: StrPath) -> str:
     # A colon would end the name, a comma the option.
     return os.fspath(path).replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+
+
+def is_shown(layer: StrPath) -> bool:
+    """Whether a mount of this process's mount namespace has the directory ``layer``, called ``<number>/fs``, in it."""
+    path = os.fspath(layer)
+    short = "/".join(path.rsplit("/", 2)[-2:])
+    for mount in mounts.mountinfo():
+        if mount.root == path:
+            return True
+        if mount.fstype == "overlay":
+            options = mount.super_options.split(",")
+            lower = next((one.partition("=")[2] for one in options if one.startswith("lowerdir=")), "")
+            # Of short names only the end is known: better one mount too many than a file system pulled away.
+            shown = lower.split(":")
+            if path in shown or any(one.startswith("/proc/self/fd/") and one.endswith(f"/{short}") for one in shown):
+                return True
+    return False

@@ -92,6 +92,9 @@ class Quota(Protocol):
         """Raises ``Denied`` if ``size`` bytes more would be too many. ``size`` is 0 while nobody knows it yet; content
         that is known to be ``digest`` may be here already."""
 
+    async def left(self, repository: str) -> int | None:
+        """How many bytes more it may hold; None when nothing bounds it."""
+
 
 class OpenGate:
     """Everybody may do everything: for the loopback."""
@@ -126,4 +129,7 @@ class NoQuota:
     """As much as the disk holds."""
 
     async def room(self, repository: str, size: int, digest: str = "") -> None:
+        return None
+
+    async def left(self, repository: str) -> int | None:
         return None

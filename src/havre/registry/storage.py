@@ -18,6 +18,9 @@ class Content(Protocol):
     address: str | None
     file: BinaryIO | None
 
+    async def ready(self, start: int, length: int) -> int:
+        """How many of ``length`` bytes from ``start`` are in ``file``: waits until there are any. 0 at the end."""
+
     def chunks(self, start: int, length: int) -> AsyncGenerator[bytes, None]:
         """The bytes from ``start``, ``length`` of them, in pieces of at most a megabyte."""
 

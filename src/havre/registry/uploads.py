@@ -17,7 +17,7 @@ from aiohttp import StreamReader
 from havre.image.digest import Hasher
 from havre.lib.tasks import TaskOwner, together
 from havre.registry.catalog import Catalog
-from havre.registry.errors import DigestInvalid, SizeInvalid, TooSlow, UploadUnknown
+from havre.registry.errors import Denied, DigestInvalid, SizeInvalid, TooSlow, UploadUnknown
 from havre.registry.storage import ContentStorage
 from havre.registry.turns import Turns
 
@@ -115,8 +115,9 @@ class Uploads:
         finally:
             session.turn.release()
 
-    async def receive(self, session: Session, body: StreamReader, length: int | None) -> None:
-        """Append ``body``, which is to have ``length`` bytes (None: as many as come).
+    async def receive(self, session: Session, body: StreamReader, length: int | None, most: int | None = None) -> None:
+        """Append ``body``, which is to have ``length`` bytes (None: as many as come). ``Denied`` when the upload gets
+        larger than ``most`` bytes.
 
         What has come stays when the connection is cut. Raises ``SizeInvalid`` when it is longer than was promised: it
         is all forgotten then. ``TooSlow`` when the client does not go on, or another request takes the session over.
@@ -124,7 +125,8 @@ class Uploads:
         start = session.offset
         try:
             while not await self._receive_piece(session, body, start, length):
-                pass
+                if most is not None and session.offset > most:
+                    raise Denied(f"quota exceeded: the upload is larger than the {most} bytes that may still come")
         finally:
             await self._written(session)
         if length is not None and session.offset - start < length:
@@ -144,25 +146,22 @@ class Uploads:
         await self._catalog.remove_upload(session.identifier)
         self._known.pop(session.identifier, None)
 
-    async def sweep(self, older_than: float) -> int:
+    async def sweep(self, older_than: float, *, dry: bool = False) -> int:
         """Drop uploads nobody has written to for ``older_than`` seconds, and what a crash has left of others; how
-        many."""
+        many. With ``dry`` only tell."""
         horizon = time.time() - older_than
-        there = {upload: written async for upload, written in self._storage.uploads()}
+        # In this order: one that is begun meanwhile is in the storage first, and must not seem to be lost.
         known = set(await self._catalog.uploads())
-        dropped = 0
-        for identifier in there.keys() - known:
-            # One that is just begun is not in the catalog yet.
-            if there[identifier] <= time.time() - _JUST_BEGUN:
-                await self._storage.drop(identifier)
-                dropped += 1
-        for identifier in known:
-            if there.get(identifier, 0.0) <= horizon and not self._is_busy(identifier):
-                await self._storage.drop(identifier)
-                await self._catalog.remove_upload(identifier)
-                self._known.pop(identifier, None)
-                dropped += 1
-        return dropped
+        there = {upload: written async for upload, written in self._storage.uploads()}
+        # One that is just begun is not in the catalog yet.
+        begun = time.time() - _JUST_BEGUN
+        strays = [identifier for identifier in there.keys() - known if there[identifier] <= begun]
+        old = [each for each in known if there.get(each, 0.0) <= horizon and not self._is_busy(each)]
+        for identifier in [] if dry else [*strays, *old]:
+            await self._storage.drop(identifier)
+            await self._catalog.remove_upload(identifier)
+            self._known.pop(identifier, None)
+        return len(strays) + len(old)
 
     async def close(self) -> None:
         """Let the writes under way end."""

@@ -48,16 +48,19 @@ class Database:
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run ``query`` on the connection, outside of any transaction of others."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, query, self._connection)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._query, query)
 
     def read_now(self, query: Callable[[Connection], T]) -> T:
         """As ``read``, blocking: for start-up, before the loop serves anybody."""
-        return self._executor.submit(query, self._connection).result()
+        return self._executor.submit(self._query, query).result()
 
     def close(self) -> None:
         """Finish what is queued and close the file."""
         self._executor.submit(self._connection.close).result()
         self._executor.shutdown()
+
+    def _query(self, query: Callable[[Connection], T]) -> T:
+        return _finished(query(self._connection))
 
     def _transact_at_any_price(self, change: Callable[[Connection], T]) -> T:
         try:
@@ -75,7 +78,7 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                result = change(connection)
+                result = _finished(change(connection))
                 connection.commit()
             except BaseException:
                 connection.rollback()
@@ -83,6 +86,14 @@ class Database:
         except sqlite3.OperationalError as error:
             raise SystemFault(f"cannot write to the database: {error}") from error
         return result
+
+
+def _finished(result: T) -> T:
+    # Whoever drops a cursor resets its statement. In another thread that would hit a use of the same statement here:
+    # the connection keeps one for each text.
+    if isinstance(result, sqlite3.Cursor):
+        result.close()
+    return result
 
 
 def _connect(path: Path, schemas: Mapping[str, Sequence[str]], reserve: Reserve | None) -> Connection:

@@ -14,7 +14,10 @@ from havre.cli.main import global_parser, load
 from havre.cli.parser import Flag, Parser
 
 # Commands of ours that Docker does not have.
-OWN = {"network why", "port add", "port rm", "volume clone", "volume export", "volume import", "volume snapshot"}
+OWN = {
+    *("image diff", "image layers", "network repair", "network why", "port add", "port rm", "system fsck"),
+    *("volume clone", "volume export", "volume import", "volume snapshot"),
+}
 # Flags of ours that Docker does not have.
 OURS = {"run": {"trace"}}
 # What belongs to parts of Docker that havre has not yet: whole groups, and commands of groups that are there.

@@ -134,7 +134,6 @@ def test_triggers() -> None:
         ("FROM", 1, "FROM requires either one or three arguments"),
         ("FROM a b", 1, "FROM requires either one or three arguments"),
         ("FROM a AS 1b", 1, 'invalid name for build stage: "1b"'),
-        ("FROM a AS scratch", 1, "reserved"),
         ("FROM a\nRUM b", 2, "unknown instruction: RUM (did you mean RUN?)"),
         ("FROM a\nXYZZY b", 2, "unknown instruction: XYZZY"),
         ("FROM a\nRUN", 2, "RUN requires at least one argument"),

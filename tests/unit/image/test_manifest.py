@@ -7,7 +7,7 @@ import pytest
 
 from havre.errors import InvalidParameter, NotFound, Unsupported
 from havre.image import manifest as manifests
-from havre.image.manifest import Index, Manifest, Platform, choose, decode, host_platform, parse_platform
+from havre.image.manifest import Descriptor, Index, Manifest, Platform, choose, decode, host_platform, parse_platform
 
 A = "sha256:" + "a" * 64
 B = "sha256:" + "b" * 64
@@ -125,3 +125,12 @@ def test_half_platforms() -> None:
 def test_what_is_no_platform(text: str) -> None:
     with pytest.raises(InvalidParameter):
         parse_platform(text)
+
+
+def test_what_is_encoded_says_its_schema() -> None:
+    """Registries and skopeo refuse a manifest without a version, though it is always the same."""
+    config = Descriptor(media_type=manifests.OCI_CONFIG, digest=A, size=1)
+    for made in (Manifest(config=config, layers=[]), Index(manifests=[config])):
+        data = manifests.encode(made)
+        assert json.loads(data)["schemaVersion"] == 2
+        assert decode(data) == made

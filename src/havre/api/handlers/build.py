@@ -40,6 +40,9 @@ async def build(call: Call) -> StreamResponse:
         platform=parse_platform(text) if (text := call.text("platform")) else None,
         host=_host(call),
         auth=_credentials(call),
+        why=call.flag("why"),
+        call=call.text("call"),
+        lock=call.text("lock"),
     )
     return await respond.messages(call, call.builds.build(call.chunks(), options))
 

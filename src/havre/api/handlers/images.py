@@ -86,6 +86,16 @@ async def distribution(call: Call) -> StreamResponse:
     return respond.json(await call.engine.images.distribution(call.name(), auth))
 
 
+async def layers(call: Call) -> StreamResponse:
+    """havre's own."""
+    return respond.json(await call.engine.image_files.layers(call.name()))
+
+
+async def diff(call: Call) -> StreamResponse:
+    """havre's own: how the image ``to`` differs from ``from``."""
+    return respond.json(await call.engine.image_files.diff(call.text("from"), call.text("to")))
+
+
 async def tag(call: Call) -> StreamResponse:
     await call.engine.images.tag(call.name(), call.text("repo"), call.text("tag"))
     return respond.empty(201)
@@ -105,12 +115,12 @@ async def prune(call: Call) -> StreamResponse:
 
 
 async def attestations(call: Call) -> StreamResponse:
-    """Images are kept without what was attested about them, as in Docker's own stores without containerd."""
+    """What was attested of an image is kept and pushed on, but not shown."""
     if len(platforms := call.texts("platform")) > 1:
         raise InvalidParameter("only one platform value is currently supported")
     _platform_of(platforms)
     await call.engine.images.inspect(call.name())
-    raise Unsupported("havre keeps no attestations of images")
+    raise Unsupported("havre does not implement the reading of attestations yet")
 
 
 def _platforms(call: Call) -> list[str]:

@@ -31,6 +31,11 @@ async def options(call: Call) -> StreamResponse:
     return respond.empty(200)
 
 
+async def fsck(call: Call) -> StreamResponse:
+    """havre's own: what is on disk, checked, and with ``repair`` put right."""
+    return await respond.messages(call, call.engine.fsck.run(call.flag("repair")))
+
+
 async def version(call: Call) -> StreamResponse:
     return respond.json(await call.engine.system.version())
 

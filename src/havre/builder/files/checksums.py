@@ -6,7 +6,7 @@ So a fresh checkout of the same tree, or a file that was only touched, is the sa
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from havre.builder.files.selecting import opened, selected, walk
 from havre.kernel.treerules import LISTING
@@ -17,8 +17,16 @@ _READ = 1 << 20
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def checksum(root: int, paths: Sequence[str], left_out: Ignore, owners: bool) -> str:
+Note = Callable[[str, bytes], None]
+"""Takes a path and the digest of the file there."""
+
+
+def checksum(
+    root: int, paths: Sequence[str], left_out: Ignore, owners: bool, note: Note = lambda path, digest: None
+) -> str:
     """The digest of what ``paths`` name in the tree ``root``. Blocks while it is read.
+
+    ``note`` is told of each file.
 
     ``left_out`` is not taken of the directories named; ``owners`` says whether they count. Raises ``NotFound``, and
     ``OSError`` for what cannot be read.
@@ -27,26 +35,30 @@ def checksum(root: int, paths: Sequence[str], left_out: Ignore, owners: bool) ->
     for path in selected(root, paths):
         fd = opened(root, path)
         try:
-            total.update(_of(fd, path, left_out, owners))
+            total.update(_of(fd, path, left_out, owners, note))
         finally:
             os.close(fd)
     return f"sha256:{total.hexdigest()}"
 
 
-def _of(fd: int, path: str, left_out: Ignore, owners: bool) -> bytes:
+def _of(fd: int, path: str, left_out: Ignore, owners: bool, note: Note) -> bytes:
     total = hashlib.sha256()
     status = os.fstat(fd)
     name = path.rpartition("/")[2]
     if not stat.S_ISDIR(status.st_mode):
         # Through procfs: the very file that was looked at.
-        total.update(_entry(name, status, owners, f"/proc/self/fd/{fd}", None))
+        digest = _entry(name, status, owners, f"/proc/self/fd/{fd}", None)
+        note(path, digest)
+        total.update(digest)
         return total.digest()
     # Where it goes may depend on its name only with --parents, where the name is part of the operation.
     total.update(_entry("", status if path else None, owners, "", None))
     listing = os.open(".", LISTING, dir_fd=fd)
     try:
         for found in walk(listing, left_out):
-            total.update(_entry(found.path, found.status, owners, found.name, found.directory))
+            digest = _entry(found.path, found.status, owners, found.name, found.directory)
+            note(f"{path}/{found.path}".lstrip("/"), digest)
+            total.update(digest)
     finally:
         os.close(listing)
     return total.digest()

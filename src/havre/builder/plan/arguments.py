@@ -59,6 +59,11 @@ class Arguments:
         return outer.get(name) if default is None else default
 
     @property
+    def known(self) -> Mapping[str, str]:
+        """What every build knows by itself."""
+        return self._known
+
+    @property
     def proxies(self) -> dict[str, str]:
         """What every RUN sees without asking."""
         return {name: value for name, value in self._given.items() if name in PREDEFINED}

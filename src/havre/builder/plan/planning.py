@@ -12,6 +12,7 @@ from typing import Any
 from havre.builder.plan.arguments import Arguments
 from havre.builder.plan.transfers import Transfers
 from havre.builder.plan.vertices import Execute, MakeDirectory, RunMount, Text, Vertex
+from havre.dockerfile import lint
 from havre.dockerfile import settings as configuration
 from havre.dockerfile.expansion import Scope, expanded
 from havre.dockerfile.faults import DockerfileError
@@ -80,7 +81,7 @@ class Origins:
 
 
 class StagePlanner:
-    """Plans one stage. ``unset`` are variables it named that have no value: (line, names)."""
+    """Plans one stage. ``findings`` are what lint has to say of the variables it names."""
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class StagePlanner:
         self._commanded = False
         self._step = 0
         self._steps = 0
-        self.unset: list[tuple[int, frozenset[str]]] = []
+        self.findings: list[lint.Finding] = []
         self._result = StageResult(
             base.root, configuration.copied(base.settings), dict(base.arguments), base.author, list(base.history)
         )
@@ -136,7 +137,8 @@ class StagePlanner:
         scope = Scope(variables, self._escape)
         instruction = expanded(instruction, scope)
         if scope.unset:
-            self.unset.append((instruction.line.first, frozenset(scope.unset)))
+            line = instruction.line
+            self.findings += lint.undefined(line.first, line.last, scope.unset, variables)
         if isinstance(instruction, Run):
             self._run(instruction, scope)
         elif isinstance(instruction, Copy | Add):

@@ -5,7 +5,7 @@ carried out (``run``) only when it is not there.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from havre.builder.plan.vertices import Vertex
@@ -14,11 +14,15 @@ from havre.builder.trees import Layer, Result, Tree
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A step to be done: its inputs are there. ``write`` takes output: 1 or 2, and bytes."""
+    """A step to be done: its inputs are there. ``write`` takes output: 1 or 2, and bytes.
+
+    ``details`` gathers what single files of its inputs are known by, by input and path, to tell what changed.
+    """
 
     vertex: Vertex
     inputs: Sequence[Result]
     write: Callable[[int, bytes], None]
+    details: dict[str, str] = field(default_factory=dict)
 
     @property
     def root(self) -> Tree:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from havre.builder.files.checksums import checksum
+from havre.builder.files.checksums import Note, checksum
 from havre.builder.files.modes import parse_mode, parse_owner
 from havre.builder.files.placing import Dress, Placer
 from havre.builder.files.selecting import selected
@@ -25,6 +25,7 @@ from havre.lib.relay import settled
 
 T = TypeVar("T")
 
+_MOST_DETAILS = 5000  # files of one step; some of its changes cannot be named when it has more
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -49,7 +50,12 @@ class Copying:
             source = task.inputs[item.input]
             async with self._opened(source) as path:
                 found[f"source {number}"] = await in_thread(
-                    _checksum, path, item, Ignore(operation.exclude), owned(source) and not operation.owner
+                    _checksum,
+                    path,
+                    item,
+                    Ignore(operation.exclude),
+                    owned(source) and not operation.owner,
+                    noting(task, f"source {number}"),
                 )
         return {**self._parts(task), **found}
 
@@ -167,9 +173,19 @@ def _names_owner(operation: CopyFiles) -> bool:
     return any(word and not word.isdecimal() for word in operation.owner.split(":"))
 
 
-def _checksum(path: Path, item: Transferred, left_out: Ignore, owners: bool) -> str:
+def _checksum(path: Path, item: Transferred, left_out: Ignore, owners: bool, note: Note) -> str:
     with directory(path) as tree:
-        return checksum(tree, item.paths, left_out, owners)
+        return checksum(tree, item.paths, left_out, owners, note)
+
+
+def noting(task: Task, part: str) -> Note:
+    """Keeps what files are known by among the task's details, under ``part`` and their paths; not of very many."""
+
+    def note(path: str, digest: bytes) -> None:
+        if len(task.details) < _MOST_DETAILS:
+            task.details[f"{part} {path}"] = digest[:8].hex()
+
+    return note
 
 
 def _kept_parents(path: str, patterns: tuple[str, ...]) -> str:

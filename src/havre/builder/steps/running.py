@@ -12,7 +12,7 @@ import msgspec
 
 from havre.builder.execution import BindMount, Execution, Executor, TemporaryMount
 from havre.builder.failures import StepFailed
-from havre.builder.files.checksums import checksum
+from havre.builder.files.checksums import Note, checksum
 from havre.builder.files.placing import Dress, Placer
 from havre.builder.files.selecting import opened
 from havre.builder.mounts import CacheMounts
@@ -20,7 +20,7 @@ from havre.builder.plan.planning import PIPES
 from havre.builder.plan.vertices import Execute, RunMount
 from havre.builder.secrets import Secrets
 from havre.builder.steps import Task, identity, stubs
-from havre.builder.steps.copying import directory, in_thread, owned
+from havre.builder.steps.copying import directory, in_thread, noting, owned
 from havre.builder.trees import Directory, Layer, Result, Tree
 from havre.builder.workspace import Workspace
 from havre.lib.dockerignore import Ignore
@@ -61,7 +61,9 @@ class Running:
             if isinstance(source, Tree):
                 parts[f"mount {mount.target}"] = identity(source)
             else:
-                parts[f"mount {mount.target}"] = await in_thread(_checksum, source, mount.source)
+                parts[f"mount {mount.target}"] = await in_thread(
+                    _checksum, source, mount.source, noting(task, f"mount {mount.target}")
+                )
         return parts
 
     def _parts(self, task: Task) -> dict[str, str]:
@@ -207,9 +209,9 @@ def _operation(task: Task) -> Execute:
     return operation
 
 
-def _checksum(source: Directory, path: str) -> str:
+def _checksum(source: Directory, path: str, note: Note) -> str:
     with directory(source.path) as tree:
-        return checksum(tree, [path], Ignore(), owned(source))
+        return checksum(tree, [path], Ignore(), owned(source), note)
 
 
 def _inside(root: Path, path: str) -> Path:

@@ -74,6 +74,11 @@ class AccessGate:
         """Whether anybody can sign in here."""
         return self._passwords or self._scheme is not None
 
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether a name and a password get one in."""
+        return self._passwords
+
     async def admit(self, call: Call, action: Action, repository: str | None) -> Identity:
         """Who asks, if they may: see ``seams.Gate``."""
         address = self.peers.address(call.request)
@@ -90,6 +95,10 @@ class AccessGate:
         self._count(call, caller.identity, address)
         self._permit(call, caller, action, repository)
         return caller.identity
+
+    async def identify(self, call: Call) -> Identity:
+        """Who asks, whatever for. ``Unauthorized`` when their credentials are wrong."""
+        return (await self._caller(call, self.peers.address(call.request), "open", None)).identity
 
     def may_read(self, call: Call, repository: str) -> bool:
         """Whether the repository is shown in lists to who sent ``call``, who has been admitted."""

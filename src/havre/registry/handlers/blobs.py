@@ -107,9 +107,15 @@ async def _send(call: Call, response: StreamResponse, content: Content, start: i
         raise ConnectionResetError("the client has gone")
     sent = 0
     if content.file is not None and length:
-        sent = await asyncio.get_running_loop().sendfile(transport, content.file, start, length)
-        # aiohttp counts only what it sends itself.
-        call.request.writer.output_size += sent
+        loop = asyncio.get_running_loop()
+        # Those who wait for a blob that arrives are many: what they are sent must take no memory.
+        while sent < length and (ready := await content.ready(start + sent, length - sent)):
+            count = await loop.sendfile(transport, content.file, start + sent, ready)
+            sent += count
+            # aiohttp counts only what it sends itself.
+            call.request.writer.output_size += count
+            if count < ready:
+                break
     else:
         async with contextlib.aclosing(content.chunks(start, length)) as chunks:
             async for chunk in chunks:

@@ -1,7 +1,8 @@
 """Upload sessions: begun, written to in one request or many, and made a blob."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from aiohttp.web_response import Response
 
@@ -34,7 +35,7 @@ async def begin(call: Call) -> Response:
         return _accepted(call, session, 202)
     async with uploads.writing(session):
         try:
-            await uploads.receive(session, call.request.content, call.request.content_length)
+            await _receive(call, session, call.request.content_length)
             return await _commit(call, session, digest)
         except BaseException:
             # Nobody has been told of the session: nobody comes back to it.
@@ -53,10 +54,9 @@ async def status(call: Call) -> Response:
 
 async def append(call: Call) -> Response:
     """PATCH …/blobs/uploads/<id>: one chunk; without Content-Range, what follows."""
-    uploads = call.registry.uploads
-    session = await uploads.find(call.repository, call.reference)
-    async with uploads.writing(session):
-        await uploads.receive(session, call.request.content, await _expected(call, session))
+    session = await call.registry.uploads.find(call.repository, call.reference)
+    async with _writing(call, session):
+        await _receive(call, session, await _expected(call, session))
     return _accepted(call, session, 202)
 
 
@@ -66,10 +66,9 @@ async def finish(call: Call) -> Response:
     if digest is None:
         raise DigestInvalid("the digest is missing")
     names.digest(digest)
-    uploads = call.registry.uploads
-    session = await uploads.find(call.repository, call.reference)
-    async with uploads.writing(session):
-        await uploads.receive(session, call.request.content, await _expected(call, session))
+    session = await call.registry.uploads.find(call.repository, call.reference)
+    async with _writing(call, session):
+        await _receive(call, session, await _expected(call, session))
         return await _commit(call, session, digest)
 
 
@@ -120,6 +119,23 @@ async def _expected(call: Call, session: Session) -> int | None:
         length = span
     await call.registry.quota.room(call.repository, session.offset + (length or 0))
     return length
+
+
+@asynccontextmanager
+async def _writing(call: Call, session: Session) -> AsyncIterator[None]:
+    """Be the only writer. What a quota refuses must not lie about until it is too old as well: it is dropped."""
+    uploads = call.registry.uploads
+    async with uploads.writing(session):
+        try:
+            yield
+        except Denied:
+            await uploads.drop(session)
+            raise
+
+
+async def _receive(call: Call, session: Session, length: int | None) -> None:
+    most = await call.registry.quota.left(call.repository) if length is None else None
+    await call.registry.uploads.receive(session, call.request.content, length, most)
 
 
 async def _commit(call: Call, session: Session, digest: str) -> Response:

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping
 
 from havre.errors import HavreError
-from havre.image.remote.failures import RemoteFailure
 from havre.lib.tasks import TaskOwner
 from havre.registry.call import Call
 from havre.registry.replication.queue import Job, Queue, Wish
@@ -94,7 +93,8 @@ class Replicator:
         via = ",".join(filter(None, (job.path, self._name)))
         try:
             await self._carriers[name].carry_out(job, via)
-        except (RemoteFailure, HavreError, OSError, ExceptionGroup) as error:
+        except Exception as error:
+            # Whatever it is: others wait behind it, and it is told in the status.
             reason = _reason(error)
             log.warning("%s:%s cannot be replicated to %s: %s", job.repository, job.reference, name, reason)
             await self._queue.failed(name, job, reason)

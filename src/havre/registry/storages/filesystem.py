@@ -26,6 +26,9 @@ class FileContent:
         self._descriptor = file.fileno()
         self.size = os.fstat(self._descriptor).st_size
 
+    async def ready(self, start: int, length: int) -> int:
+        return length
+
     async def chunks(self, start: int, length: int) -> AsyncGenerator[bytes, None]:
         while length > 0:
             data = await asyncio.to_thread(os.pread, self._descriptor, min(length, _PIECE), start)

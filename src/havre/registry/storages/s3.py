@@ -59,6 +59,9 @@ class S3Content:
         self._storage = storage
         self._key = key
 
+    async def ready(self, start: int, length: int) -> int:
+        return length
+
     async def chunks(self, start: int, length: int) -> AsyncGenerator[bytes, None]:
         async for data in self._storage.read_object(self._key, start, length):
             yield data

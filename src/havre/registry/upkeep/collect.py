@@ -79,8 +79,7 @@ class Collector:
         """Remove what is of no use; with ``dry`` only tell. Waits for a collection that is under way."""
         async with self._turn:
             report = Report()
-            if not dry:
-                report.uploads = await self._registry.uploads.sweep(self._settings.gc.uploads)
+            report.uploads = await self._registry.uploads.sweep(self._settings.gc.uploads, dry=dry)
             await self._retain(report, dry)
             await self._unlink(report, dry)
             await self._sweep(report, dry)
@@ -99,8 +98,9 @@ class Collector:
             try:
                 report = await self.collect()
                 log.info("garbage collection removed %d bytes in %d blobs", report.bytes, report.contents)
-            except (HavreError, OSError) as error:
-                log.error("garbage collection failed: %s", error)
+            except Exception as error:
+                # Whatever it was, the next one may succeed; without any the disk fills up.
+                log.error("garbage collection failed: %s", error, exc_info=not isinstance(error, HavreError))
 
     # -- retention ----------------------------------------------------------------------------------------------------
 
@@ -186,10 +186,14 @@ class Collector:
         """Content older than the grace, in handfuls: digest and bytes."""
         horizon = time.time() - self._settings.gc.grace
         handful: dict[str, int] = {}
+        seen = 0
         async for digest, size, committed in self._storage.contents():
+            seen += 1
             if committed < horizon:
                 handful[digest] = size
-            if len(handful) >= _STEP:
+            if seen % _STEP == 0:
                 yield handful
                 handful = {}
+                # Listing files waits for nothing: others must have their turn.
+                await asyncio.sleep(0)
         yield handful

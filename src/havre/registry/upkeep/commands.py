@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from havre.errors import NotFound
 from havre.lib.sizes import bytes_size
 from havre.registry.control import ask
 from havre.registry.layout import Layout
@@ -33,7 +34,10 @@ def _gc(given: argparse.Namespace) -> str:
 
     where = argparse.Namespace(command="gc", config=given.config, root=given.root)
     config = configuration.load(where)
-    report = ask(Layout(config.root).control, "gc", dry=given.dry_run)
+    layout = Layout(config.root)
+    if not layout.database.exists():
+        raise NotFound(f"no registry is kept in {config.root}")
+    report = ask(layout.control, "gc", dry=given.dry_run)
     if report is None:
         report = asyncio.run(_alone(config, given.dry_run))
     return (json.dumps(report) if given.json else _told(report, given.dry_run)) + "\n"

@@ -33,6 +33,15 @@ class Quotas:
             used, there = await self._database.read(lambda c: _used(c, repository, pattern, quota, digest))
             _check(repository, quota, used + (0 if there else size))
 
+    async def left(self, repository: str) -> int | None:
+        """See ``seams.Quota``."""
+        found = self._of(repository)
+        if found is None:
+            return None
+        pattern, quota = found
+        used, _ = await self._database.read(lambda c: _used(c, repository, pattern, quota))
+        return max(0, quota.size - used)
+
     def settle(self, connection: Connection, repository: str) -> None:
         """Raise ``Denied`` if the repository holds too much by what this transaction has put into it."""
         found = self._of(repository)

@@ -7,6 +7,7 @@ import asyncio
 import os
 import weakref
 from pathlib import Path
+from typing import BinaryIO
 
 from havre.image.digest import DigestMismatch, Hasher
 
@@ -64,15 +65,23 @@ class Arrival:
         self._failure = self._failure or failure
         self.tell()
 
+    def open(self) -> BinaryIO:
+        """The file, opened once more: it may have another place by now, or none."""
+        return open(f"/proc/self/fd/{self._fd}", "rb")
+
     async def read(self, offset: int, limit: int) -> bytes:
         """Up to ``limit`` bytes from ``offset``, as soon as there are any; b"" at the end. For who knows the size."""
+        # Written a moment ago: this comes out of the page cache.
+        return os.pread(self._fd, min(limit, await self.ready(offset)), offset)
+
+    async def ready(self, offset: int) -> int:
+        """How many bytes there are from ``offset``, as soon as there are any; 0 at the end."""
         while True:
             there = self.written if self._whole or self.size is None else min(self.written, self.size - 1)
             if offset < there:
-                # Written a moment ago: this comes out of the page cache.
-                return os.pread(self._fd, min(limit, there - offset), offset)
+                return there - offset
             if self._whole:
-                return b""
+                return 0
             if self._failure is not None:
                 raise self._failure
             await self._news.wait()

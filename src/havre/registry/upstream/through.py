@@ -38,13 +38,16 @@ _PATIENCE = 20.0  # seconds an upstream may take to say what a tag is that is he
 class ArrivingContent:
     """A blob that is still on its way in, for a client that waits for it."""
 
-    file: BinaryIO | None = None
     address: str | None = None
 
     def __init__(self, arrival: Arrival) -> None:
         assert arrival.size is not None
         self.size: int = arrival.size
+        self.file: BinaryIO | None = arrival.open()
         self._arrival = arrival
+
+    async def ready(self, start: int, length: int) -> int:
+        return min(length, await self._arrival.ready(start))
 
     async def chunks(self, start: int, length: int) -> AsyncGenerator[bytes, None]:
         end = start + length
@@ -54,7 +57,8 @@ class ArrivingContent:
             yield data
 
     async def close(self) -> None:
-        return None
+        assert self.file is not None
+        self.file.close()
 
 
 class PullThrough:

@@ -11,5 +11,6 @@ def install(registry: Registry, gate: AccessGate) -> None:
     pages, search = Pages(gate), Search(gate)
     registry.add("GET", "/", pages.repositories)
     registry.add("GET", "/ui/*", pages.below)
+    registry.add("GET", "/sign-in", pages.sign_in)
     registry.add("GET", "/v1/_ping", search.ping)
     registry.add("GET", "/v1/search", search.search)

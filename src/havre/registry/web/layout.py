@@ -41,8 +41,8 @@ code { font: 14px/1.5 ui-monospace, monospace; overflow-wrap: anywhere }
 """
 
 
-def page(title: str, *content: Node | None, query: str = "", status: int = 200) -> Response:
-    """A whole page."""
+def page(title: str, *content: Node | None, reader: Node = "", query: str = "", status: int = 200) -> Response:
+    """A whole page; ``reader`` says who looks at it, or how to say so."""
     search = element(
         "form",
         element(
@@ -56,7 +56,7 @@ def page(title: str, *content: Node | None, query: str = "", status: int = 200) 
     )
     body = element(
         "body",
-        element("header", element("h1", link("/", "havre-registry")), search),
+        element("header", element("h1", link("/", "havre-registry")), search, element("span", reader, class_="small")),
         element("main", element("h2", title), *content),
     )
     head = element(

@@ -3,14 +3,22 @@
 Each asks the gate itself, as the protocol's endpoints are asked for: a page shows what its reader might pull.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from aiohttp.web_response import Response
 
 from havre.registry import listing, names
+from havre.registry.access.challenges import BASIC
 from havre.registry.access.gate import AccessGate
 from havre.registry.call import Call
-from havre.registry.errors import ManifestUnknown, NameUnknown, PageUnknown
+from havre.registry.errors import (
+    ManifestUnknown,
+    NameUnknown,
+    PageUnknown,
+    Refusal,
+    TooManyRequests,
+    Unauthorized,
+)
 from havre.registry.manifestcache import Manifest
 from havre.registry.records import Referrer
 from havre.registry.web import contents, queries
@@ -32,6 +40,29 @@ class Pages:
 
     async def repositories(self, call: Call) -> Response:
         """GET /: the repositories the reader may pull from; with ``q``, those it stands in."""
+        return await self._told(call, self._repositories(call))
+
+    async def below(self, call: Call) -> Response:
+        """GET /ui/…: one of the pages below."""
+        return await self._told(call, self._below(call))
+
+    async def sign_in(self, call: Call) -> Response:
+        """GET /sign-in: makes a browser ask for name and password, and then send them with every page."""
+        call.identity = await self._gate.identify(call)
+        if call.identity.is_anonymous and self._gate.takes_passwords:
+            raise Unauthorized("authentication required", BASIC)
+        return Response(status=303, headers={**HEADERS, "Location": "/"})
+
+    async def _told(self, call: Call, answer: Awaitable[Response]) -> Response:
+        """The answer, or what is wrong as a page. Browsers have a way of their own to ask who one is."""
+        try:
+            return await answer
+        except (Unauthorized, TooManyRequests):
+            raise
+        except Refusal as error:
+            return self._page(call, error.message, status=error.status)
+
+    async def _repositories(self, call: Call) -> Response:
         call.identity = await self._gate.admit(call, "catalog", None)
         query = (call.query("q") or "").strip()[:255]
         found = await listing.readable(call, call.query("last") or "", _REPOSITORIES + 1, query)
@@ -43,11 +74,10 @@ class Pages:
         more = link("", "More", q=query, last=shown[-1]) if len(found) > len(shown) else None
         title = f"Repositories with “{query}”" if query else "Repositories"
         if not rows:
-            return page(title, element("p", "There is nothing here that you may see."), query=query)
-        return page(title, table(("Repository", "Tags", "Size", "Pushed"), cells), more, query=query)
+            return self._page(call, title, element("p", "There is nothing here that you may see."), query=query)
+        return self._page(call, title, table(("Repository", "Tags", "Size", "Pushed"), cells), more, query=query)
 
-    async def below(self, call: Call) -> Response:
-        """GET /ui/…: one of the pages below."""
+    async def _below(self, call: Call) -> Response:
         kind, _, rest = call.reference.partition("/")
         if call.reference == "style.css":
             headers = {**HEADERS, "Cache-Control": "max-age=3600"}
@@ -79,7 +109,8 @@ class Pages:
         )
         more = link(f"ui/r/{repository}", "More", last=rows[_TAGS - 1].name) if len(rows) > _TAGS else None
         newest = f":{rows[0].name}" if rows else ""
-        return page(
+        return self._page(
+            call,
             repository,
             self._command(call, f"{repository}{newest}"),
             table(("Tag", "Size", "Digest", "", "Tagged"), cells),
@@ -96,7 +127,8 @@ class Pages:
         told = contents.read_manifest(found.body or b"")
         image = contents.read_image(await self._configuration(call, repository, told.config))
         referrers, _more = await catalog.referrers(repository, found.digest, None, "", _REFERRERS)
-        return page(
+        return self._page(
+            call,
             f"{repository}{separator}{reference}",
             element("p", link(f"ui/r/{repository}", repository)),
             self._command(call, f"{repository}{separator}{reference}"),
@@ -120,6 +152,12 @@ class Pages:
             return b"".join([chunk async for chunk in content.chunks(0, min(content.size, contents.LARGEST))])
         finally:
             await content.close()
+
+    def _page(self, call: Call, title: str, *content: Node | None, query: str = "", status: int = 200) -> Response:
+        reader: Node = call.identity.name
+        if call.identity.is_anonymous and self._gate.takes_passwords:
+            reader = link("sign-in", "Sign in")
+        return page(title, *content, reader=reader, query=query, status=status)
 
     def _command(self, call: Call, image: str) -> Markup:
         host = self._gate.peers.base_url(call.request).partition("://")[2]
