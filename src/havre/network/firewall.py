@@ -169,7 +169,7 @@ def _shared(honest: bool, doors: Iterable[tuple[str, str, str]]) -> str:
     set guarded {{
         type ifname
     }}
-    # The rules of each bridge for what it answers, or sends by masquerading.
+    # Which address a packet carries that comes to a bridge through a published port, or (``sources``) leaves it.
     map translated {{
         type ifname : verdict
     }}
@@ -247,7 +247,7 @@ def _maps(suffix: str, kind: str, honest: bool, doors: Iterable[tuple[str, str, 
     map arriving{suffix} {{
         type ifname : verdict
     }}
-    # Subnets whose packets leave with an address of the host.
+    # Subnets whose packets leave with an address of the host: the same rules.
     map sources{suffix} {{
         type {kind} : verdict
         flags interval
