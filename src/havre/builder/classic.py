@@ -1,7 +1,6 @@
 """``POST /build``: a context as an archive comes in, Docker's messages go out. The API's door comes in here."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from havre.builder.checking import answer
 from havre.builder.failures import StepFailed
 from havre.builder.lock import Lock, read
 from havre.builder.messages import Json, Messages
+from havre.builder.remotecontexts import RemoteContexts
 from havre.builder.request import BuildRequest
 from havre.errors import HavreError, InvalidParameter, NotFound
 from havre.image.manifest import Platform
@@ -61,10 +61,11 @@ class Options:
 class ClassicBuilds:
     """Builds for the classic API."""
 
-    def __init__(self, builder: Builder, images: ImageStore, puller: Puller) -> None:
+    def __init__(self, builder: Builder, images: ImageStore, puller: Puller, remote: RemoteContexts) -> None:
         self._builder = builder
         self._images = images
         self._puller = puller
+        self._remote = remote
         self._tasks = TaskOwner("builds")
 
     async def close(self) -> None:
@@ -88,7 +89,7 @@ class ClassicBuilds:
                 task.cancel()
                 await asyncio.wait([task])
         finally:
-            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+            await contexts.discard(place)
 
     async def _request(self, body: AsyncIterator[bytes], options: Options, place: Path) -> BuildRequest:
         context = await contexts.unpack(body, place)
@@ -111,10 +112,10 @@ class ClassicBuilds:
             pull=options.pull,
             ignore_cache=options.no_cache,
             host=options.host,
-            epoch=_epoch(options.arguments),
+            epoch=epoch_of(options.arguments),
             ignored=ignored,
             why=options.why,
-            lock=_lock(options.lock),
+            lock=lock_of(options.lock),
         )
 
     async def _run(self, request: BuildRequest, options: Options, messages: Messages) -> None:
@@ -149,7 +150,7 @@ class ClassicBuilds:
             messages.finish()
 
 
-def _lock(text: str) -> Lock | None:
+def lock_of(text: str) -> Lock | None:
     if not text:
         return None
     return Lock(None if text == "record" else read(text.encode()))
@@ -163,7 +164,7 @@ def _classic(error: StepFailed) -> str:
     return error.message
 
 
-def _epoch(arguments: Mapping[str, str]) -> int | None:
+def epoch_of(arguments: Mapping[str, str]) -> int | None:
     """SOURCE_DATE_EPOCH, in nanoseconds."""
     text = arguments.get("SOURCE_DATE_EPOCH")
     if not text:

@@ -19,6 +19,8 @@ _BACKLOG = 1024
 # Bytes the kernel takes for a client beyond what its window lets it send. Without a bound it takes megabytes for each
 # of many clients, and they have left the processor's cache before they are read: blobs go out a quarter slower.
 _UNSENT = 256 * 1024
+# A client that takes nothing for so long has gone, or means to hold the blob and the connection for ever (ms).
+_STALLED = 600_000
 _DESCRIPTORS = 65_536
 # Requests that have not ended by then are cut off; an upload keeps what has come of it.
 _DRAIN_SECONDS = 5.0
@@ -60,7 +62,8 @@ def _listen(host: str, port: int) -> socket.socket:
         ]
         both = family == socket.AF_INET6 and not host and socket.has_dualstack_ipv6()
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
-        # Accepted connections inherit it.
+        # Accepted connections inherit these.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         return listener
     except OSError as error:
@@ -74,13 +77,21 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     authority = config.access.client_ca
+    files = "tls-cert and tls-key"
     try:
+        # Of a file that cannot be read, the errors of OpenSSL do not say which it was.
+        for path in filter(None, (config.tls_cert, config.tls_key, authority)):
+            with open(path, "rb"):
+                pass
+        context.load_cert_chain(config.tls_cert, config.tls_key)
         if authority:
+            files = "client-ca"
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(authority)
-        context.load_cert_chain(config.tls_cert, config.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidParameter(f"cannot use the TLS files: {error}") from None
+    except ssl.SSLError as error:
+        raise InvalidParameter(f"cannot use {files}: {error.reason or error}") from None
+    except OSError as error:
+        raise InvalidParameter(f"cannot read {error.filename}: {error.strerror}") from None
     return context
 
 

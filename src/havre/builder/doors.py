@@ -1,0 +1,21 @@
+"""All that builds, as the API's handlers see it."""
+
+from dataclasses import dataclass
+
+from havre.builder.classic import ClassicBuilds
+from havre.builder.direct import DirectBuilds
+from havre.builder.upkeep import Upkeep
+
+
+@dataclass(frozen=True, slots=True)
+class Builds:
+    """The ways to ask for a build."""
+
+    classic: ClassicBuilds
+    direct: DirectBuilds
+    upkeep: Upkeep
+
+    async def close(self) -> None:
+        """Break off all builds."""
+        await self.classic.close()
+        await self.direct.close()
