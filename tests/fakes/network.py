@@ -97,6 +97,9 @@ class FakeDriver:
     def release(self, network: Network, endpoint: Endpoint) -> None:
         self._pools[network.id].give_back(IPv4Address(endpoint.ip_address))
 
+    async def settle(self) -> set[str]:
+        return set()
+
     async def mend(self, network: Network) -> list[str]:
         self.calls.append("mend")
         return []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from havre.kernel.nftables import Nftables
+from havre.network.firewall import bridges_in, table_of
 from tests.system.conftest import NewDaemon
 from tests.system.faults import each_point
 from tests.system.harness import wait_until
@@ -49,11 +50,11 @@ def inside(pid: int, *command: str) -> Any:
 
 
 def elements(table: str) -> list[tuple[str, ...]]:
-    """The published ports in the tables of a bridge: where (but on every address), what, and whither."""
+    """The published ports in the table: where (but on every address), what, and whither."""
     found = []
-    for family in ("ip", "ip6"):
-        for entry in Nftables().table(family, table) or ():
-            for key, value in entry.get("map", {}).get("elem", ()):
+    for entry in Nftables().table("inet", table) or ():
+        if entry.get("map", {}).get("name", "").startswith("published"):
+            for key, value in entry["map"].get("elem", ()):
                 found.append(tuple(map(str, (*key["concat"], *value["concat"]))))
     return sorted(found)
 
@@ -85,6 +86,9 @@ def disagreements(scene: Scene) -> list[str]:
         gateways = [route["gateway"] for route in inside(one["State"]["Pid"], "route", "show", "default")]
         if gateways != [settings[min(settings)]["Gateway"]]:
             told.append(f"{one['Name']} has the default routes {gateways}; records say {settings}")
+    table = table_of(scene.daemon.bridge)
+    if sorted(name for name in tables() if scene.daemon.bridge in name) != [table]:
+        told.append(f"tables {tables()}")
     for name in (scene.daemon.bridge, bridge(scene)):
         network = known.get(name)
         wanted = [one for one in running if network and network["Name"] in one["NetworkSettings"]["Networks"]]
@@ -93,8 +97,8 @@ def disagreements(scene: Scene) -> list[str]:
             told.append(f"on {name} are {residents}; containers say {[one['Name'] for one in wanted]}")
         if len(veths(name)) != len(residents):
             told.append(f"interfaces on {name}: {veths(name)} for {len(residents)} containers")
-        if tables().count(f"havre_{name}") != (0 if not network else 2 if network["EnableIPv6"] else 1):
-            told.append(f"tables of {name}: {tables()}")
+        if (name in bridges_in(Nftables().table("inet", table) or ())) != bool(network):
+            told.append(f"the rules of {name}, which is {network}")
     told += _ports(scene, running)
     return told
 
@@ -116,7 +120,7 @@ def _ports(scene: Scene, running: list[Any]) -> list[str]:
         if one["Name"] == "/victim" and len(asked) != sum(map(len, one["HostConfig"]["PortBindings"].values())):
             return [f"{one['Name']} publishes {asked}, and was asked for {one['HostConfig']['PortBindings']}"]
         asked = []
-    rules = elements(f"havre_{scene.daemon.bridge}") + elements(f"havre_{bridge(scene)}")
+    rules = elements(table_of(scene.daemon.bridge))
     return [] if sorted(rules) == sorted(published) else [f"rules {rules} for {published}"]
 
 

@@ -44,7 +44,8 @@ def test_network_repair(havre: Program, havred: Havred) -> None:
     havre("run", "-d", "--name", "box", "--network", "lan", "busybox", "sleep", "1000")
     assert havre("network", "repair").out == "nothing to repair\n"
     # A chain that is emptied is nothing the daemon hears of by itself.
-    subprocess.run(["nft", "flush", "chain", "ip", f"havre_br-{made[:12]}", "forward"], check=True)
+    chain = ("inet", f"havre_{havred.bridge}", f"arrive_br-{made[:12]}")
+    subprocess.run(["nft", "flush", "chain", *chain], check=True)
     subprocess.run(["ip", "link", "delete", f"br-{made[:12]}"], check=True)
     assert havre("network", "repair").out == "lan: rules, bridge\n"
     gateway = havred.api("GET", "/networks/lan").json()["IPAM"]["Config"][0]["Gateway"]

@@ -54,7 +54,7 @@ class Policy:
 
 
 def admitted() -> bool:
-    return "8080" in run("nft", "list", "set", "ip", "havre_havre0", "admitted").partition("elements")[2]
+    return "8080" in run("nft", "list", "set", "inet", "havre_havre0", "admitted").partition("elements")[2]
 
 
 def dial(lab: Lab, port: int, patience: float = netlab.WAIT, source: str = OUTSIDE) -> socket.socket:

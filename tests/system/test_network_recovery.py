@@ -30,9 +30,11 @@ def ports_of(bridge: str) -> list[str]:
     return [line.split("@")[0] for line in run("ip", "-br", "link", "show", "master", bridge).splitlines()]
 
 
-def elements(bridge: str = "havre0") -> list[object]:
-    table = Nftables().table("ip", f"havre_{bridge}") or []
-    return [each for entry in table if "map" in entry for each in entry["map"].get("elem", [])]
+def elements() -> list[str]:
+    """The addresses that published ports lead to."""
+    maps = [entry["map"] for entry in Nftables().table("inet", "havre_havre0") or () if "map" in entry]
+    found = [each for one in maps if one["name"].startswith("published") for each in one.get("elem", ())]
+    return [str(target["concat"][0]) for _, target in found]
 
 
 async def until(reached: Callable[[], bool]) -> None:
@@ -60,14 +62,15 @@ async def test_killed_at_any_step(lab: Lab, verb: str) -> None:
         async with netlab.daemon(layout) as daemon:
             assert await daemon.database.read(records.endpoints) == []
             assert list(layout.netns.iterdir()) == []
+            assert run("nft", "list", "tables").split() == ["table", "inet", "havre_havre0"]
             assert elements() == []
             await until_no_ports("havre0")
             again = await daemon.container(*PORTS)
             if (own := daemon.networks.find("another")) is not None:
                 # It is whole, whatever there was of it.
                 await until_no_ports(own.interface)
-                await daemon.networks.connect(again.id, "another", EndpointRequest(name="box"))
-                assert elements(own.interface) and not elements(), "the ports went with the default route"
+                there = await daemon.networks.connect(again.id, "another", EndpointRequest(name="box"))
+                assert set(elements()) == {there.ip_address}, "the ports went with the default route"
             await daemon.remove(again)
             if own is not None:
                 await daemon.networks.remove(own)
@@ -169,7 +172,7 @@ async def test_flushed_rules_come_back(lab: Lab, caplog: pytest.LogCaptureFixtur
     async with netlab.daemon(lab.layout()) as daemon:
         box = await daemon.container(WEB)
         before = run("nft", "list", "ruleset")
-        for damage in (["flush", "ruleset"], ["delete", "table", "ip", "havre_havre0"]):
+        for damage in (["flush", "ruleset"], ["delete", "table", "inet", "havre_havre0"]):
             run("nft", *damage)
             await until(lambda: run("nft", "list", "ruleset") == before)
         assert "is made anew: it was deleted" in caplog.text

@@ -14,15 +14,15 @@ WEB = PortRequest(80, host_port_start=8080, host_port_end=8080)
 async def test_repair(lab: Lab) -> None:
     """Whatever somebody else took away is made anew: rules, bridges, interfaces, and networks that failed at start."""
     layout = lab.layout()
-    async with netlab.daemon(layout, seed="x") as daemon:
+    async with netlab.daemon(layout, seed="x", honest=True) as daemon:
         made = await daemon.networks.create(network("a", "10.5.0.0/24", ipv6=True))
         one, two = await box(daemon, "a", ports=(WEB,)), await box(daemon, "a")
         assert await daemon.networks.repairs.run() == []
-        table = f"havre_{made.interface}"
+        table = ("inet", "havre_havre0")
         for harm, told in (
-            ((("nft", "flush", "table", "ip", table),), ("rules",)),
-            ((("nft", "delete", "chain", "ip6", table, "forward"),), ("rules",)),
-            ((("nft", "flush", "map", "ip", table, "published"),), ("rules",)),
+            ((("nft", "flush", "chain", *table, f"arrive_{made.interface}"),), ("rules",)),
+            ((("nft", "flush", "map", *table, "leaving6"),), ("rules",)),
+            ((("nft", "flush", "map", *table, "published"),), ("rules",)),
             ((("ip", "link", "delete", made.interface),), ("bridge",)),
             ((("ip", "addr", "flush", "dev", made.interface),), ("bridge",)),
             ((("ip", "link", "set", one.endpoint.host_interface, "nomaster"),), ("bridge",)),
@@ -38,6 +38,11 @@ async def test_repair(lab: Lab) -> None:
                 assert arrives(server, lab.reach(HOST, 8080)) == OUTSIDE, harm
                 assert reaches(two, one.endpoint.ip_address, 80), harm
             assert default_route(one).split()[2] == "10.5.0.1"
+        for harm in (("nft", "flush", "table", *table), ("nft", "delete", "element", *table, "open { tcp . 8080 }")):
+            run(*harm)
+            told = {(each.network.name, each.mended) for each in await daemon.networks.repairs.run()}
+            assert told == {("bridge", ("rules",)), ("a", ("rules",))}, "it is part of no network in particular"
+            assert await daemon.networks.repairs.run() == []
         await daemon.remove(one, two)
         await daemon.networks.create(network("b", options={f"{BRIDGE}name": "br-mine"}))
     run("ip", "link", "add", "br-mine", "type", "veth", "peer", "name", "other")

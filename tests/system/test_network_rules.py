@@ -50,11 +50,13 @@ WEB6 = Endpoint(
     ),
 )
 ROUTED6 = replace(WEB6, ports=(PublishedPort(80, "tcp", "0.0.0.0", 0), PublishedPort(80, "tcp", "::", 0)))
+INTERNAL = BridgeRules("br-in", IPv4Network("10.1.3.0/24"), icc=True, internal=True)
+TABLE = "havre_test"
 CASES = {
     "empty": (RULES, []),
     "published": (RULES, [WEB]),
     "no-icc": (BridgeRules("br-own.1", IPv4Network("10.1.2.0/24"), icc=False), []),
-    "internal": (BridgeRules("br-in", IPv4Network("10.1.3.0/24"), icc=True, internal=True), []),
+    "internal": (INTERNAL, []),
     "no-masquerade": (BridgeRules("br-open", IPv4Network("10.1.4.0/24"), icc=True, masquerade=False), []),
     "dual-stack": (DUAL, [WEB6]),
     "honest": (replace(DUAL, honest=True), [WEB6]),
@@ -67,6 +69,7 @@ CASES = {
     "trusted": (replace(DUAL, trusted=("wan0", "vxlan.1")), [WEB6]),
     "host-address": (replace(DUAL, source="198.51.100.1", source6="2001:db8::1"), []),
 }
+SEVERAL = [(RULES, [WEB]), CASES["internal"], CASES["routed"]]
 
 
 def _normal(table: list[dict[str, Any]] | None) -> str:
@@ -81,12 +84,11 @@ def _normal(table: list[dict[str, Any]] | None) -> str:
     return "[\n" + ",\n".join(json.dumps(entry) for entry in table or []) + "\n]\n"
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, "several"])
 def test_golden(lab: Lab, name: str) -> None:
-    rules, endpoints = CASES[name]
     nft = Nftables()
-    nft.run(firewall.ruleset(rules, endpoints))
-    found = "".join(_normal(nft.table(family, rules.table)) for family in rules.families)
+    nft.run(firewall.ruleset(TABLE, [CASES[name]] if name in CASES else SEVERAL))
+    found = _normal(nft.table("inet", TABLE))
     path = GOLDEN / f"{name}.json"
     if os.environ.get("HAVRE_WRITE_GOLDEN"):
         path.write_text(found)
@@ -96,16 +98,16 @@ def test_golden(lab: Lab, name: str) -> None:
 def test_setting_up_twice_is_setting_up_once(lab: Lab) -> None:
     nft = Nftables()
     for _ in range(2):
-        nft.run(firewall.ruleset(RULES, [WEB]))
-    found = _normal(nft.table("ip", RULES.table))
+        nft.run(firewall.ruleset(TABLE, [(RULES, [WEB])]))
+    found = _normal(nft.table("inet", TABLE))
     assert found == (GOLDEN / "published.json").read_text()
 
 
 def test_a_failed_transaction_changes_nothing(lab: Lab) -> None:
     nft = Nftables()
-    nft.run(firewall.ruleset(RULES, []))
+    nft.run(firewall.ruleset(TABLE, [(RULES, [])]))
     before = run("nft", "list", "ruleset")
-    missing = "".join(firewall.publish(RULES, WEB)) + f"delete element ip {RULES.table} published {{ tcp . 9 }}\n"
+    missing = "".join(firewall.publish(TABLE, RULES, WEB)) + f"delete element inet {TABLE} published {{ tcp . 9 }}\n"
     with pytest.raises(NftError, match="No such file"):
         nft.run(missing)
     assert run("nft", "list", "ruleset") == before
@@ -113,10 +115,33 @@ def test_a_failed_transaction_changes_nothing(lab: Lab) -> None:
 
 def test_removal_takes_what_is_there(lab: Lab) -> None:
     nft = Nftables()
-    nft.run(firewall.removal("havre0", ["ip"]))
-    nft.run(firewall.ruleset(RULES, [WEB]))
-    nft.run(firewall.removal("havre0", ["ip"]))
-    assert run("nft", "list", "tables") == "" and nft.table("ip", RULES.table) is None
+    nft.run(firewall.removal(TABLE))
+    nft.run(firewall.ruleset(TABLE, [(RULES, [WEB])]))
+    nft.run(firewall.removal(TABLE))
+    assert nft.tables() == [] and nft.table("inet", TABLE) is None
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_bridge_that_joins_and_parts(lab: Lab, name: str) -> None:
+    """It is as if it had been there from the beginning, and as if it had never been."""
+    rules, endpoints = CASES[name]
+    other = BridgeRules("br-by", IPv4Network("10.1.6.0/24"), icc=True, honest=rules.honest)
+    nft = Nftables()
+    nft.run(firewall.ruleset(TABLE, [(rules, endpoints), (other, [])]))
+    both = _sorted(nft)
+    nft.run(firewall.ruleset(TABLE, [(other, [])]))
+    alone = _sorted(nft)
+    nft.run(firewall.join(TABLE, rules, endpoints))
+    assert _sorted(nft) == both
+    assert firewall.bridges_in(nft.table("inet", TABLE) or ()) == {rules.bridge, other.bridge}
+    for endpoint in endpoints:
+        nft.run("".join(firewall.withdraw(TABLE, rules, endpoint)))
+    nft.run(firewall.part(TABLE, rules))
+    assert _sorted(nft) == alone
+
+
+def _sorted(nft: Nftables) -> list[str]:
+    return sorted(_normal(nft.table("inet", TABLE)).replace(",\n", "\n").splitlines())
 
 
 async def test_a_kernel_without_nat(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

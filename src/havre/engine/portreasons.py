@@ -8,6 +8,7 @@ from havre.engine.container.network import parse_port
 from havre.errors import NotFound
 from havre.kernel.nftables import Nftables
 from havre.network import reasons
+from havre.network.firewall import table_of
 from havre.network.networks import Networks
 from havre.network.obstacles import Chain, obstacles, refusals
 
@@ -40,6 +41,7 @@ class PortReasons:
         if not found:
             raise NotFound(f"no running container publishes port {text}")
         settings = self._networks.settings
+        table = table_of(self._networks.get("bridge").interface)
         dropping, refusing = await asyncio.to_thread(self._look) if settings.firewall else ([], [])
         return [
             {
@@ -50,7 +52,7 @@ class PortReasons:
                 "ContainerName": self._container_name(endpoint.container_id),
                 "Network": network.name,
                 "Target": reasons.target(endpoint, port),
-                "Rule": reasons.rule(network, endpoint, port),
+                "Rule": reasons.rule(table, endpoint, port),
                 "Reach": reasons.reach(port, settings, dropping, refusing),
             }
             for network, endpoint, port in found

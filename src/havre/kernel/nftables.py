@@ -65,6 +65,13 @@ class Nftables:
                 raise
         return [entry for entry in json.loads(text)["nftables"] if "metainfo" not in entry]
 
+    def tables(self) -> list[tuple[str, str]]:
+        """Family and name of every table."""
+        with self._lock:
+            text = self._run("list tables\n", _OUTPUT_JSON)
+        tables = [entry["table"] for entry in json.loads(text)["nftables"] if "table" in entry]
+        return [(table["family"], table["name"]) for table in tables]
+
     def dropping_chains(self, hook: str) -> list[tuple[str, str, str]]:
         """Family, table and name of every chain at ``hook`` that drops what none of its rules decides."""
         with self._lock:

@@ -41,6 +41,12 @@ class Driver(Protocol):
         """Make the kernel fit; ``cursor`` is the address last leased. Raises ``Unavailable`` when the host cannot."""
         ...
 
+    async def settle(self) -> set[str]:
+        """Make what all its networks share fit exactly those that are open: after the start's last, and when somebody
+        may have taken it away. The ids of the networks for which it was otherwise.
+        """
+        ...
+
     def plan(self, network: Network, container_id: str, request: EndpointRequest) -> Endpoint:
         """Set aside what ``request`` asks for. ``Unsupported``, ``InvalidParameter``, ``SystemFault`` (port taken)."""
         ...

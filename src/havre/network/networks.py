@@ -86,6 +86,8 @@ class Networks:
         # In the order in which they were made.
         for network, _ in known.values():
             self._networks[network.id] = self._networks.pop(network.id)
+        for each in self._drivers.values():
+            await each.settle()
 
     async def _try_to_open(self, network: Network, cursor: int, endpoints: Mapping[str, list[Endpoint]]) -> None:
         try:

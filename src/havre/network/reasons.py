@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from ipaddress import ip_address
 
-from havre.network.firewall import MARK, table_of
-from havre.network.model import Endpoint, Network, PublishedPort
+from havre.network.firewall import MARK
+from havre.network.model import Endpoint, PublishedPort
 from havre.network.obstacles import Chain
 from havre.network.ports import ANY, ANY6
 from havre.network.settings import NetworkSettings
@@ -17,17 +17,17 @@ def target(endpoint: Endpoint, port: PublishedPort) -> str:
     return f"{endpoint.ip_address}:{port.container_port}"
 
 
-def rule(network: Network, endpoint: Endpoint, port: PublishedPort) -> str:
-    """The element of which table sends it there, as ``nft`` prints it."""
+def rule(table: str, endpoint: Endpoint, port: PublishedPort) -> str:
+    """The element of the table that sends it there, as ``nft`` prints it."""
     version = _version(port)
-    family, address = ("ip6", endpoint.ipv6_address) if version == 6 else ("ip", endpoint.ip_address)
+    suffix, address = ("6", endpoint.ipv6_address) if version == 6 else ("", endpoint.ip_address)
     if not port.host_port:
         direct = f"{address} . {port.proto} . {port.container_port}"
-        return f"table {family} {table_of(network.interface)}, set direct: {direct}"
+        return f"table inet {table}, set direct{suffix}: {direct}"
     key, name = f"{port.proto} . {port.host_port}", "published"
     if port.host_ip not in (ANY, ANY6):
         key, name = f"{port.host_ip} . {key}", "published_on"
-    return f"table {family} {table_of(network.interface)}, map {name}: {key} : {address} . {port.container_port}"
+    return f"table inet {table}, map {name}{suffix}: {key} : {address} . {port.container_port}"
 
 
 def reach(

@@ -41,15 +41,17 @@ class Repairs:
 
     async def run(self) -> list[Repaired]:
         """Look at every network. Those with nothing to mend are not told of."""
-        found = [await self._repair(network) for network in list(self.networks.values())]
+        shared = [await driver.settle() for driver in self.drivers.values()]
+        rules = set[str]().union(*shared)
+        found = [await self._repair(network, network.id in rules) for network in list(self.networks.values())]
         return [each for each in found if each.mended or each.containers or each.problem]
 
-    async def _repair(self, network: Network) -> Repaired:
+    async def _repair(self, network: Network, rules: bool) -> Repaired:
         try:
             if network.id in self.broken:
                 await self._reopen(network)
                 return Repaired(network, ("network",))
-            mended = await self.drivers[network.driver].mend(network)
+            mended = [*(["rules"] if rules else ()), *await self.drivers[network.driver].mend(network)]
             back = [
                 on[network.id].container_id
                 for on in list(self.endpoints.values())

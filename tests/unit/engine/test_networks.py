@@ -250,7 +250,7 @@ async def test_why_a_port_is_reached(networks: Networks) -> None:
     await networks.connect("c1", "bridge", EndpointRequest(ports=(PortRequest(80, "tcp", "", 8080, 8080),)))
     (found,) = await reasons.why("8080")
     assert (found["Container"], found["ContainerName"], found["Target"]) == ("c1", "box", "10.88.0.2:80")
-    assert found["Rule"] == "table ip havre_fake0, map published: tcp . 8080 : 10.88.0.2 . 80"
+    assert found["Rule"] == "table inet havre_fake0, map published: tcp . 8080 : 10.88.0.2 . 80"
     assert "chain FORWARD of table ip filter" in found["Reach"][-1]
     assert await reasons.why("8080/tcp") == [found]
     with pytest.raises(NotFound):

@@ -1,22 +1,21 @@
 """What ``havre network why`` tells of a port."""
 
 from havre.network import reasons
-from havre.network.model import Endpoint, Network, PublishedPort
+from havre.network.model import Endpoint, PublishedPort
 from havre.network.settings import NetworkSettings
 
 WEB = PublishedPort(80, "tcp", "0.0.0.0", 8080)
 SIX = PublishedPort(80, "tcp", "::", 8080)
 LOCAL = PublishedPort(80, "udp", "127.0.0.1", 53)
 ON = Endpoint("n", "lan", "e", "c", ip_address="10.1.0.2", ipv6_address="fd00::2", ports=(WEB, SIX, LOCAL))
-LAN = Network("n", "lan", "bridge", 1, interface="br-1")
 
 
 def test_where_it_leads() -> None:
     assert [reasons.target(ON, port) for port in ON.ports] == ["10.1.0.2:80", "[fd00::2]:80", "10.1.0.2:80"]
-    assert [reasons.rule(LAN, ON, port) for port in ON.ports] == [
-        "table ip havre_br-1, map published: tcp . 8080 : 10.1.0.2 . 80",
-        "table ip6 havre_br-1, map published: tcp . 8080 : fd00::2 . 80",
-        "table ip havre_br-1, map published_on: 127.0.0.1 . udp . 53 : 10.1.0.2 . 80",
+    assert [reasons.rule("havre_br0", ON, port) for port in ON.ports] == [
+        "table inet havre_br0, map published: tcp . 8080 : 10.1.0.2 . 80",
+        "table inet havre_br0, map published6: tcp . 8080 : fd00::2 . 80",
+        "table inet havre_br0, map published_on: 127.0.0.1 . udp . 53 : 10.1.0.2 . 80",
     ]
 
 

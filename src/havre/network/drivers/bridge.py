@@ -163,6 +163,8 @@ class BridgeDriver:
                 log.warning("port %s/%s stays published, but is not reserved: %s", port.host_port, port.proto, reason)
         # The rules come first: they guard what the bridge's settings open.
         if self._tables is not None:
+            if network.predefined:
+                self._tables.name(network.interface)
             await self._tables.install(state.rules, lambda: list(state.endpoints.values()))
         try:
             await self._in_thread(bridge_links.open_bridge, state.spec, endpoints)
@@ -274,11 +276,14 @@ class BridgeDriver:
             state.reaping = True
             self._tasks.start(self._reap_later(state), "removed interfaces")
 
+    async def settle(self) -> set[str]:
+        changed = await self._tables.settle() if self._tables is not None else set()
+        return {network_id for network_id, state in self._states.items() if state.spec.name in changed}
+
     async def mend(self, network: Network) -> list[str]:
         state = self._states[network.id]
-        rules = self._tables is not None and await self._tables.renew(network.interface)
         bridge = await self._in_thread(bridge_links.mend_bridge, state.spec, list(state.endpoints.values()))
-        return [*(["rules"] if rules else ()), *(["bridge"] if bridge else ())]
+        return ["bridge"] if bridge else []
 
     async def lost(self, network: Network, endpoint: Endpoint) -> bool:
         return not await self._in_thread(bridge_links.present, endpoint.host_interface)
@@ -304,7 +309,7 @@ class BridgeDriver:
         owned = network.state.get(_OWNED) == "true"
         await self._in_thread(bridge_links.close_bridge, network.interface, owned)
         if self._tables is not None:
-            await self._tables.remove(network.interface, bridge_options.rules(network, self._options(network)).families)
+            await self._tables.remove(network.interface)
         self._claims.give_up(network.interface)
 
     def _options(self, network: Network) -> BridgeOptions:

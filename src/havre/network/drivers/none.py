@@ -52,6 +52,9 @@ class NoneDriver:
     async def detach(self, network: Network, endpoint: Endpoint, sandbox: Path, *, alive: bool = False) -> None:
         return
 
+    async def settle(self) -> set[str]:
+        return set()
+
     async def mend(self, network: Network) -> list[str]:
         return []
 

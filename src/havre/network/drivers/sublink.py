@@ -160,6 +160,9 @@ class SublinkDriver:
     def release(self, network: Network, endpoint: Endpoint) -> None:
         self._states[network.id].addresses.give_back(*endpoint.addresses)
 
+    async def settle(self) -> set[str]:
+        return set()
+
     async def mend(self, network: Network) -> list[str]:
         # What stands on a parent that is gone is gone with it, and comes back with the container's next start.
         await self._in_thread(parents.make, network.interface, network.state.get(_MADE, ""))
