@@ -87,6 +87,21 @@ async def test_containers_do_not_reach_the_hosts_loopback(lab: Lab) -> None:
             assert not nothing_arrives(public), "the control: the gateway's address is open, as in Docker"
 
 
+async def test_no_container_passes_for_the_hosts_loopback(lab: Lab) -> None:
+    """With route_localnet the kernel takes such a sender for a good one; programs of the host may trust it."""
+    async with netlab.daemon(lab.layout()) as daemon:
+        box, bridge_mac = await daemon.container(), _mac("havre0")
+        address = box.endpoint.ip_address, box.endpoint.gateway
+        with datagram_socket() as server:
+            server.bind(("0.0.0.0", 5353))
+            for sender in ("127.0.0.2", "127.0.0.1"):
+                frame = _frame(bridge_mac, sender, address[1], 5353)
+                box.inside(partial(_send, "eth0", frame))
+                assert nothing_arrives(server), sender
+            box.inside(lambda: _send("eth0", _frame(bridge_mac, *address, 5353)))
+            assert not nothing_arrives(server), "with its own address it reaches the host"
+
+
 async def test_unpublished_ports_are_closed_to_the_outside(lab: Lab) -> None:
     async with netlab.daemon(lab.layout()) as daemon:
         box = await daemon.container(PortRequest(80, "tcp", "", 8080, 8080))
