@@ -91,6 +91,7 @@ class Builder:
                     self._steps(request),
                     progress,
                     Reasons(self.cache) if request.why else None,
+                    request.transfer,
                 )
                 (tree,) = await solver.solve([stage.root])
             finally:
@@ -98,7 +99,10 @@ class Builder:
             assert isinstance(tree, Tree)
             exporter = Exporter(self.blobs, self.images)
             base = resolved.configuration(plan.foundation)
-            image = await exporter.image(stage, tree, solver.layer, base, plan.platform, request.names, request.epoch)
+            more = request.transfer.field([layer.diff_id for layer in tree.layers]) if request.transfer else {}
+            image = await exporter.image(
+                stage, tree, solver.layer, base, plan.platform, request.names, request.epoch, more
+            )
             return Built(image, tuple(plan.arguments.unused), tuple(warnings))
 
     async def check(self, request: BuildRequest, bases: BaseImages) -> Checked:

@@ -10,12 +10,13 @@ import msgspec
 
 from havre.builder import contexts
 from havre.builder.bases import PulledBases
-from havre.builder.build import Builder
+from havre.builder.build import Builder, Built
 from havre.builder.checking import answer
 from havre.builder.failures import StepFailed
 from havre.builder.lock import Lock, read
 from havre.builder.messages import Json, Messages
 from havre.builder.request import BuildRequest
+from havre.builder.transfer import Carrier, Transfer, parse
 from havre.errors import HavreError, InvalidParameter, NotFound
 from havre.image.manifest import Platform
 from havre.image.remote.auth import Auth
@@ -56,20 +57,24 @@ class Options:
     why: bool = False
     call: str = ""
     lock: str = ""
+    cache_from: Sequence[str] = ()
+    cache_to: Sequence[str] = ()
 
 
 class ClassicBuilds:
     """Builds for the classic API."""
 
-    def __init__(self, builder: Builder, images: ImageStore, puller: Puller) -> None:
+    def __init__(self, builder: Builder, images: ImageStore, puller: Puller, carrier: Carrier) -> None:
         self._builder = builder
         self._images = images
         self._puller = puller
+        self._carrier = carrier
         self._tasks = TaskOwner("builds")
 
     async def close(self) -> None:
         """Break off all builds."""
         await self._tasks.close()
+        await self._carrier.close()
 
     async def build(self, body: AsyncIterator[bytes], options: Options) -> AsyncIterator[Json]:
         """Build from the archive ``body``. Errors of the Dockerfile come before the first message.
@@ -115,7 +120,24 @@ class ClassicBuilds:
             ignored=ignored,
             why=options.why,
             lock=_lock(options.lock),
+            transfer=self._transfer(options),
         )
+
+    def _transfer(self, options: Options) -> Transfer | None:
+        sources, targets = ([parse(text) for text in texts] for texts in (options.cache_from, options.cache_to))
+        return Transfer(self._carrier, sources, targets, options.auth) if sources or targets else None
+
+    async def _build(self, request: BuildRequest, bases: PulledBases, messages: Messages) -> Built:
+        """Build, with the caches of other machines."""
+        transfer = request.transfer
+        if transfer is None:
+            return await self._builder.build(request, bases, messages)
+        with self._images.hold():
+            for warning in await transfer.open():
+                messages.tell({"stream": f"[Warning] {warning}\n"})
+            built = await self._builder.build(request, bases, messages)
+            await transfer.close(built.image.config.diff_ids)
+            return built
 
     async def _run(self, request: BuildRequest, options: Options, messages: Messages) -> None:
         try:
@@ -125,7 +147,7 @@ class ClassicBuilds:
                 messages.tell({"aux": answer(checked, options.call, options.dockerfile, request.dockerfile)})
                 messages.finish()
                 return
-            built = await self._builder.build(request, bases, messages)
+            built = await self._build(request, bases, messages)
         except asyncio.CancelledError:
             messages.fail(BuildFailed("the build was cancelled"))
             raise

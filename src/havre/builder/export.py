@@ -1,6 +1,6 @@
 """A planned and solved stage becomes an image: its configuration written, its layers named."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -32,12 +32,13 @@ class Exporter:
         platform: Platform,
         names: Sequence[Reference],
         epoch: int | None = None,
+        more: Mapping[str, object] | None = None,
     ) -> Image:
         """The image of a stage: ``base`` is its base image's configuration file, ``tree`` all its layers.
 
         The same inputs give the same image: times are those of its content, not of the build. Durable on return.
         """
-        data = configuration(stage, tree, layer_of, base, platform, epoch)
+        data = configuration(stage, tree, layer_of, base, platform, epoch, more)
         digest = await self._blobs.add(data)
         layers = [layer.blob for layer in tree.layers]
         return await self._images.add(digest, layers, None, names)
@@ -50,8 +51,9 @@ def configuration(
     base: dict[str, Any] | None,
     platform: Platform,
     epoch: int | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> bytes:
-    """The configuration file, whose digest is the image's id."""
+    """The configuration file, whose digest is the image's id. ``more`` are fields of havre's own."""
     base = base or {}
     history, created = _history(stage.history, layer_of, base, epoch)
     document: dict[str, Any] = {
@@ -63,6 +65,7 @@ def configuration(
         "created": rfc3339nano(created),
         "history": history,
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in tree.layers]},
+        **(more or {}),
     }
     if stage.author:
         document["author"] = stage.author

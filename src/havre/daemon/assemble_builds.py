@@ -8,13 +8,17 @@ from havre.builder.execution import Executor
 from havre.builder.mounts import CacheMounts
 from havre.builder.remote import RemoteFiles
 from havre.builder.solve import Turns
+from havre.builder.transfer import Carrier
 from havre.builder.workspace import Workspace
 from havre.daemon.assemble_storage import Storage
 from havre.image.remote.files import WebFiles
 from havre.image.remote.pull import Puller
+from havre.image.remote.repository import Registries
 
 
-async def builds(storage: Storage, executor: Executor, puller: Puller, session: ClientSession) -> ClassicBuilds:
+async def builds(
+    storage: Storage, executor: Executor, puller: Puller, registries: Registries, session: ClientSession
+) -> ClassicBuilds:
     """Everything that builds, after what a killed daemon left of builds has been cleared away."""
     builder = Builder(
         blobs=storage.blobs,
@@ -27,4 +31,5 @@ async def builds(storage: Storage, executor: Executor, puller: Puller, session: 
         turns=Turns(),
     )
     await builder.start()
-    return ClassicBuilds(builder, storage.images, puller)
+    carrier = Carrier.of(storage.blobs, storage.images, registries, storage.places, storage.sessions)
+    return ClassicBuilds(builder, storage.images, puller, carrier)

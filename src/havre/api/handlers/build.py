@@ -17,7 +17,7 @@ from havre.lib import references
 from havre.lib.references import Reference
 from havre.wire.containers import HostConfig, Ulimit
 
-_ABSENT = ("remote", "squash", "outputs", "cachefrom")
+_ABSENT = ("remote", "squash", "outputs")
 _HUBS = ("docker.io", "index.docker.io", "https://index.docker.io/v1/")
 
 
@@ -43,6 +43,8 @@ async def build(call: Call) -> StreamResponse:
         why=call.flag("why"),
         call=call.text("call"),
         lock=call.text("lock"),
+        cache_from=[str(one) for one in _list(call, "cachefrom")],
+        cache_to=[str(one) for one in _list(call, "cacheto")],
     )
     return await respond.messages(call, call.builds.build(call.chunks(), options))
 
