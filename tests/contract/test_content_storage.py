@@ -136,3 +136,14 @@ async def test_many_at_once(storage: ContentStorage) -> None:
     blobs = [os.urandom(300_000) for _ in range(8)]
     digests = await asyncio.gather(*(put(storage, data, f"{number:02x}") for number, data in enumerate(blobs)))
     assert [await read(storage, digest) for digest in digests] == blobs
+
+
+async def test_a_blob_that_has_lost_bytes_is_replaced(storage: ContentStorage) -> None:
+    """Under a wrong name, it has the wrong size as if it had lost some."""
+    digest = of(DATA)
+    await storage.begin("0b")
+    await storage.write("0b", 0, [DATA[:100]])
+    await storage.commit("0b", digest)
+    await storage.drop("0b")
+    assert await put(storage, DATA) == digest
+    assert await read(storage, digest) == DATA

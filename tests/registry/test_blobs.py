@@ -146,3 +146,16 @@ def test_tags_that_break_the_rule(client: Client, tag: str) -> None:
     quoted = tag.replace(" ", "%20").replace("ä", "%C3%A4").replace("/", "%2F")
     answer = client.ask("GET", f"/v2/tags/one/manifests/{quoted}")
     assert answer.status in (400, 404) and answer.code in ("MANIFEST_INVALID", "NOT_FOUND"), answer
+
+
+def test_a_blob_that_has_lost_bytes_is_lacking_until_it_is_pushed_again(own_server: Server) -> None:
+    client = own_server.client()
+    digest = client.push_blob("damaged/one", DATA)["digest"]
+    path = f"/v2/damaged/one/blobs/{digest}"
+    (own_server.root / "blobs" / "sha256" / digest.removeprefix("sha256:")).write_bytes(DATA[:100])
+    assert (client.ask("HEAD", path).status, client.ask("GET", path).code) == (404, "BLOB_UNKNOWN")
+    mount = f"/v2/damaged/two/blobs/uploads/?mount={digest}&from=damaged/one"
+    assert client.ask("POST", mount).status == 202
+    client.push_blob("damaged/one", DATA)
+    assert client.ask("GET", path).body == DATA
+    assert client.ask("POST", mount).status == 201

@@ -1,5 +1,6 @@
 """Garbage collection: what nothing names goes, whatever serves or does not, and nothing else."""
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -7,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from havre.registry.app import Door
+from havre.registry.assemble import Assembly
+from havre.registry.config import Config
+from havre.registry.upkeep.leases import Leases
 from tests.registry.server import EMPTY, Client, Server, sha256
 from tests.registry.upkeep import PROGRAM, configured, contents, damage, gc
 
@@ -77,6 +82,27 @@ def test_what_is_young_or_was_asked_for_stays(tmp_path: Path) -> None:
 def test_a_configuration_that_is_wrong_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(AssertionError, match=r"havre-registry: \[(gc|retention)\]: "):
         configured(tmp_path, **wrong)
+
+
+async def test_what_was_pushed_stays_for_the_grace_also_when_the_clock_jumps(tmp_path: Path) -> None:
+    """The times in the catalog are the wall clock's, which may be set; leases go by the other one."""
+    assembly = Assembly(Config(root=tmp_path))
+    await assembly.start()
+    now = [0.0]
+    leases = assembly.registry.leases = Leases(60, lambda: now[0])
+    now[0] = 60.0
+    server = await asyncio.get_running_loop().create_server(Door(assembly.registry), "127.0.0.1", 0)
+    client = Client(server.sockets[0].getsockname()[1])
+    try:
+        pushed = await asyncio.to_thread(client.push_image, "app", "v1", b"layer")
+        mount = f"/v2/other/blobs/uploads/?mount={sha256(b'layer')}&from=app"
+        assert (await asyncio.to_thread(client.ask, "POST", mount)).status == 201
+    finally:
+        client.close()
+        server.close()
+        await assembly.stop()
+    assert all(leases.held("app", digest) for digest in (pushed, sha256(EMPTY), sha256(b"layer")))
+    assert leases.held("other", sha256(b"layer")) and not leases.held("other", sha256(EMPTY))
 
 
 def test_a_root_without_a_registry_is_not_made_one(tmp_path: Path) -> None:

@@ -70,6 +70,11 @@ REFUSED = {
     "another size": (image(config={**CONFIG, "size": 3}), OCI_MANIFEST, "has 3 bytes, it has 2"),
     "two sizes": (image(layers=[{**CONFIG, "size": 3}]), OCI_MANIFEST, "impossible size"),
     "a size beyond all bounds": (image(config={**CONFIG, "size": 10**40}), OCI_MANIFEST, ""),
+    "a size beyond all bounds of what lies elsewhere": (
+        image(layers=[{"mediaType": "a", "digest": ABSENT, "size": 1 << 63, "urls": ["https://example.com"]}]),
+        OCI_MANIFEST,
+        "malformed",
+    ),
     "annotations that are none": (image(annotations={"a": [1]}), OCI_MANIFEST, "malformed"),
     "too many layers": (
         image(layers=[{"mediaType": "a", "digest": f"sha256:{n:064}", "size": 1} for n in range(10_001)]),

@@ -287,3 +287,35 @@ def test_a_registry_that_is_killed_while_it_fetches_begins_anew(upstream: FakeRe
     server.start()
     assert not list((server.root / "spool").iterdir())
     assert sha256(get(server, path).body) == pushed.layers[0]
+
+
+def test_a_manifest_that_names_a_private_blob_does_not_open_it(upstream: FakeRegistry, caching: Caching) -> None:
+    """Whoever may push to a repository upstream decides what its manifests name."""
+    evil, server = image(upstream, "evil/app"), caching()
+    secret = upstream.blobs.pop(evil.layers[0])
+    with closing(server.client()) as client:
+        client.push_image("private/app", "v1", secret)
+        assert client.ask("GET", "/v2/hub/evil/app/manifests/v1").status == 200
+        assert client.ask("GET", f"/v2/hub/evil/app/blobs/{evil.layers[0]}").status == 404
+        assert client.ask("GET", f"/v2/private/app/blobs/{evil.layers[0]}").body == secret
+
+
+@pytest.mark.parametrize("login", [{}, {"username": "us", "password": "secret"}])
+def test_only_what_an_upstream_shows_everybody_is_shared(
+    upstream: FakeRegistry, caching: Caching, login: dict[str, str]
+) -> None:
+    pushed, server = image(upstream), caching(**login)
+    image(upstream, "team/other")
+    with closing(server.client()) as client:
+        assert not damage(client, "hub/team/app", "v1")
+        assert not damage(client, "hub/team/other", "v1")
+    assert len(upstream.asked(f"/blobs/{pushed.layers[0]}")) == (2 if login else 1)
+    assert not list((server.root / "spool").iterdir())
+
+
+def test_a_cached_blob_that_is_damaged_is_fetched_again(upstream: FakeRegistry, caching: Caching) -> None:
+    pushed, server = image(upstream), caching()
+    with closing(server.client()) as client:
+        assert not damage(client, "hub/team/app", "v1")
+        os.truncate(server.root / "blobs" / "sha256" / pushed.layers[0].removeprefix("sha256:"), 100)
+        assert not damage(client, "hub/team/app", "v1")

@@ -5,7 +5,7 @@ into them is kept, byte for byte; only what names other content is read.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -26,6 +26,7 @@ from havre.registry.errors import DigestInvalid, ManifestInvalid, ManifestTooLar
 MOST_PARTS = 10_000
 # An image index over indexes over manifests is as deep as anybody goes; whoever walks one need not recurse for ever.
 DEEPEST = 4
+_LARGEST = (1 << 63) - 1
 
 Role = Literal["config", "layer", "manifest"]
 
@@ -59,7 +60,7 @@ class Document:
 
 class _Descriptor(msgspec.Struct, frozen=True, rename="camel"):
     digest: str
-    size: int
+    size: Annotated[int, msgspec.Meta(le=_LARGEST)]
     media_type: str = ""
     urls: list[str] | None = None
 

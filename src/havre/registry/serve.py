@@ -19,6 +19,8 @@ _BACKLOG = 1024
 # Bytes the kernel takes for a client beyond what its window lets it send. Without a bound it takes megabytes for each
 # of many clients, and they have left the processor's cache before they are read: blobs go out a quarter slower.
 _UNSENT = 256 * 1024
+# A client that takes nothing for so long has gone, or means to hold the blob and the connection for ever (ms).
+_STALLED = 600_000
 _DESCRIPTORS = 65_536
 # Requests that have not ended by then are cut off; an upload keeps what has come of it.
 _DRAIN_SECONDS = 5.0
@@ -60,7 +62,8 @@ def _listen(host: str, port: int) -> socket.socket:
         ]
         both = family == socket.AF_INET6 and not host and socket.has_dualstack_ipv6()
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
-        # Accepted connections inherit it.
+        # Accepted connections inherit these.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         return listener
     except OSError as error:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from havre.registry.access.limits import Rate, RateLimit
+from havre.registry.access.peers import budget_key
 
 _PAIR = Rate(5, 60)
 _ADDRESS = Rate(30, 300)
@@ -22,10 +23,12 @@ class Guessing:
 
     def wait(self, address: str, name: str) -> int:
         """The seconds before another try is looked at; 0 when it is now."""
+        address = budget_key(address)
         return math.ceil(max(self._pairs.wait_for(_pair(address, name)), self._addresses.wait_for(address)))
 
     def failed(self, address: str, name: str) -> None:
         """Note a wrong name or password."""
+        address = budget_key(address)
         self._pairs.take(_pair(address, name))
         self._addresses.take(address)
 

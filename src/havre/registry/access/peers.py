@@ -24,15 +24,15 @@ class Peers:
 
     def address(self, request: BaseRequest) -> str:
         """The address of the client: the nearest one that is no trusted proxy. "" on sockets without addresses."""
-        peer = request.remote or ""
+        peer = _plain(request.remote or "")
         if not self.proxies or not self._is_proxy(peer):
             return peer
         hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
         for hop in reversed([hop.strip() for hop in hops]):
             if not _is_address(hop):
                 break
-            peer = hop
-            if not self._is_proxy(hop):
+            peer = _plain(hop)
+            if not self._is_proxy(peer):
                 break
         return peer
 
@@ -48,6 +48,7 @@ class Peers:
         return f"{'https' if secure else 'http'}://{host if _HOST.fullmatch(host) else 'localhost'}"
 
     def _is_proxy(self, address: str) -> bool:
+        address = _plain(address)
         return _is_address(address) and any(ipaddress.ip_address(address) in network for network in self.proxies)
 
 
@@ -65,6 +66,12 @@ def parse_proxies(texts: Sequence[str]) -> tuple[Network, ...]:
         return tuple(ipaddress.ip_network(text) for text in texts)
     except ValueError as error:
         raise InvalidParameter(f"invalid trusted proxy: {error}") from error
+
+
+def _plain(address: str) -> str:
+    """``address``, of IPv4 also where a socket or a proxy that speaks IPv6 writes it as ``::ffff:192.0.2.1``."""
+    mapped = ipaddress.IPv6Address(address).ipv4_mapped if ":" in address and _is_address(address) else None
+    return str(mapped) if mapped is not None else address
 
 
 def _is_address(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import re
 
 from aiohttp.web_response import Response, StreamResponse
@@ -11,6 +12,8 @@ from havre.registry.call import Call
 from havre.registry.errors import BlobUnknown
 from havre.registry.handlers import answers
 from havre.registry.storage import Content
+
+log = logging.getLogger(__name__)
 
 _RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 
@@ -26,8 +29,8 @@ async def get(call: Call) -> StreamResponse:
         "Cache-Control": "max-age=31536000",
     }
     # Before the look: what the client is told is there stays until it has used it.
-    call.registry.leases.take(call.repository, digest)
-    content = await _find(call, digest)
+    with call.registry.leases.looking(call.repository, digest):
+        content = await _find(call, digest)
     try:
         unchanged = answers.not_modified(call, etag, headers)
         if unchanged is not None:
@@ -58,8 +61,14 @@ async def delete(call: Call) -> Response:
 async def _find(call: Call, digest: str) -> Content:
     registry = call.registry
     content = None
-    if await registry.catalog.blob_size(call.repository, digest) is not None:
+    size = await registry.catalog.blob_size(call.repository, digest)
+    if size is not None:
         content = await registry.storage.open(digest)
+        if content is None or content.size != size:
+            log.error("%s is damaged: it is lacking until somebody brings it again", digest)
+            if content is not None:
+                await content.close()
+                content = None
     if content is None:
         content = await registry.upstream.blob(call.repository, digest)
     if content is None:

@@ -31,11 +31,10 @@ async def get(call: Call) -> StreamResponse:
     reference = names.reference(call.reference)
     if names.is_digest(reference):
         # Before the look: what the client is told is there stays until it has used it.
-        call.registry.leases.take(call.repository, reference)
-    await call.registry.upstream.manifest(call.repository, reference)
-    found = await call.registry.catalog.manifest(call.repository, reference)
-    if found is None:
-        raise _unknown(reference)
+        with call.registry.leases.looking(call.repository, reference):
+            found = await _find(call, reference)
+    else:
+        found = await _find(call, reference)
     etag = f'"{found.digest}"'
     headers = {"Docker-Content-Digest": found.digest, "Etag": etag}
     unchanged = answers.not_modified(call, etag, headers)
@@ -60,6 +59,8 @@ async def put(call: Call) -> Response:
     async with _body(call) as body:
         document = manifests.check(body, call.headers.get("Content-Type", ""), reference if by_digest else None)
         await call.registry.quota.room(call.repository, len(body), document.digest)
+        # What was pushed stays for the grace, whatever becomes of the clock on the wall.
+        call.registry.leases.take(call.repository, document.digest)
         await call.registry.catalog.put_manifest(call.repository, document, tags)
     for tag in tags or [""]:
         call.tell(
@@ -118,6 +119,14 @@ def _descriptor(referrer: Referrer) -> dict[str, Any]:
     if referrer.annotations is not None:
         described["annotations"] = msgspec.Raw(referrer.annotations)
     return described
+
+
+async def _find(call: Call, reference: str) -> Manifest:
+    await call.registry.upstream.manifest(call.repository, reference)
+    found = await call.registry.catalog.manifest(call.repository, reference)
+    if found is None:
+        raise _unknown(reference)
+    return found
 
 
 def _unknown(reference: str) -> ManifestUnknown:

@@ -93,9 +93,10 @@ async def _mount(call: Call, digest: str, source: str | None) -> Response | None
         return None
     async with registry.turns.of(digest):
         size = await registry.catalog.blob_size(source, digest)
-        if size is None or await registry.storage.size(digest) is None:
+        if size is None or await registry.storage.size(digest) != size:
             return None
         await registry.quota.room(call.repository, size, digest)
+        registry.leases.take(call.repository, digest)
         await registry.catalog.link_blob(call.repository, digest, size)
     call.tell("mounted", "blob", digest, size=size, origin=source)
     return _created(call, digest)
@@ -140,6 +141,8 @@ async def _receive(call: Call, session: Session, length: int | None) -> None:
 
 async def _commit(call: Call, session: Session, digest: str) -> Response:
     await call.registry.quota.room(call.repository, session.offset, digest)
+    # What was pushed stays for the grace, whatever becomes of the clock on the wall.
+    call.registry.leases.take(call.repository, digest)
     await call.registry.uploads.finish(session, digest)
     call.tell("pushed", "blob", digest, size=session.offset)
     return _created(call, digest)

@@ -158,19 +158,20 @@ def _refuse_committed(descriptor: int) -> None:
 
 
 def _commit(upload: Path, final: Path) -> None:
-    if final.exists():
-        return
     descriptor = os.open(upload, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        if _size(final) == os.fstat(descriptor).st_size:
+            return
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     # A second name, not another: until the catalog knows the blob, a crash must leave an upload to go on with.
+    final.unlink(missing_ok=True)
     final.hardlink_to(upload)
     sync_directory(final.parent)
 
 
 def _adopt(path: Path, final: Path) -> None:
-    if not final.exists():
+    if _size(final) != path.stat().st_size:
         path.rename(final)
         sync_directory(final.parent)

@@ -154,9 +154,9 @@ class S3Storage:
             yield f"{algorithm}:{value}", found["Size"], found["LastModified"].timestamp()
 
     async def adopt(self, path: Path, digest: str) -> None:
-        if await self.size(digest) is not None:
-            return
         size = path.stat().st_size
+        if await self.size(digest) == size:
+            return
         with _explained(digest), path.open("rb") as file:
             if size <= SEGMENT:
                 await self._put(self._key(digest), await asyncio.to_thread(file.read))
@@ -225,7 +225,7 @@ class S3Storage:
 
     async def commit(self, upload: str, digest: str) -> None:
         found = await self._must_find(upload)
-        if await self.size(digest) is None:
+        if await self.size(digest) != found.offset:
             rest = await asyncio.to_thread(_whole, self._tail(upload, found))
             with _explained(digest):
                 if not found.segments:

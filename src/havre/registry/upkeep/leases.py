@@ -7,7 +7,8 @@ nobody knows what its predecessor promised.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 _SMALLEST_SWEEP = 4096
 
@@ -27,6 +28,17 @@ class Leases:
         self._ends[repository, digest] = self._clock() + self.seconds
         if len(self._ends) >= self._sweep_at:
             self._forget_ended()
+
+    @contextmanager
+    def looking(self, repository: str, digest: str) -> Iterator[None]:
+        """Keep ``digest`` while somebody looks for it, and on if nothing is raised: of what is not there nobody is
+        promised anything, and those who ask for it must not fill memory."""
+        self.take(repository, digest)
+        try:
+            yield
+        except BaseException:
+            self._ends.pop((repository, digest), None)
+            raise
 
     def held(self, repository: str, digest: str) -> bool:
         """Whether somebody may count on ``digest`` being in ``repository``."""

@@ -29,6 +29,12 @@ def is_part(connection: Connection, repository: str, digest: str) -> bool:
     return connection.execute(query, (number, digest)).fetchone() is not None
 
 
+def holders(connection: Connection, digest: str) -> list[tuple[str, int]]:
+    """The repositories that have the blob ``digest``, and how many bytes each says it has."""
+    query = "SELECT r.name, b.size FROM blobs b JOIN repositories r ON r.id = b.repository WHERE b.digest = ?"
+    return [(row["name"], row["size"]) for row in connection.execute(query, (digest,))]
+
+
 def use(connection: Connection, used: Mapping[Key, float]) -> None:
     """Note when things were last of use."""
     rows = [(when, *key) for key, when in used.items()]

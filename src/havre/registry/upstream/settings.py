@@ -26,6 +26,11 @@ class Upstream(Peer, frozen=True):
     namespaces: tuple[str, ...] = ()
     default: bool = False
 
+    @property
+    def private(self) -> bool:
+        """Whether it shows us what it does not show everybody."""
+        return bool(self.username or self.cert)
+
 
 class Cache(Table, frozen=True):
     """``size`` bounds what is kept of upstreams (0: as much as the disk holds). ``negative_ttl`` is how long it is

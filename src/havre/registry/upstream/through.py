@@ -139,7 +139,8 @@ class PullThrough:
 
         async def source() -> Repository | None:
             # Looked again by the one who fetches: another fetch may have ended since this request has looked.
-            here = await self._catalog.blob_size(repository, digest) is not None
+            size = await self._catalog.blob_size(repository, digest)
+            here = size is not None and await self._registry.storage.size(digest) == size
             return None if here else await self._source(origin)
 
         try:
@@ -209,18 +210,30 @@ class PullThrough:
         self._tags.put(key, found, self._upstream(origin).tag_ttl)
 
     async def _shared(self, repository: str, digest: str) -> Content | None:
-        """The blob, if it came by way of another repository and a manifest of this one names it."""
+        """The blob, if a manifest of this repository names it and another one has it that anybody may read upstream:
+        a manifest that names what is private proves nothing."""
         if not await self._catalog.database.read(lambda c: records.is_part(c, repository, digest)):
             return None
         async with self._registry.turns.of(digest):
-            content = await self._registry.storage.open(digest)
-            if content is not None:
+            holders = await self._catalog.database.read(lambda c: records.holders(c, digest))
+            size = next((size for name, size in holders if self._is_public(name)), None)
+            content = await self._registry.storage.open(digest) if size is not None else None
+            if content is not None and content.size == size:
                 await self._link(repository, digest, content.size)
-        return content
+                return content
+        if content is not None:
+            await content.close()
+        return None
+
+    def _is_public(self, repository: str) -> bool:
+        origin = self._settings.origin(repository)
+        return origin is not None and not self._upstream(origin).private
 
     async def _keep_blob(self, repository: str, arrival: Arrival) -> None:
         async with self._registry.turns.of(arrival.digest):
             await self._registry.storage.adopt(arrival.path, arrival.digest)
+            # It stays when another repository has brought the same meanwhile.
+            await asyncio.to_thread(arrival.path.unlink, missing_ok=True)
             await self._link(repository, arrival.digest, arrival.written)
 
     async def _link(self, repository: str, digest: str, size: int) -> None:

@@ -1,5 +1,7 @@
 """Leases: what a client saw stays for a while."""
 
+import pytest
+
 from havre.registry.upkeep.leases import Leases
 
 
@@ -40,3 +42,16 @@ def test_ended_leases_take_no_memory() -> None:
         leases.take("app", str(number))
         clock.now += 1
     assert len(leases) < 10_000
+
+
+def test_who_looks_in_vain_gets_no_lease() -> None:
+    clock = Clock()
+    leases = Leases(60, clock)
+    clock.now += 60
+    with leases.looking("app", "sha256:1"):
+        assert leases.held("app", "sha256:1")
+    assert leases.held("app", "sha256:1")
+    with pytest.raises(KeyError), leases.looking("app", "sha256:2"):
+        raise KeyError
+    assert not leases.held("app", "sha256:2")
+    assert len(leases) == 1
