@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import docker_for
+from tests.system.conftest import docker_for, havre_for
 from tests.system.harness import Havred
 from tests.system.registry import Registry
 from tests.system.test_build_checks import build, post, said
@@ -74,3 +74,14 @@ def test_a_cache_that_is_not_there_is_no_error(havred: Havred, registry: Registr
 def test_what_is_no_cache(havred: Havred, query: dict[str, str], status: int, message: str) -> None:
     answer = post(havred, STAGES, **query)
     assert answer.status == status and message.encode() in answer.body
+
+
+def test_the_flags_of_havre_build(havred: Havred, fresh_havred: Havred, registry: Registry, tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /once\n")
+    ref = f"type=registry,ref={registry.host}/flags:v1"
+    for daemon, flag, home in ((havred, "--cache-to", "one"), (fresh_havred, "--cache-from", "two")):
+        havre = havre_for(daemon, tmp_path / home)
+        havre("build", flag, ref, "--iidfile", str(tmp_path / f"id-{home}"), str(context))
+    assert (tmp_path / "id-one").read_text() == (tmp_path / "id-two").read_text()

@@ -18,7 +18,7 @@ from havre.api.router import Route, Router, check_version, prints_bodies, split_
 from havre.wire import versions
 
 if TYPE_CHECKING:
-    from havre.builder.classic import ClassicBuilds
+    from havre.builder.doors import Builds
     from havre.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Request(BaseRequest):
 class Door(Server):
     """The HTTP server of the Engine API. ``daemon.serve`` gives it to the event loop as the factory of protocols."""
 
-    def __init__(self, engine: "Engine", builds: "ClassicBuilds") -> None:
+    def __init__(self, engine: "Engine", builds: "Builds") -> None:
         super().__init__(
             self._answer,
             request_factory=self._request,

@@ -13,7 +13,7 @@ from havre.wire import filters
 from havre.wire.filters import Filters
 
 if TYPE_CHECKING:
-    from havre.builder.classic import ClassicBuilds
+    from havre.builder.doors import Builds
     from havre.engine import Engine
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Call:
         self,
         request: BaseRequest,
         engine: "Engine",
-        builds: "ClassicBuilds",
+        builds: "Builds",
         version: tuple[int, ...],
         names: dict[str, str],
     ) -> None:

@@ -13,6 +13,7 @@ from havre.api.handlers import (
     containers,
     execs,
     files,
+    havrebuild,
     images,
     networks,
     ports,
@@ -93,7 +94,7 @@ IMAGES: tuple[Route, ...] = (
     delete("/images/{name}", images.remove),
     get("/distribution/{name}/json", images.distribution, since=(1, 30)),
     post("/build", build.build, CLIENT_ONLY),
-    post("/build/prune", absent.build_prune, since=(1, 31)),
+    post("/build/prune", build.prune, since=(1, 31)),
     post("/build/cancel", NOT_YET("docker build")),
     post("/session", NOT_YET("docker build (BuildKit sessions)")),
     post("/grpc", NOT_YET("docker build (BuildKit)")),
@@ -120,6 +121,10 @@ VOLUMES: tuple[Route, ...] = (
 )
 
 HAVRE: tuple[Route, ...] = (
+    post("/havre/build", havrebuild.build, CLIENT_ONLY),
+    post("/havre/build/contexts", havrebuild.offer),
+    put("/havre/build/contexts/{name}", havrebuild.fill),
+    post("/havre/build/agents/{name}", havrebuild.agent, CLIENT_ONLY),
     get("/havre/volumes/{name}/export", volumecopies.export, CLIENT_ONLY),
     post("/havre/volumes/{name}/import", volumecopies.import_),
     post("/havre/volumes/{name}/clone", volumecopies.clone),

@@ -1,8 +1,10 @@
 """A build from beginning to end: read, resolve, plan, solve, export. The doors come in here."""
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from havre.builder.cache import BuildCache
@@ -11,7 +13,7 @@ from havre.builder.export import Exporter
 from havre.builder.lock import locked
 from havre.builder.mounts import CacheMounts
 from havre.builder.plan.arguments import Arguments
-from havre.builder.plan.planning import Base, Origins, StagePlanner, StageResult
+from havre.builder.plan.planning import Base, Origins, StagePlanner, StageResult, steps_of
 from havre.builder.plan.stages import Kind, Origin, StageNeeds, Stages
 from havre.builder.plan.vertices import CopyFiles, Execute, FromImage, Local, MakeDirectory, Scratch, Vertex
 from havre.builder.progress import Progress
@@ -73,8 +75,16 @@ class Builder:
 
     async def build(self, request: BuildRequest, bases: BaseImages, progress: Progress) -> Built:
         """Build the image, give it its names, and return it. Raises ``DockerfileError``, ``StepFailed``."""
+        async with self.solved(request, bases, progress) as solved:
+            return await solved.image()
+
+    @asynccontextmanager
+    async def solved(self, request: BuildRequest, bases: BaseImages, progress: Progress) -> AsyncIterator["Solved"]:
+        """Carry out the steps; inside the block what they gave is kept. Raises ``DockerfileError``, ``StepFailed``."""
         with self.images.hold():
             plan = Plan(request, host_platform())
+            if request.transfer is not None:
+                await request.transfer.open()
             resolver = Resolver(self.blobs, bases, request)
             resolved = await plan.resolve(resolver)
             stage = plan.stage(resolved)
@@ -97,13 +107,9 @@ class Builder:
             finally:
                 shutil.rmtree(place, ignore_errors=True)
             assert isinstance(tree, Tree)
-            exporter = Exporter(self.blobs, self.images)
-            base = resolved.configuration(plan.foundation)
-            more = request.transfer.field([layer.diff_id for layer in tree.layers]) if request.transfer else {}
-            image = await exporter.image(
-                stage, tree, solver.layer, base, plan.platform, request.names, request.epoch, more
-            )
-            return Built(image, tuple(plan.arguments.unused), tuple(warnings))
+            yield Solved(self, request, plan, resolved, stage, tree, solver, tuple(warnings))
+            if request.transfer is not None:
+                await request.transfer.close([layer.diff_id for layer in tree.layers])
 
     async def check(self, request: BuildRequest, bases: BaseImages) -> Checked:
         """What lint says of the build, and what it could be told; nothing is carried out.
@@ -129,6 +135,37 @@ class Builder:
             CopyFiles: Copying(self.workspace, request.epoch),
             MakeDirectory: MakingDirectories(self.workspace, request.epoch),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A build whose steps have been carried out: ``tree`` is the file system they gave."""
+
+    builder: Builder
+    request: BuildRequest
+    plan: "Plan"
+    resolved: Resolved
+    stage: StageResult
+    tree: Tree
+    solver: Solver
+    warnings: tuple[Finding, ...]
+
+    async def image(self) -> Built:
+        """The image, with its names; durable on return."""
+        exporter = Exporter(self.builder.blobs, self.builder.images)
+        base = self.resolved.configuration(self.plan.foundation)
+        transfer = self.request.transfer
+        image = await exporter.image(
+            self.stage,
+            self.tree,
+            self.solver.layer,
+            base,
+            self.plan.platform,
+            self.request.names,
+            self.request.epoch,
+            transfer.field([layer.diff_id for layer in self.tree.layers]) if transfer is not None else None,
+        )
+        return Built(image, tuple(self.plan.arguments.unused), self.warnings)
 
 
 class Plan:
@@ -168,18 +205,21 @@ class Plan:
             number = needs.number
             below = needs.base.stage if needs.base.kind is Kind.STAGE else None
             foundations[number] = number if below is None else foundations[below]
-            base = self._base(needs, resolved, done)
-            named = {word: self._files(origin, resolved, done, needs) for word, origin in needs.origins.items()}
             stage = self.file.stages[number]
+            triggers = resolved.triggers.get(number, ())
+            label = _labels(stage.name or (f"stage-{number}" if len(self.file.stages) > 1 else ""))
+            count = steps_of((*triggers, *stage.instructions))
+            base = self._base(needs, resolved, done, partial(label, 1, count))
+            named = {word: self._files(origin, resolved, done, needs) for word, origin in needs.origins.items()}
             planner = StagePlanner(
                 base,
                 Origins(context, named),
                 self.arguments,
-                _labels(stage.name or (f"stage-{number}" if len(self.file.stages) > 1 else "")),
+                label,
                 self._escape,
                 self._request.ignore_cache or stage.name in self._request.ignore_cache_of,
             )
-            done[number] = planner.plan(stage, resolved.triggers.get(number, ()))
+            done[number] = planner.plan(stage, triggers)
             self._findings += planner.findings
         result = done[self._end]
         self.foundation = foundations[self._end]
@@ -209,7 +249,14 @@ class Plan:
         architecture, _, variant = rest.partition("/")
         return Platform(os=os_, architecture=architecture, variant=variant)
 
-    def _base(self, needs: StageNeeds, resolved: Resolved, done: Mapping[int, StageResult]) -> Base:
+    def _base(
+        self,
+        needs: StageNeeds,
+        resolved: Resolved,
+        done: Mapping[int, StageResult],
+        label: Callable[[str], str],
+    ) -> Base:
+        """``label`` makes the name of the stage's first step."""
         origin = needs.base
         if origin.kind is Kind.STAGE:
             below = done[origin.stage]
@@ -219,6 +266,8 @@ class Plan:
         root = self._files(origin, resolved, done, needs)
         if isinstance(root.operation, Local):
             raise DockerfileError(f"the named context {origin.name} is a directory, and no image to build FROM")
+        line = self.file.stages[needs.number].base.line
+        root = replace(root, name=label(root.name), first=line.first, last=line.last)
         return Base(root, resolved.settings(needs.number), author=resolved.author(needs.number))
 
     def _files(self, origin: Origin, resolved: Resolved, done: Mapping[int, StageResult], needs: StageNeeds) -> Vertex:

@@ -10,13 +10,14 @@ import msgspec
 
 from havre.builder import contexts
 from havre.builder.bases import PulledBases
-from havre.builder.build import Builder, Built
+from havre.builder.build import Builder
 from havre.builder.checking import answer
 from havre.builder.failures import StepFailed
 from havre.builder.lock import Lock, read
 from havre.builder.messages import Json, Messages
+from havre.builder.remotecontexts import RemoteContexts
 from havre.builder.request import BuildRequest
-from havre.builder.transfer import Carrier, Transfer, parse
+from havre.builder.transfer import Carrier
 from havre.errors import HavreError, InvalidParameter, NotFound
 from havre.image.manifest import Platform
 from havre.image.remote.auth import Auth
@@ -64,17 +65,19 @@ class Options:
 class ClassicBuilds:
     """Builds for the classic API."""
 
-    def __init__(self, builder: Builder, images: ImageStore, puller: Puller, carrier: Carrier) -> None:
+    def __init__(
+        self, builder: Builder, images: ImageStore, puller: Puller, remote: RemoteContexts, carrier: Carrier
+    ) -> None:
         self._builder = builder
         self._images = images
         self._puller = puller
+        self._remote = remote
         self._carrier = carrier
         self._tasks = TaskOwner("builds")
 
     async def close(self) -> None:
         """Break off all builds."""
         await self._tasks.close()
-        await self._carrier.close()
 
     async def build(self, body: AsyncIterator[bytes], options: Options) -> AsyncIterator[Json]:
         """Build from the archive ``body``. Errors of the Dockerfile come before the first message.
@@ -83,8 +86,8 @@ class ClassicBuilds:
         """
         place = self._builder.workspace.place()
         try:
-            request = await self._request(body, options, place)
             messages = Messages(options.quiet)
+            request = await self._request(body, options, place, messages)
             task = self._tasks.start(self._run(request, options, messages), "build")
             try:
                 async for message in messages.read():
@@ -95,7 +98,9 @@ class ClassicBuilds:
         finally:
             await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
 
-    async def _request(self, body: AsyncIterator[bytes], options: Options, place: Path) -> BuildRequest:
+    async def _request(
+        self, body: AsyncIterator[bytes], options: Options, place: Path, messages: Messages
+    ) -> BuildRequest:
         context = await contexts.unpack(body, place)
         try:
             dockerfile = contexts.read(context, options.dockerfile)
@@ -116,28 +121,12 @@ class ClassicBuilds:
             pull=options.pull,
             ignore_cache=options.no_cache,
             host=options.host,
-            epoch=_epoch(options.arguments),
+            epoch=epoch_of(options.arguments),
             ignored=ignored,
             why=options.why,
-            lock=_lock(options.lock),
-            transfer=self._transfer(options),
+            lock=lock_of(options.lock),
+            transfer=self._carrier.transfer(options.cache_from, options.cache_to, options.auth, messages.caution),
         )
-
-    def _transfer(self, options: Options) -> Transfer | None:
-        sources, targets = ([parse(text) for text in texts] for texts in (options.cache_from, options.cache_to))
-        return Transfer(self._carrier, sources, targets, options.auth) if sources or targets else None
-
-    async def _build(self, request: BuildRequest, bases: PulledBases, messages: Messages) -> Built:
-        """Build, with the caches of other machines."""
-        transfer = request.transfer
-        if transfer is None:
-            return await self._builder.build(request, bases, messages)
-        with self._images.hold():
-            for warning in await transfer.open():
-                messages.tell({"stream": f"[Warning] {warning}\n"})
-            built = await self._builder.build(request, bases, messages)
-            await transfer.close(built.image.config.diff_ids)
-            return built
 
     async def _run(self, request: BuildRequest, options: Options, messages: Messages) -> None:
         try:
@@ -147,7 +136,7 @@ class ClassicBuilds:
                 messages.tell({"aux": answer(checked, options.call, options.dockerfile, request.dockerfile)})
                 messages.finish()
                 return
-            built = await self._build(request, bases, messages)
+            built = await self._builder.build(request, bases, messages)
         except asyncio.CancelledError:
             messages.fail(BuildFailed("the build was cancelled"))
             raise
@@ -171,7 +160,7 @@ class ClassicBuilds:
             messages.finish()
 
 
-def _lock(text: str) -> Lock | None:
+def lock_of(text: str) -> Lock | None:
     if not text:
         return None
     return Lock(None if text == "record" else read(text.encode()))
@@ -185,7 +174,7 @@ def _classic(error: StepFailed) -> str:
     return error.message
 
 
-def _epoch(arguments: Mapping[str, str]) -> int | None:
+def epoch_of(arguments: Mapping[str, str]) -> int | None:
     """SOURCE_DATE_EPOCH, in nanoseconds."""
     text = arguments.get("SOURCE_DATE_EPOCH")
     if not text:

@@ -9,8 +9,9 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from havre.builder.plan.vertices import Vertex
+from havre.builder.plan.vertices import FromImage, Vertex
 from havre.dockerfile.lint import Finding
+from havre.lib.ids import short
 
 Json = dict[str, Any]
 _STEP = re.compile(r"\[(?:(\S+) )?(\d+)/(\d+)\] (.*)", re.DOTALL)
@@ -40,7 +41,9 @@ class Messages:
         self._say(vertex, data.decode("utf-8", "replace"))
 
     def ends(self, vertex: Vertex, cached: bool, error: str = "") -> None:
-        if cached:
+        if isinstance(vertex.operation, FromImage):
+            self._say(vertex, f" ---> {short(vertex.operation.digest)}\n")
+        elif cached:
             self._say(vertex, " ---> Using cache\n")
         self._ended.add(id(vertex))
         while self._order and id(self._order[0]) in self._ended:
@@ -55,6 +58,10 @@ class Messages:
     def explains(self, vertex: Vertex, reasons: Sequence[str]) -> None:
         for reason in reasons:
             self._say(vertex, f" ---> Why: {reason}\n")
+
+    def caution(self, text: str) -> None:
+        """A warning, of no step."""
+        self.tell({"stream": f"[Warning] {text}\n"})
 
     def tell(self, message: Json) -> None:
         """One more message, of no step."""

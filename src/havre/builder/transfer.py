@@ -91,6 +91,14 @@ class Carrier:
         uploads = Uploads(blobs, places, sessions)
         return cls(blobs, images, registries, Downloads(blobs), uploads, Compressor(blobs, images))
 
+    def transfer(
+        self, sources: Sequence[str], targets: Sequence[str], auth: Credentials, warn: Callable[[str], None]
+    ) -> "Transfer | None":
+        """The caches of a build, in the words of its flags; None for none. Raises ``InvalidParameter``."""
+        if not sources and not targets:
+            return None
+        return Transfer(self, [parse(text) for text in sources], [parse(text) for text in targets], auth, warn)
+
     async def close(self) -> None:
         """Break off what is being fetched."""
         await self.downloads.close()
@@ -154,6 +162,7 @@ class Transfer:
     sources: Sequence[Place]
     targets: Sequence[Place]
     auth: Credentials
+    warn: Callable[[str], None]
     steps: list[Done] = field(default_factory=list)
     _known: dict[str, tuple[Record, resolve.Source | None]] = field(default_factory=dict)
 
@@ -162,19 +171,17 @@ class Transfer:
         """Whether the image is to have its cache in it."""
         return any(place.reference is None for place in self.targets)
 
-    async def open(self) -> list[str]:
-        """Read what the caches have. The answer is sentences about those that cannot be used."""
-        warnings: list[str] = []
+    async def open(self) -> None:
+        """Read what the caches have; warn of those that cannot be used."""
         for place in self.sources:
             try:
                 records, source = await self.carrier.open(place, self.auth)
             except HavreError as error:
                 name = place.reference.familiar() if place.reference is not None else "inline"
-                warnings.append(f"the build cache {name} is not used: {error.message}")
+                self.warn(f"the build cache {name} is not used: {error.message}")
                 continue
             for key, record in records.items():
                 self._known.setdefault(key, (record, source))
-        return warnings
 
     async def find(self, key: str) -> Record | None:
         """The step of this key, its layer here; None when no cache has it or the layer cannot be had."""

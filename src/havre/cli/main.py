@@ -207,7 +207,7 @@ def _group(command: str, rest: list[str]) -> int:
 
 # Docker's commands that havre has not: said so, where "unknown command" would send people looking for a typing error.
 _NOT_YET = (
-    *("build builder buildx completion compose config context manifest".split()),
+    *("buildx completion compose config context manifest".split()),
     *("node plugin secret service stack swarm trust".split()),
 )
 

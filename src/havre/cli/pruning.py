@@ -45,11 +45,14 @@ def networks(ctx: Context, filters: Pairs) -> tuple[int, str]:
     return _told(report, "Deleted Networks:", report.get("NetworksDeleted"))
 
 
-def build_cache(ctx: Context, filters: Pairs, *, every: bool) -> tuple[int, str]:
-    """A daemon that cannot build has no cache to remove."""
+def build_cache(ctx: Context, filters: Pairs, *, every: bool, keep: int = 0) -> tuple[int, str]:
+    """``keep`` is how many bytes may stay. A daemon that cannot build has no cache to remove."""
     from havre.client.errors import ApiError
 
-    query = {"all": every or None, "filters": filterflag.collected(_all(ctx, filters))}
+    # Each end goes by another name: the one since API 1.48, and the one before.
+    kept = keep or None
+    found = filterflag.collected(_all(ctx, filters))
+    query = {"all": every or None, "keep-storage": kept, "reserved-space": kept, "filters": found}
     try:
         report = ctx.client.post("/build/prune", query).json()
     except ApiError as error:

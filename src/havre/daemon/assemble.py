@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
-from havre.builder.classic import ClassicBuilds
+from havre.builder.doors import Builds
 from havre.daemon import (
     addresspools,
     assemble_builds,
@@ -96,7 +96,7 @@ class Daemon:
     remote: "Remote"
     history: EventHistory
     session: ClientSession
-    builds: ClassicBuilds
+    builds: Builds
 
     async def start(self) -> None:
         """Begin serving: after this the door may open."""
@@ -156,7 +156,6 @@ async def assemble(config: Config) -> Daemon:
     volumes, plugins, store = _volumes(storage, usage, events)
     await volumes.start()
     await networks.start()
-    layout = storage.layout
     base = _base(config, storage, Cgroups.detect(), events, networks, registry, volumes)
     containers = assemble_containers.containers(base)
     # Before the recovery: the log of a container that has ended meanwhile is written to its end first.
@@ -165,10 +164,12 @@ async def assemble(config: Config) -> Daemon:
     session = open_session()
     remote = _remote(config, storage, session)
     images = _image_verbs(storage, remote, usage, events)
-    builds = await assemble_builds.builds(storage, containers.build_runs, remote.puller, remote.registries, session)
+    builds = await assemble_builds.builds(
+        storage, containers.build_runs, remote.puller, remote.registries, session, events
+    )
     listing = assemble_containers.listing(base, containers)
     facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
-    views = Views(registry, storage.snapshotter, base.host_mounts, layout)
+    views = Views(registry, storage.snapshotter, base.host_mounts, storage.layout)
     freezer = Freezer(registry, base.cgroups, containers.lifecycle.health, events)
     engine = Engine(
         create=assemble_containers.creator(base),
@@ -192,10 +193,11 @@ async def assemble(config: Config) -> Daemon:
         port_reasons=PortReasons(networks, usage.container_name),
         publish=Publisher(registry, networks),
         volumes=volumes,
-        volume_copies=VolumeCopies(volumes, LocalDriver(layout.volumes), volumes.mounts, usage, freezer),
+        volume_copies=VolumeCopies(volumes, LocalDriver(storage.layout.volumes), volumes.mounts, usage, freezer),
         events=events,
         system=System(
-            facts, events, usage.states, listing, images, volumes, remote.login.check_auth, config.labels, config.debug
+            *(facts, events, usage.states, listing, images, volumes, remote.login.check_auth, builds.upkeep.usage),
+            *(config.labels, config.debug),
         ),
         fsck=_fsck(storage, registry, store),
     )

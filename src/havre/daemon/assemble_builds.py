@@ -2,23 +2,36 @@
 
 from aiohttp import ClientSession
 
+from havre.builder.agents import Agents
 from havre.builder.build import Builder
 from havre.builder.classic import ClassicBuilds
+from havre.builder.direct import DirectBuilds
+from havre.builder.doors import Builds
 from havre.builder.execution import Executor
+from havre.builder.keptcontexts import KeptContexts
 from havre.builder.mounts import CacheMounts
 from havre.builder.remote import RemoteFiles
+from havre.builder.remotecontexts import RemoteContexts
 from havre.builder.solve import Turns
 from havre.builder.transfer import Carrier
+from havre.builder.upkeep import Upkeep
 from havre.builder.workspace import Workspace
 from havre.daemon.assemble_storage import Storage
+from havre.engine.events import Events
 from havre.image.remote.files import WebFiles
 from havre.image.remote.pull import Puller
 from havre.image.remote.repository import Registries
+from havre.lib.tasks import TaskOwner
 
 
 async def builds(
-    storage: Storage, executor: Executor, puller: Puller, registries: Registries, session: ClientSession
-) -> ClassicBuilds:
+    storage: Storage,
+    executor: Executor,
+    puller: Puller,
+    registries: Registries,
+    session: ClientSession,
+    events: Events,
+) -> Builds:
     """Everything that builds, after what a killed daemon left of builds has been cleared away."""
     builder = Builder(
         blobs=storage.blobs,
@@ -31,5 +44,19 @@ async def builds(
         turns=Turns(),
     )
     await builder.start()
+    kept = KeptContexts(storage.layout.build_contexts)
+    await kept.start()
+    remote = RemoteContexts(builder.remote)
     carrier = Carrier.of(storage.blobs, storage.images, registries, storage.places, storage.sessions)
-    return ClassicBuilds(builder, storage.images, puller, carrier)
+    return Builds(
+        ClassicBuilds(builder, storage.images, puller, remote, carrier),
+        DirectBuilds(builder, storage.images, puller, kept, remote, Agents(), carrier, TaskOwner("builds")),
+        Upkeep(
+            storage.build_cache,
+            storage.images,
+            builder.caches,
+            kept,
+            lambda freed: events.publish("builder", "prune", "", {"reclaimed": str(freed)}),
+        ),
+        carrier,
+    )

@@ -9,7 +9,7 @@ from havre.api.app import Door
 from havre.daemon.listeners import Listener
 
 if TYPE_CHECKING:
-    from havre.builder.classic import ClassicBuilds
+    from havre.builder.doors import Builds
     from havre.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ _WAITING_CONNECTIONS = 1024
 class ApiServer:
     """The door behind all listeners."""
 
-    def __init__(self, engine: "Engine", builds: "ClassicBuilds", listeners: Sequence[Listener]) -> None:
+    def __init__(self, engine: "Engine", builds: "Builds", listeners: Sequence[Listener]) -> None:
         self._door = Door(engine, builds)
         self._listeners = listeners
         self._servers: list[asyncio.Server] = []

@@ -105,6 +105,7 @@ class System:
     images: ImageUsage
     volumes: VolumeUsage
     check_auth: Callable[[Any], Awaitable[Json]]
+    build_cache: Callable[[], Awaitable[list[Json]]]
     labels: tuple[str, ...] = ()
     debug: bool = False
     host: hostinfo.Host = field(default_factory=hostinfo.host)
@@ -194,7 +195,7 @@ class System:
             "Images": images.get("Images"),
             "Containers": await self.listing.list(True, None, True, Filters()) if "container" in types else None,
             "Volumes": await self.volumes.disk_usage() if "volume" in types else None,
-            "BuildCache": [] if "build-cache" in types else None,
+            "BuildCache": await self.build_cache() if "build-cache" in types else None,
         }
 
     async def login(self, auth: Any) -> Json:

@@ -111,6 +111,13 @@ class _Input:
         for _ in self.pieces(count):
             pass
 
+    def skip_padding(self, count: int) -> None:
+        """Pass over what fills a file's last block. The archive may end there: docker's CLI writes such ones."""
+        while count and (self._at < len(self._piece) or self._next()):
+            passed = min(count, len(self._piece) - self._at)
+            self._at += passed
+            count -= passed
+
     def drain(self) -> None:
         """Read to the end: what follows the archive is of no interest, but its sender wants to be rid of it."""
         while self._next():
@@ -247,8 +254,7 @@ class _Tree:
             os.utime(fd, ns=(mtime, mtime))
         finally:
             os.close(fd)
-        if rest := padding(entry.size):
-            data.skip(rest)
+        data.skip_padding(padding(entry.size))
 
     def _directory(self, name: bytes, path: bytes, entry: Entry) -> None:
         try:

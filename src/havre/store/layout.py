@@ -13,6 +13,7 @@
     containers/<id>/          hosts, hostname, resolv.conf, logs, rootfs (mount point)
     builds/<n>/               what builds under way work in (mounts, contexts)
     build-cache/<id>/         what RUN --mount=type=cache shows
+    build-contexts/<id>/      contexts that clients sent, kept for their next builds
     volumes/<name>/_data      named and anonymous volumes of the local driver
     tmp/                      emptied at start
 
@@ -123,6 +124,10 @@ class Layout:
     @property
     def cache_mounts(self) -> Path:
         return self.data_root / "build-cache"
+
+    @property
+    def build_contexts(self) -> Path:
+        return self.data_root / "build-contexts"
 
     @property
     def volume_uses(self) -> Path:

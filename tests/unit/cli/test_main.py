@@ -88,9 +88,9 @@ def test_help_of_a_group(capsys: pytest.CaptureFixture[str], group: str) -> None
     ("argv", "code", "err"),
     [
         (
-            ["build", "."],
+            ["compose", "up"],
             1,
-            "havre: havre does not implement build yet\n\nRun 'havre --help' for what it has\n",
+            "havre: havre does not implement compose yet\n\nRun 'havre --help' for what it has\n",
         ),
         (["foo"], 1, "havre: unknown command: havre foo\n\nRun 'havre --help' for more information\n"),
         (

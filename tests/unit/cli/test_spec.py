@@ -19,13 +19,21 @@ OWN = {
     *("volume clone", "volume export", "volume import", "volume snapshot"),
 }
 # Flags of ours that Docker does not have.
-OURS = {"run": {"trace"}}
+OURS = {
+    "run": {"trace"},
+    # ``build`` has the flags of ``docker buildx build`` too, which is a plugin's command.
+    "build": {
+        *("allow", "annotation", "attest", "build-context", "builder", "cache-to", "call", "check", "load"),
+        *("metadata-file", "no-cache-filter", "output", "progress", "provenance", "push", "sbom", "secret", "ssh"),
+        *("lock", "why"),
+    },
+}
 # What belongs to parts of Docker that havre has not yet: whole groups, and commands of groups that are there.
 LATER_GROUPS = (
-    *("builder", "buildx", "completion", "config", "context", "manifest", "node", "plugin", "secret", "service"),
+    *("buildx", "completion", "config", "context", "manifest", "node", "plugin", "secret", "service"),
     *("stack", "swarm", "trust"),
 )
-LATER = {"build", "image build", "system dial-stdio"}
+LATER = {"system dial-stdio"}
 # Docker's words for what a flag takes where ours are others: the commands that are still to be held to them.
 LOOSE_GROUPS = ("image", "network", "volume", "system")
 LOOSE = {

@@ -66,6 +66,9 @@ def make(
     async def check_auth(auth: Any) -> dict[str, Any]:
         return {"Status": f"hello {auth}"}
 
+    async def build_cache() -> list[dict[str, Any]]:
+        return []
+
     return System(
         Facts(**{**known, **facts}),
         Events(),
@@ -74,6 +77,7 @@ def make(
         Images(),
         Volumes(),
         check_auth,
+        build_cache,
         labels=("a=b",),
         host=HOST,
     )

@@ -229,6 +229,15 @@ def test_sparse_files(target: Path) -> None:
     assert (target / "holes").stat().st_blocks < 1000
 
 
+def test_an_archive_may_end_with_the_content_of_its_last_file(target: Path) -> None:
+    # What docker's CLI sends for a Dockerfile from outside of the context.
+    archive = _tar(("a", {"data": b"one"}), ("b", {"data": b"two"}))
+    _put(target, archive[: 3 * 512 + 3])
+    assert (target / "b").read_bytes() == b"two"
+    with pytest.raises(InvalidParameter, match="unexpected EOF"):
+        _put(target, archive[: 3 * 512 + 2])
+
+
 def test_damaged_archives(target: Path) -> None:
     _put(target, b"")
     whole = _tar(("f", {"data": b"x" * 5000}))

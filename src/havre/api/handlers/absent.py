@@ -51,8 +51,3 @@ async def list_plugins(call: Call) -> StreamResponse:
 
 async def no_plugin(call: Call) -> StreamResponse:
     raise NotFound(f'plugin "{call.name()}" not found')
-
-
-async def build_prune(call: Call) -> StreamResponse:
-    """Without a builder there is no cache; ``docker system prune`` asks all the same."""
-    return respond.json({"CachesDeleted": None, "SpaceReclaimed": 0})

@@ -10,6 +10,7 @@ from aiohttp.web_response import StreamResponse
 from havre.api import respond
 from havre.api.call import Call
 from havre.builder.classic import Options
+from havre.builder.upkeep import Limits
 from havre.errors import InvalidParameter, Unsupported
 from havre.image.manifest import parse_platform
 from havre.image.remote.auth import Auth
@@ -39,14 +40,24 @@ async def build(call: Call) -> StreamResponse:
         target=call.text("target"),
         platform=parse_platform(text) if (text := call.text("platform")) else None,
         host=_host(call),
-        auth=_credentials(call),
+        auth=credentials(call),
         why=call.flag("why"),
         call=call.text("call"),
         lock=call.text("lock"),
         cache_from=[str(one) for one in _list(call, "cachefrom")],
         cache_to=[str(one) for one in _list(call, "cacheto")],
     )
-    return await respond.messages(call, call.builds.build(call.chunks(), options))
+    return await respond.messages(call, call.builds.classic.build(call.chunks(), options))
+
+
+async def prune(call: Call) -> StreamResponse:
+    """Remove what builds keep. Since API 1.48 ``keep-storage`` is called ``reserved-space``."""
+    limits = Limits(
+        call.integer("reserved-space") or call.integer("keep-storage") or 0,
+        call.integer("max-used-space") or 0,
+        call.integer("min-free-space") or 0,
+    )
+    return respond.json(await call.builds.upkeep.prune(call.flag("all"), call.filters(), limits))
 
 
 def _name(text: str) -> Reference:
@@ -108,7 +119,7 @@ def _parsed(text: str, name: str, kind: type) -> Any:
     return value
 
 
-def _credentials(call: Call) -> Any:
+def credentials(call: Call) -> Any:
     """Who the client is at which registry: ``X-Registry-Config``, JSON of hosts and credentials in base64."""
     header = call.request.headers.get("X-Registry-Config", "")
     try:

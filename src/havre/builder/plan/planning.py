@@ -80,6 +80,11 @@ class Origins:
     named: Mapping[str, Vertex]
 
 
+def steps_of(instructions: Sequence[Instruction]) -> int:
+    """How many steps people see: FROM is the first."""
+    return 1 + sum(isinstance(one, Run | Transfer | Workdir) for one in instructions)
+
+
 class StagePlanner:
     """Plans one stage. ``findings`` are what lint has to say of the variables it names."""
 
@@ -113,8 +118,7 @@ class StagePlanner:
         instructions = [*triggers, *stage.instructions]
         if triggers:
             self._result.settings.pop("OnBuild", None)
-        # FROM is the first step of what people see.
-        self._steps = 1 + sum(isinstance(one, Run | Transfer | Workdir) for one in instructions)
+        self._steps = steps_of(instructions)
         self._step = 1
         for instruction in instructions:
             try:

@@ -183,7 +183,8 @@ def noting(task: Task, part: str) -> Note:
 
     def note(path: str, digest: bytes) -> None:
         if len(task.details) < _MOST_DETAILS:
-            task.details[f"{part} {path}"] = digest[:8].hex()
+            shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            task.details[f"{part} {shown}"] = digest[:8].hex()
 
     return note
 

@@ -32,6 +32,9 @@ _CONTAINER = {
 COMMANDS: dict[str, tuple[str, str]] = {
     **_CONTAINER,
     **{f"container {name}": entry for name, entry in _CONTAINER.items()},
+    "build": ("build", "Build an image from a Dockerfile"),
+    "builder build": ("build", "Build an image from a Dockerfile"),
+    "builder prune": ("builder_prune", "Remove build cache"),
     "checkpoint create": ("checkpoint_create", "Create a checkpoint from a running container"),
     "checkpoint list": ("checkpoint_ls", "List checkpoints for a container"),
     "checkpoint ls": ("checkpoint_ls", "List checkpoints for a container"),
@@ -45,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "container remove": ("rm", "Remove one or more containers"),
     "events": ("events", "Get real time events from the server"),
     "history": ("image_history", "Show the history of an image"),
+    "image build": ("build", "Build an image from a Dockerfile"),
     "image diff": ("image_diff", "Show how the files and the configuration of two images differ"),
     "image history": ("image_history", "Show the history of an image"),
     "image import": ("image_import", "Import the contents from a tarball to create a filesystem image"),
@@ -128,6 +132,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 GROUPS: dict[str, str] = {
+    "builder": "Manage builds",
     "checkpoint": "Manage checkpoints",
     "container": "Manage containers",
     "image": "Manage images",
@@ -137,4 +142,4 @@ GROUPS: dict[str, str] = {
     "volume": "Manage volumes",
 }
 
-COMMON = ("run", "exec", "ps", "pull", "images", "login", "logout", "version", "info")
+COMMON = ("run", "exec", "ps", "build", "pull", "images", "login", "logout", "version", "info")

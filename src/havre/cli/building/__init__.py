@@ -1,0 +1,1 @@
+"""``havre build``: what is sent to the daemon, and how what it tells is shown."""
