@@ -22,7 +22,7 @@ from typing import Any
 from tests.system import images
 from tests.system.registry import Registry, serve
 
-from bench import networking, registries, remote, throughput, watching
+from bench import building, networking, registries, remote, throughput, watching
 from bench.engines import Measured, dockerd, havred, running
 from bench.report import figure, table, update
 from bench.rows import Row, S, rows
@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             *watching.rows(options.repeat),
             *networking.rows(options.repeat),
             *throughput.rows(options.repeat),
+            *building.rows(options.repeat),
         )
         results = [measure(row, engines, ENGINES) for row in engine_rows if wanted(row.key, options)]
         server_rows = [row for row in registries.rows(big, options.repeat) if wanted(row.key, options)]

@@ -134,7 +134,7 @@ class BuiltImage:
         layers = self.layers
         if entries:
             key = hashlib.sha256(repr(entries).encode()).hexdigest()[:16]
-            layers += (_layer(f"{name}-{key}", lambda tar: _add_all(tar, entries)),)
+            layers += (layer_of(f"{name}-{key}", lambda tar: _add_all(tar, entries)),)
         merged = {**self.settings, **(settings or {})}
         return BuiltImage(name, layers, merged, architecture or self.architecture, variant)
 
@@ -174,7 +174,7 @@ def file_digest(path: Path) -> str:
 
 def busybox() -> BuiltImage:
     """About 2 MB: the static busybox with every applet linked, /etc/passwd, /etc/group, and the usual directories."""
-    return BuiltImage("busybox", (_layer("busybox", _busybox),), {"Cmd": ["sh"], "Env": [PATH]})
+    return BuiltImage("busybox", (layer_of("busybox", _busybox),), {"Cmd": ["sh"], "Env": [PATH]})
 
 
 def nginx() -> BuiltImage:
@@ -185,13 +185,13 @@ def nginx() -> BuiltImage:
         "ExposedPorts": {"80/tcp": {}},
         "StopSignal": "SIGQUIT",
     }
-    return BuiltImage("nginx", (_layer("busybox", _busybox), _layer("nginx", _nginx)), settings)
+    return BuiltImage("nginx", (layer_of("busybox", _busybox), layer_of("nginx", _nginx)), settings)
 
 
 def bench() -> BuiltImage:
     """217 MB in four layers: busybox, 12,000 small files, 100 MB that do not compress, and English-like text."""
     big = {"bench-small": _small_files, "bench-random": _random_files, "bench-text": _text_files}
-    layers = tuple(_layer(name, recipe) for name, recipe in {"busybox": _busybox, **big}.items())
+    layers = tuple(layer_of(name, recipe) for name, recipe in {"busybox": _busybox, **big}.items())
     return BuiltImage("bench", layers, {"Cmd": ["sh"], "Env": [PATH]})
 
 
@@ -321,7 +321,8 @@ def _text_files(tar: tarfile.TarFile) -> None:
 # Making and keeping files.
 
 
-def _layer(name: str, recipe: Callable[[tarfile.TarFile], None]) -> Layer:
+def layer_of(name: str, recipe: Callable[[tarfile.TarFile], None]) -> Layer:
+    """The layer that ``recipe`` writes, made once and kept by its name."""
     path = cache() / f"layer-{name}.tar"
     note = path.with_suffix(".diffid")
     if not note.exists():

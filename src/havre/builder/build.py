@@ -1,5 +1,6 @@
 """A build from beginning to end: read, resolve, plan, solve, export. The doors come in here."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -82,12 +83,13 @@ class Builder:
     async def solved(self, request: BuildRequest, bases: BaseImages, progress: Progress) -> AsyncIterator["Solved"]:
         """Carry out the steps; inside the block what they gave is kept. Raises ``DockerfileError``, ``StepFailed``."""
         with self.images.hold():
-            plan = Plan(request, host_platform())
+            # In threads: a large file takes its time to read.
+            plan = await asyncio.to_thread(Plan, request, host_platform())
             if request.transfer is not None:
                 await request.transfer.open()
             resolver = Resolver(self.blobs, bases, request)
             resolved = await plan.resolve(resolver)
-            stage = plan.stage(resolved)
+            stage = await asyncio.to_thread(plan.stage, resolved)
             warnings = plan.warnings()
             progress.warns(warnings)
             plan.refuse(warnings)

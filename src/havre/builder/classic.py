@@ -1,7 +1,6 @@
 """``POST /build``: a context as an archive comes in, Docker's messages go out. The API's door comes in here."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +95,7 @@ class ClassicBuilds:
                 task.cancel()
                 await asyncio.wait([task])
         finally:
-            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+            await contexts.discard(place)
 
     async def _request(
         self, body: AsyncIterator[bytes], options: Options, place: Path, messages: Messages

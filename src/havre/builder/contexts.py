@@ -1,6 +1,13 @@
-"""Build contexts that come as archives: unpacked, and cleared of what ``.dockerignore`` leaves out."""
+"""Build contexts that come as archives: unpacked, and cleared of what ``.dockerignore`` leaves out.
 
+A small one is unpacked in memory, where a thousand files cost little to make and nothing to take away; one that turns
+out to be larger than it looked goes to the disk.
+"""
+
+import asyncio
+import errno
 import os
+import shutil
 import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -8,6 +15,7 @@ from pathlib import Path
 from havre.builder.files.selecting import opened
 from havre.builder.trees import Directory
 from havre.errors import InvalidParameter, NotFound, SystemFault
+from havre.kernel import mounts
 from havre.kernel.openat2 import open_in_root
 from havre.kernel.treerules import LISTING
 from havre.kernel.treextract import Rules, extract
@@ -17,15 +25,37 @@ from havre.lib.relay import inflow
 
 _LARGEST_FILE = 16 << 20  # of a Dockerfile
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_SMALL = 8 << 20  # of an archive
+_MEMORY = "size=64m,nr_inodes=20000,mode=0700"
 
 
 async def unpack(body: AsyncIterator[bytes], place: Path) -> Directory:
     """The archive ``body``, compressed or not, below the empty directory ``place``; nobody's owners are kept.
 
-    Raises ``InvalidParameter`` for a damaged one.
+    ``discard`` takes it away. Raises ``InvalidParameter`` for a damaged one.
     """
-    await inflow(body, lambda source: _unpack(source, place), "havre-context")
+    begun: list[bytes] = []
+    size = 0
+    async for chunk in body:
+        begun.append(chunk)
+        size += len(chunk)
+        if size > _SMALL:
+            break
+    else:
+        if await asyncio.to_thread(_unpacked_in_memory, begun, place):
+            return Directory(place)
+    await inflow(_all(begun, body), lambda source: _unpack(source, place), "havre-context")
     return Directory(place)
+
+
+async def discard(place: Path) -> None:
+    """Take away what ``unpack`` made, and the directory."""
+    try:
+        mounts.unmount(place, detach=True)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # nothing is mounted there: it was large
+            raise
+    await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
 
 
 def read(context: Directory, path: str) -> bytes:
@@ -87,6 +117,27 @@ def _clear(directory: int, prefix: str, ignore: Ignore) -> bool:
         else:
             left += 1
     return not left
+
+
+async def _all(begun: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    begun.reverse()
+    while begun:
+        yield begun.pop()
+    async for chunk in rest:
+        yield chunk
+
+
+def _unpacked_in_memory(archive: list[bytes], place: Path) -> bool:
+    """Whether it had room there; if not, nothing is left of it."""
+    mounts.mount("havre-context", place, "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, _MEMORY)
+    try:
+        _unpack(iter(archive), place)
+    except SystemFault as error:
+        mounts.unmount(place, detach=True)
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
+            return False
+        raise
+    return True
 
 
 def _unpack(source: Iterator[bytes], place: Path) -> None:

@@ -6,6 +6,7 @@ RUN, CMD, ENTRYPOINT, SHELL, HEALTHCHECK and ONBUILD keep their words: a shell, 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from havre.dockerfile.faults import DockerfileError
 from havre.dockerfile.instructions import (
     Add,
     Arg,
@@ -25,6 +26,8 @@ from havre.dockerfile.instructions import (
 from havre.dockerfile.lines import Heredoc
 from havre.dockerfile.words import expand
 
+_LONGEST = 4 << 20
+
 
 @dataclass(slots=True)
 class Scope:
@@ -33,6 +36,11 @@ class Scope:
     variables: Mapping[str, str]
     escape: str = "\\"
     unset: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Raises ``DockerfileError`` when there is too much of it: each line could double what came before."""
+        if sum(map(len, self.variables.values())) > _LONGEST:
+            raise DockerfileError(f"all variables together are longer than {_LONGEST >> 20} MiB")
 
     def word(self, text: str) -> str:
         """``text`` as one word."""

@@ -3,6 +3,7 @@
 What is in an instruction is read in ``instructions``; here it has a keyword, its flags and the rest of its text.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,8 @@ from havre.dockerfile.faults import DockerfileError
 from havre.dockerfile.words import expand
 
 MAX_BYTES = 16 << 20  # of a Dockerfile: more is a mistake
-_DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
+MAX_INSTRUCTIONS = 5_000  # what is planned for each takes all variables before it
+_DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=(.*)$")
 _DIRECTIVES = ("syntax", "escape", "check")
 _COMMENT = re.compile(r"^\s*#")
 _HEREDOC = re.compile(r"^(\d*)<<(-?)([^<]*)$")
@@ -87,7 +89,9 @@ def read(data: bytes, escape: str = "\\") -> Source:
     directives = _directives(physical)
     escape = directives.get("escape", escape)
     reader = _Reader(physical)
-    lines = tuple(_instructions(reader, escape))
+    lines = tuple(itertools.islice(_instructions(reader, escape), MAX_INSTRUCTIONS + 1))
+    if len(lines) > MAX_INSTRUCTIONS:
+        raise DockerfileError(f"there are more than {MAX_INSTRUCTIONS} instructions", lines[-1].first)
     if not lines:
         raise DockerfileError("file with no instructions")
     return Source(text, lines, directives, escape, tuple(reader.warnings))
@@ -116,7 +120,9 @@ def _directives(lines: Sequence[str]) -> dict[str, str]:
             if number == 1 and line.startswith("#!"):
                 continue
             break
-        key, value = match[1].lower(), match[2]
+        key, value = match[1].lower(), match[2].strip()
+        if not value:
+            break
         if key not in _DIRECTIVES:
             continue
         if key in found:

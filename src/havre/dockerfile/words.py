@@ -12,6 +12,10 @@ from havre.dockerfile.faults import DockerfileError
 
 _SPECIAL = frozenset("@*#?-$!0")
 _DEEPEST = 64
+# What the variables of one word may become in all, and the steps that its patterns may take: words that double each
+# other, and patterns on long values, would else never end.
+_LONGEST = 1 << 20
+_MOST_WORK = 30_000_000
 
 
 @dataclass(slots=True)
@@ -63,6 +67,8 @@ class _Lexer:
         self._raw_escapes = raw_escapes
         self._keep_unset = keep_unset
         self._depth = 0
+        self._grown = 0
+        self._work = 0
         self.text = ""
         self.words: list[str] = []
         self.unset: set[str] = set()
@@ -71,7 +77,7 @@ class _Lexer:
         try:
             self.text, self.words = self._until("")
         except DockerfileError as error:
-            raise DockerfileError(f"failed to process {_quoted(self._source)}: {error.reason}") from None
+            raise DockerfileError(f"failed to process {_quoted(_short(self._source))}: {error.reason}") from None
 
     # -- signs --
 
@@ -183,7 +189,21 @@ class _Lexer:
         value = self._variables.get(name)
         if value is None:
             self.unset.add(name)
+        else:
+            self._grow(len(value))
         return value
+
+    def _grow(self, count: int) -> None:
+        self._grown += count
+        if self._grown > _LONGEST:
+            raise DockerfileError(f"the variables of one word become longer than {_LONGEST >> 20} MiB")
+
+    def _labour(self, pattern: str, value: str, by: str | None = None) -> None:
+        """Raises when the patterns of this word, and what is put for what they fit, would take too long."""
+        each = len(value) + 1 if by is not None and "*" in pattern else 1
+        self._work += ((len(pattern) + 1) * each + len(by or "")) * (len(value) + 1)
+        if self._work > _MOST_WORK:
+            raise DockerfileError("a pattern is too long for the value it is for")
 
     def _braced(self) -> str:
         begin = self._at - 1
@@ -230,7 +250,10 @@ class _Lexer:
                 what = "unset" if value is None else "empty"
                 raise DockerfileError(f"{name}: {word or f'is not allowed to be {what}'}")
             return value
-        return None if value is None else _cut(value, operator, word)
+        if value is None:
+            return None
+        self._labour(word, value)
+        return _cut(value, operator, word)
 
     def _replaced(self, name: str) -> str | None:
         """``${NAME/pattern/text}``, and with two slashes everywhere."""
@@ -242,7 +265,10 @@ class _Lexer:
         value = self._value(name)
         if value is None:
             return None
-        return shellpatterns.replaced(value, pattern, text, everywhere)
+        self._labour(pattern, value, text)
+        result = shellpatterns.replaced(value, pattern, text, everywhere)
+        self._grow(len(result))
+        return result
 
 
 class _Words:
@@ -281,6 +307,10 @@ def _cut(value: str, operator: str, pattern: str) -> str:
     longest = pattern.startswith(operator)
     cut = shellpatterns.without_prefix if operator == "#" else shellpatterns.without_suffix
     return cut(value, pattern[1:] if longest else pattern, longest)
+
+
+def _short(text: str) -> str:
+    return text if len(text) < 200 else text[:200] + "…"
 
 
 def _quoted(text: str) -> str:

@@ -59,11 +59,11 @@ def place(
     *,
     dress: Dress = PLAIN,
     without: Ignore = NOTHING,
-    parents: str | None = None,
+    kept: str | None = None,
 ) -> Placer:
     with opened(tree) as source, opened(root) as destination:
         placer = Placer(destination, dress)
-        placer.put(source, path, target, without, parents)
+        placer.put(source, path, target, without, kept)
         placer.finish()
         return placer
 
@@ -151,7 +151,7 @@ def test_places(tree: Path, root: Path) -> None:
     place(tree, root, "top.txt", "/x/y")
     place(tree, root, "top.txt", "/d/")
     place(tree, root, "a", "/d")
-    place(tree, root, "a/one.txt", "/d", parents="a")
+    place(tree, root, "a/one.txt", "/d", kept="a/one.txt")
     assert (root / "x/y").read_text() == "top.txt"
     assert sorted(str(path.relative_to(root)) for path in (root / "d").rglob("*")) == [
         *("d/a", "d/a/one.txt", "d/one.txt", "d/sub", "d/sub/two.txt", "d/top.txt", "d/up")

@@ -59,16 +59,21 @@ class Placer:
                 made = self._step(made, part, 0)
         return made
 
-    def put(self, source: int, path: str, target: str, left_out: Ignore, parents: str | None = None) -> None:
+    def put(self, source: int, path: str, target: str, left_out: Ignore, kept: str | None = None) -> None:
         """Put what ``path`` in the tree ``source`` names to ``target`` (absolute; a slash at its end: into it).
 
-        ``parents`` is the part of ``path`` that is kept as directories below the target (``--parents``).
+        ``kept`` is the part of ``path`` that it is to have below the target (``--parents``).
         """
         fd = opened(source, path)
         try:
-            if parents is not None:
-                target = posixpath.join(target, parents) + "/"
-            if stat.S_ISDIR(os.fstat(fd).st_mode):
+            is_directory = stat.S_ISDIR(os.fstat(fd).st_mode)
+            if kept is not None:
+                target = (
+                    posixpath.join(target, kept)
+                    if is_directory
+                    else posixpath.join(target, posixpath.dirname(kept), "")
+                )
+            if is_directory:
                 self._tree(fd, path, target, left_out)
             else:
                 self._single(fd, posixpath.basename(path), target)

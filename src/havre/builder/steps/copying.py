@@ -1,7 +1,6 @@
 """COPY, ADD and WORKDIR: files put on a root file system."""
 
 import os
-import posixpath
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
@@ -113,8 +112,8 @@ class Copying:
             if item.unpack and is_archive(tree, path):
                 unpack_into(placer, tree, path, operation.target, owner)
                 continue
-            parents = _kept_parents(path, item.paths) if operation.parents else None
-            placer.put(tree, path, into, Ignore(operation.exclude), parents)
+            kept = _kept(path, item.paths) if operation.parents else None
+            placer.put(tree, path, into, Ignore(operation.exclude), kept)
 
     @asynccontextmanager
     async def _opened(self, source: Result) -> AsyncIterator[Path]:
@@ -189,13 +188,13 @@ def noting(task: Task, part: str) -> Note:
     return note
 
 
-def _kept_parents(path: str, patterns: tuple[str, ...]) -> str:
-    """The directories of ``path`` that ``--parents`` keeps: those after ``/./`` in the pattern that named it."""
+def _kept(path: str, patterns: tuple[str, ...]) -> str:
+    """The part of ``path`` that ``--parents`` keeps: what is after ``/./`` in the pattern that named it."""
     for pattern in patterns:
         before, pivot, _ = pattern.partition("/./")
         if pivot and (path == before or path.startswith(before + "/")):
-            return posixpath.dirname(path[len(before) + 1 :])
-    return posixpath.dirname(path)
+            return path[len(before) + 1 :]
+    return path
 
 
 @contextmanager
