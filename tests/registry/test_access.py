@@ -160,9 +160,9 @@ def test_users_and_robots_by_command(tmp_path: Path) -> None:
 
         root = ["--root", str(tmp_path / "root")]
         made = program("robot", "create", "ci", "--repository", "built/*", "--action", "write", *root)
-        name, secret = made.stdout.split()
-        assert name == "robot+ci"
-        robot = SignedClient(server.port, basic(name, secret))
+        secret = made.stdout.removesuffix("\n")
+        assert made.stderr == "It logs in as robot+ci, with this secret:\n"
+        robot = SignedClient(server.port, basic("robot+ci", secret))
         robot.push_image("built/app", "v1", b"x")
         assert robot.ask("GET", "/v2/team/app/tags/list").status == 403
         assert robot.ask("DELETE", "/v2/built/app/manifests/v1").status == 403

@@ -159,3 +159,10 @@ def test_a_blob_that_has_lost_bytes_is_lacking_until_it_is_pushed_again(own_serv
     client.push_blob("damaged/one", DATA)
     assert client.ask("GET", path).body == DATA
     assert client.ask("POST", mount).status == 201
+
+
+def test_what_clients_do_wrong_fills_no_log(own_server: Server) -> None:
+    client = own_server.client()
+    answer = client.ask("PUT", f"{client.begin('wrong/one')}?digest={sha256(b'other')}", DATA)
+    assert answer.code == "DIGEST_INVALID"
+    assert "Traceback" not in own_server.log()

@@ -58,6 +58,10 @@ def status(server: Server, *arguments: str) -> Any:
     return json.loads(done.stdout)[0] if "--json" in arguments else done.stdout
 
 
+def test_no_target(server: Server) -> None:
+    assert status(server) == "nothing is replicated: the configuration names no target\n"
+
+
 def settled(server: Server) -> dict[str, Any]:
     """Its status once nothing waits any more."""
     deadline = time.monotonic() + 60

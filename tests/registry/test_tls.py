@@ -51,9 +51,11 @@ def refusal(*arguments: str) -> str:
 def test_settings_that_cannot_be(tmp_path: Path, certificate: tuple[Path, Path], server: Server) -> None:
     root = ("--root", str(tmp_path / "root"))
     assert "are needed together" in refusal(*root, "--tls-cert", str(certificate[0]))
-    assert "cannot use the TLS files" in refusal(
-        *root, "--addr", "127.0.0.1:0", "--tls-cert", str(certificate[0]), "--tls-key", "/none"
-    )
+    tls = (*root, "--addr", "127.0.0.1:0", "--tls-cert", str(certificate[0]))
+    assert "cannot read /none: No such file" in refusal(*tls, "--tls-key", "/none")
+    assert "cannot use tls-cert and tls-key: " in refusal(*tls, "--tls-key", str(certificate[0]))
+    key = str(certificate[1])
+    assert "cannot use client-ca: " in refusal(*tls, "--tls-key", key, "--client-ca", key)
     assert "invalid address 'here'" in refusal(*root, "--addr", "here")
     assert "invalid address '127.0.0.1:99999'" in refusal(*root, "--addr", "127.0.0.1:99999")
     assert "cannot listen on 127.0.0.1" in refusal(*root, "--addr", f"127.0.0.1:{server.port}")

@@ -157,8 +157,8 @@ def test_an_identity_token_stands_for_the_password_until_that_changes(tmp_path: 
 def test_a_revoked_robot_loses_its_tokens_and_a_rule_taken_back_takes_effect(tmp_path: Path) -> None:
     with guarded(tmp_path, "--auth", "token", "--token-service", "reg.test") as server:
         root = ["--root", str(tmp_path / "root")]
-        name, secret = program("robot", "create", "ci", "--repository", "**", "--expires", "1d", *root).stdout.split()
-        robot = bearer(server, basic(name, secret), "repository:team/app:pull,push")
+        secret = program("robot", "create", "ci", "--repository", "**", "--expires", "1d", *root).stdout.strip()
+        robot = bearer(server, basic("robot+ci", secret), "repository:team/app:pull,push")
         alice = bearer(server, basic("alice"), "repository:team/app:pull")
         assert robot.ask("GET", "/v2/team/app/tags/list").status == 404
         assert robot.ask("POST", "/v2/team/app/blobs/uploads/").status == 403

@@ -91,7 +91,8 @@ def test_all_tags(cli: Program, registry: Registry, name: str) -> None:
 
 def test_platforms(cli: Program, registry: Registry, tmp_path: Path, name: str) -> None:
     base = alone("platform", name)
-    pushed = registry.push_index([base, base.derive("other", architecture="riscv64")], name)
+    other = base.derive("other", architecture="riscv64")
+    pushed = registry.push_index([base, other], name)
     cli("pull", "-q", pushed.reference)
     with serve(tmp_path / "second") as second:
         target = f"{second.host}/{name}"
@@ -106,6 +107,10 @@ def test_platforms(cli: Program, registry: Registry, tmp_path: Path, name: str) 
         assert pushed_digest(cli("push", "--platform", "linux/amd64", target).out) == single
         done = cli("push", "--platform", "linux/s390x", target, code=1)
         assert "does not provide the specified platform (linux/s390x)" in done.err
+        cli("push", "--platform", "linux/riscv64", target)
+        cli("rmi", pushed.reference, target)
+        left = cli("images", "-a", "--digests", "--no-trunc").out
+        assert base.id not in left and other.id not in left, "the image for the other platform has gone as well"
 
 
 def test_errors(cli: Program, registry: Registry, name: str) -> None:

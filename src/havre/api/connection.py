@@ -1,10 +1,10 @@
 """One HTTP connection of the door: aiohttp's protocol, with what Docker's clients need beyond HTTP.
 
 The parser is given one request at a time, cut off exactly at its end. So stdin that a client sends behind a request
-which may turn its connection into a raw stream (attach, exec start), even in the same packet, reaches the stream and
-not the parser; whatever else comes early waits until the request before it is answered. A half-close behind such a
-request is kept, and one behind any other still gets its answer. A handler that only serves its client ends when the
-client goes.
+which may turn its connection into a raw stream (attach, exec start, BuildKit's), even in the same packet, reaches the
+stream and not the parser; whatever else comes early waits until the request before it is answered. A half-close behind
+such a request is kept, and one behind any other still gets its answer. A handler that only serves its client ends when
+the client goes.
 """
 
 import re
@@ -16,7 +16,7 @@ from aiohttp.web_response import StreamResponse
 
 from havre.api.errors import error_response
 
-_HIJACKABLE = re.compile(rb"POST (?:/v[0-9.]+)?/(?:containers/[^ ?]+/attach|exec/[^ ?]+/start)[ ?]")
+_HIJACKABLE = re.compile(rb"POST (?:/v[0-9.]+)?/(?:containers/[^ ?]+/attach|exec/[^ ?]+/start|grpc|session)[ ?]")
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 # A head this long is the parser's to refuse.

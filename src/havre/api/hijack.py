@@ -232,6 +232,23 @@ async def hijack(call: Call, run: Callable[[RawStream], Awaitable[None]], *, mul
     return response
 
 
+async def upgrade(call: Call, protocol: str, run: Callable[[RawStream], Awaitable[None]]) -> StreamResponse:
+    """Answer, leave HTTP for ``protocol``, and give the stream to ``run`` until that ends."""
+    lines = ["HTTP/1.1 101 UPGRADED", f"Content-Type: {RAW}", "Connection: Upgrade", f"Upgrade: {protocol}", "", ""]
+    stream = take_over(call.request, "\r\n".join(lines).encode())
+    try:
+        await run(stream)
+    except ConnectionError:
+        pass
+    except Exception:
+        log.exception("%s %s failed in the middle of its stream", call.request.method, call.request.path)
+    finally:
+        stream.drop()
+    response = _Sent()
+    response.force_close()
+    return response
+
+
 def take_over(request: BaseRequest, answer: bytes) -> RawStream:
     """Write ``answer`` on the request's connection, now a raw stream. ``ConnectionResetError`` if it is gone."""
     connection = cast(Connection, request.protocol)

@@ -10,6 +10,7 @@ from havre.api.handlers import (
     absent,
     archives,
     build,
+    buildkit,
     containers,
     execs,
     files,
@@ -96,8 +97,8 @@ IMAGES: tuple[Route, ...] = (
     post("/build", build.build, CLIENT_ONLY),
     post("/build/prune", build.prune, since=(1, 31)),
     post("/build/cancel", NOT_YET("docker build")),
-    post("/session", NOT_YET("docker build (BuildKit sessions)")),
-    post("/grpc", NOT_YET("docker build (BuildKit)")),
+    post("/session", buildkit.session, CLIENT_ONLY),
+    post("/grpc", buildkit.control, CLIENT_ONLY),
 )
 
 NETWORKS: tuple[Route, ...] = (

@@ -10,7 +10,7 @@ from typing import Any
 
 from havre.builder.cache import BuildCache
 from havre.builder.execution import Executor
-from havre.builder.export import Exporter
+from havre.builder.export import configuration
 from havre.builder.lock import locked
 from havre.builder.mounts import CacheMounts
 from havre.builder.plan.arguments import Arguments
@@ -37,6 +37,7 @@ from havre.dockerfile.reading import dockerfile
 from havre.image.blobs import BlobStore
 from havre.image.manifest import Platform, host_platform
 from havre.image.store import Image, ImageStore
+from havre.lib.references import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +153,18 @@ class Solved:
     solver: Solver
     warnings: tuple[Finding, ...]
 
-    async def image(self) -> Built:
-        """The image, with its names; durable on return."""
-        exporter = Exporter(self.builder.blobs, self.builder.images)
+    def configuration(self) -> bytes:
+        """The image's configuration file."""
         base = self.resolved.configuration(self.plan.foundation)
-        transfer = self.request.transfer
-        image = await exporter.image(
-            self.stage,
-            self.tree,
-            self.solver.layer,
-            base,
-            self.plan.platform,
-            self.request.names,
-            self.request.epoch,
-            transfer.field([layer.diff_id for layer in self.tree.layers]) if transfer is not None else None,
-        )
+        request, layer_of = self.request, self.solver.layer
+        more = request.transfer.field([layer.diff_id for layer in self.tree.layers]) if request.transfer else {}
+        return configuration(self.stage, self.tree, layer_of, base, self.plan.platform, request.epoch, more)
+
+    async def image(self, names: Sequence[Reference] = ()) -> Built:
+        """The image, with the names it was to have and these; durable on return."""
+        digest = await self.builder.blobs.add(self.configuration())
+        layers = [layer.blob for layer in self.tree.layers]
+        image = await self.builder.images.add(digest, layers, None, [*self.request.names, *names])
         return Built(image, tuple(self.plan.arguments.unused), self.warnings)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from havre.builder.buildkit.door import BuildKit
 from havre.builder.classic import ClassicBuilds
 from havre.builder.direct import DirectBuilds
 from havre.builder.transfer import Carrier
@@ -15,6 +16,7 @@ class Builds:
     classic: ClassicBuilds
     direct: DirectBuilds
     upkeep: Upkeep
+    buildkit: BuildKit
     carrier: Carrier
 
     async def close(self) -> None:

@@ -9,39 +9,8 @@ from havre.builder.plan.planning import Entry, StageResult
 from havre.builder.plan.vertices import Vertex
 from havre.builder.resolving import moment
 from havre.builder.trees import Layer, Tree
-from havre.image.blobs import BlobStore
 from havre.image.manifest import Platform
-from havre.image.store import Image, ImageStore
-from havre.lib.references import Reference
 from havre.lib.times import rfc3339nano
-
-
-class Exporter:
-    """Makes images in the stores it is given."""
-
-    def __init__(self, blobs: BlobStore, images: ImageStore) -> None:
-        self._blobs = blobs
-        self._images = images
-
-    async def image(
-        self,
-        stage: StageResult,
-        tree: Tree,
-        layer_of: Callable[[Vertex], Layer | None],
-        base: dict[str, Any] | None,
-        platform: Platform,
-        names: Sequence[Reference],
-        epoch: int | None = None,
-        more: Mapping[str, object] | None = None,
-    ) -> Image:
-        """The image of a stage: ``base`` is its base image's configuration file, ``tree`` all its layers.
-
-        The same inputs give the same image: times are those of its content, not of the build. Durable on return.
-        """
-        data = configuration(stage, tree, layer_of, base, platform, epoch, more)
-        digest = await self._blobs.add(data)
-        layers = [layer.blob for layer in tree.layers]
-        return await self._images.add(digest, layers, None, names)
 
 
 def configuration(
@@ -53,7 +22,11 @@ def configuration(
     epoch: int | None = None,
     more: Mapping[str, object] | None = None,
 ) -> bytes:
-    """The configuration file, whose digest is the image's id. ``more`` are fields of havre's own."""
+    """The configuration file, whose digest is the image's id: ``base`` is the base image's, ``tree`` all layers.
+
+    The same inputs give the same image: times are those of its content, not of the build. ``more`` are
+    fields of havre's own.
+    """
     base = base or {}
     history, created = _history(stage.history, layer_of, base, epoch)
     document: dict[str, Any] = {

@@ -25,6 +25,10 @@ def command_help(command: str, module: str, usage: str, summary: str, parser: Pa
     shown = [flag for name, flag in sorted(parser.flags.items()) if name == flag.long and not flag.hidden]
     if shown:
         parts.append("Options:\n" + flag_lines(shown))
+    more = [(name.partition(" ")[2], text) for name, (_, text) in COMMANDS.items() if name.startswith(f"{command} ")]
+    if more:
+        parts.append("Commands:\n" + _listing(more))
+        parts.append(f"Run 'havre {command} COMMAND --help' for more information on a command.\n")
     return "\n".join(parts)
 
 

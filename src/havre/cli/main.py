@@ -122,8 +122,8 @@ def _main(words: list[str]) -> int:
 
 def _find(words: list[str]) -> tuple[str, list[str]]:
     """The command's full name and what follows it; a group's name where no command follows it."""
-    # ``port add 80`` is Docker's way to ask for a port of a container that is called add; it never has more words.
-    group = words[0] in GROUPS or len(words) > 3
+    # ``port add`` and ``port add 80`` are Docker's way to ask for the ports of a container that is called add.
+    group = words[0] in GROUPS or len(words) > 3 or (len(words) == 3 and not words[2][:1].isdigit())
     if group and len(words) > 1 and f"{words[0]} {words[1]}" in COMMANDS:
         return f"{words[0]} {words[1]}", words[2:]
     return words[0], words[1:]
@@ -166,7 +166,8 @@ def _tell(parser: Parser) -> None:
 
 
 def _help(words: list[str], parser: Parser) -> int:
-    command, rest = _find(words) if words else ("", [])
+    command, rest = _find([*words, "--help"]) if words else ("", [])
+    rest = rest[:-1]
     if command in COMMANDS or not command or (command in GROUPS and not rest):
         return _explain(command, parser)
     return _fail(f"unknown help topic: {rest[0] if command in GROUPS else command}", 1)

@@ -4,6 +4,7 @@ from aiohttp import ClientSession
 
 from havre.builder.agents import Agents
 from havre.builder.build import Builder
+from havre.builder.buildkit.door import BuildKit
 from havre.builder.classic import ClassicBuilds
 from havre.builder.direct import DirectBuilds
 from havre.builder.doors import Builds
@@ -58,5 +59,6 @@ async def builds(
             kept,
             lambda freed: events.publish("builder", "prune", "", {"reclaimed": str(freed)}),
         ),
+        BuildKit(builder, storage.images, puller, storage.layout.build_copies),
         carrier,
     )

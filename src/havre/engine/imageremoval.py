@@ -59,6 +59,8 @@ class ImageRemoval:
                     records.append(await self._untag(image, name))
             await self._delete(image, records, force, not noprune, quiet=False)
         for other in others:
+            if not _is_id(image, ref):
+                await self._untag_digests(other, _stored_name(image, ref), self._images.reaching(other.id), records)
             await self._delete_unnamed(other, records, force, not noprune)
         return records
 
@@ -136,14 +138,20 @@ class ImageRemoval:
             )
         name = _stored_name(image, ref)
         records = [await self._untag(image, name)]
-        left = self._current(image).names
-        if name.tag is not None and not any(other.tag for other in _same_repository(left, name)):
-            # Digests alone name nothing a person knows the image by.
-            for other in _same_repository(left, name):
-                records.append(await self._untag(image, other, silent=True))
+        await self._untag_digests(image, name, self._current(image).names, records)
         if not self._current(image).names:
             await self._delete(image, records, force, prune, quiet=True)
         return records
+
+    async def _untag_digests(
+        self, image: Image, gone: Reference, left: Iterable[Reference], records: list[Json]
+    ) -> None:
+        """Take the image's digests in the repository of the tag ``gone`` along with the last tag ``left`` there."""
+        if gone.tag is None or any(other.tag for other in _same_repository(left, gone)):
+            return
+        # Digests alone name nothing a person knows the image by.
+        for other in _same_repository(self._current(image).names, gone):
+            records.append(await self._untag(image, other, silent=True))
 
     async def _delete(self, image: Image, records: list[Json], force: bool, prune: bool, quiet: bool) -> None:
         """Delete the image with what names it has left, then nameless ones it was built on if ``prune``.

@@ -77,13 +77,21 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     authority = config.access.client_ca
+    files = "tls-cert and tls-key"
     try:
+        # Of a file that cannot be read, the errors of OpenSSL do not say which it was.
+        for path in filter(None, (config.tls_cert, config.tls_key, authority)):
+            with open(path, "rb"):
+                pass
+        context.load_cert_chain(config.tls_cert, config.tls_key)
         if authority:
+            files = "client-ca"
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(authority)
-        context.load_cert_chain(config.tls_cert, config.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidParameter(f"cannot use the TLS files: {error}") from None
+    except ssl.SSLError as error:
+        raise InvalidParameter(f"cannot use {files}: {error.reason or error}") from None
+    except OSError as error:
+        raise InvalidParameter(f"cannot read {error.filename}: {error.strerror}") from None
     return context
 
 

@@ -16,10 +16,10 @@ from aiohttp import StreamReader
 
 from havre.image.digest import Hasher
 from havre.lib.tasks import TaskOwner, together
+from havre.lib.turns import Turns
 from havre.registry.catalog import Catalog
-from havre.registry.errors import Denied, DigestInvalid, SizeInvalid, TooSlow, UploadUnknown
+from havre.registry.errors import Denied, DigestInvalid, Refusal, SizeInvalid, TooSlow, UploadUnknown
 from havre.registry.storage import ContentStorage
-from havre.registry.turns import Turns
 
 # Bytes written and hashed at a time: large enough that changing threads costs nothing, small enough for many uploads.
 _PIECE = 512 * 1024
@@ -137,7 +137,9 @@ class Uploads:
 
         Raises ``DigestInvalid`` when it has another digest: the upload is gone then.
         """
-        await asyncio.shield(self._writes.start(self._finish(session, digest), "finish"))
+        refusal = await asyncio.shield(self._writes.start(self._finished(session, digest), "finish"))
+        if refusal is not None:
+            raise refusal
 
     async def drop(self, session: Session) -> None:
         """Forget the upload and its bytes."""
@@ -241,6 +243,14 @@ class Uploads:
             self._held -= size
         session.offset += size
         session.hasher = hasher
+
+    async def _finished(self, session: Session, digest: str) -> Refusal | None:
+        """Finish, and return what is the client's fault: a task that raises is one that has failed us."""
+        try:
+            await self._finish(session, digest)
+        except Refusal as refusal:
+            return refusal
+        return None
 
     async def _finish(self, session: Session, digest: str) -> None:
         found = await self._digest(session, digest)

@@ -12,6 +12,7 @@
     snapshots/init/fs         a layer that every container has between its image's and its own
     containers/<id>/          hosts, hostname, resolv.conf, logs, rootfs (mount point)
     builds/<n>/               what builds under way work in (mounts, contexts)
+    build-copies/<id>/        copies of the directories of BuildKit's clients
     build-cache/<id>/         what RUN --mount=type=cache shows
     build-contexts/<id>/      contexts that clients sent, kept for their next builds
     volumes/<name>/_data      named and anonymous volumes of the local driver
@@ -120,6 +121,10 @@ class Layout:
     def builds(self) -> Path:
         """Where builds have file systems mounted, and what they fetched; on disk, for contexts are large."""
         return self.data_root / "builds"
+
+    @property
+    def build_copies(self) -> Path:
+        return self.data_root / "build-copies"
 
     @property
     def cache_mounts(self) -> Path:

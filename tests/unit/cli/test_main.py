@@ -53,6 +53,19 @@ def test_help(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
         assert name in out
 
 
+def test_help_of_a_command_with_commands_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in (["port", "--help"], ["help", "port"]):
+        code, out, _ = run(capsys, *argv)
+        assert code == 0
+        assert out.startswith("Usage:  havre port CONTAINER [PRIVATE_PORT[/PROTO]]\n")
+        assert "\nCommands:\n  add         Publish more ports" in out
+        assert out.endswith("\n\nRun 'havre port COMMAND --help' for more information on a command.\n")
+    for argv in (["port", "add", "--help"], ["port", "add", "web", "--help"], ["help", "port", "add"]):
+        code, out, _ = run(capsys, *argv)
+        assert (code, out.splitlines()[0]) == (0, "Usage:  havre port add CONTAINER PORT [PORT...]")
+    assert "'havre port rm' requires at least 2 arguments" in run(capsys, "port", "rm", "web")[2]
+
+
 @pytest.mark.parametrize("argv", [["run", "--help"], ["help", "run"], ["run", "--rm", "--help"]])
 def test_help_of_a_command(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
     code, out, _ = run(capsys, *argv)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from havre.image.remote import repository as repositories
 from havre.image.remote.auth import Auth
 from havre.image.remote.config import Endpoint
 from havre.image.remote.failures import RemoteFailure
@@ -262,6 +263,17 @@ async def test_a_redirect_must_lead_to_an_address(remote: Remote, registry: Fake
         await read(await opened(remote, registry), fake.digest(b""))
 
 
+async def test_addresses_do_not_say_who_we_are(remote: Remote, registry: FakeRegistry, other: FakeRegistry) -> None:
+    registry.credentials = ("me", "secret")
+    registry.fail("/blobs/", faults.redirect(f"http://root:root@{other.host}{{path}}"))
+    with pytest.raises(RemoteFailure, match="credentials in an address"):
+        await read(await opened(remote, registry, ME), fake.digest(b""))
+    registry.credentials, registry.token_realm = None, f"http://root:root@{other.host}/token"
+    with pytest.raises(RemoteFailure, match="credentials in an address"):
+        await (await opened(remote, registry, ME)).manifest("latest")
+    assert other.requests == []
+
+
 async def test_redirects_end(remote: Remote, registry: FakeRegistry) -> None:
     registry.fail("/blobs/", faults.redirect("{path}"), times=99)
     with pytest.raises(RemoteFailure, match="stopped after 10 redirects"):
@@ -292,6 +304,17 @@ async def test_a_page_that_follows_itself_ends_the_list(remote: Remote, registry
 
     registry.fail("/tags/", fault, times=99)
     assert await (await opened(remote, registry)).tags() == ["a"]
+
+
+async def test_pages_without_end_end(remote: Remote, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fault(request: object, answer: object) -> fake.web.StreamResponse:
+        following = f"</v2/a/b/tags/list?page={len(registry.requests)}>"
+        return fake.web.json_response({"tags": []}, headers={"Link": f'{following}; rel="next"'})
+
+    monkeypatch.setattr(repositories, "MOST_PAGES", 20)
+    registry.fail("/tags/", fault, times=10_000)
+    assert await (await opened(remote, registry)).tags() == []
+    assert len(registry.asked("/tags/list")) == 20
 
 
 async def test_pages_stay_at_their_host(remote: Remote, registry: FakeRegistry, other: FakeRegistry) -> None:

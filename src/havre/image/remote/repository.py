@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 ACCEPT = ", ".join(sorted(manifests.MANIFESTS | manifests.INDEXES)) + ", application/json;q=0.5"
 LARGEST_TAGS_PAGE = 8 << 20
 MOST_TAGS = 100_000
+MOST_PAGES = 1_000
 _PING_SECONDS = 15
 
 
@@ -93,7 +94,7 @@ class Repository:
         found: list[str] = []
         url: str | None = self._url("tags/list?n=1000")
         seen: set[str] = set()
-        while url is not None and url not in seen and len(found) < MOST_TAGS:
+        while url is not None and url not in seen and len(found) < MOST_TAGS and len(seen) < MOST_PAGES:
             seen.add(url)
             page, url = await persistently(self.policy, lambda url=url: self._tags_page(url))  # type: ignore[misc]
             found += page

@@ -88,6 +88,9 @@ class Transport:
     async def _send(
         self, method: str, url: URL, endpoint: Endpoint, headers: dict[str, str], body: Body | None
     ) -> aiohttp.ClientResponse:
+        if url.user is not None:
+            # A registry may send us elsewhere, but not as somebody it chooses.
+            raise RemoteFailure(f"there are credentials in an address at {url.host}: refused")
         proxy = self._proxies.choose(url.scheme, url.host or "", url.port or 0)
         if proxy and not proxy.usable:
             raise RemoteFailure(f"cannot use the proxy {proxy.url}: only HTTP proxies are supported")

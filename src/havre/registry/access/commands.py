@@ -119,7 +119,9 @@ def _robot_create(given: argparse.Namespace) -> str:
     with _changing(given.root / robots.FILE, robots.parse) as (there, save):
         changed, secret = robots.create(there, given.name, grant, time.time(), lifetime)
         save(robots.render(changed))
-    return f"{robots.PREFIX}{given.name}\n{secret}\n"
+    # Alone on standard output, it can go straight into ``docker login --password-stdin``.
+    sys.stderr.write(f"It logs in as {robots.PREFIX}{given.name}, with this secret:\n")
+    return f"{secret}\n"
 
 
 def _robot_revoke(given: argparse.Namespace) -> str:

@@ -30,7 +30,8 @@ def _status(given: argparse.Namespace) -> str:
     found = ask(Layout(root).control, "replication")
     if found is None:
         raise Conflict(f"no registry runs on {root}")
-    return (json.dumps(found) if given.json else "\n".join(map(_told, found))) + "\n"
+    told = "\n".join(map(_told, found)) or "nothing is replicated: the configuration names no target"
+    return (json.dumps(found) if given.json else told) + "\n"
 
 
 def _told(target: dict[str, Any]) -> str:

@@ -1,0 +1,100 @@
+"""moby.buildkit.v1.frontend.LLBBridge: buildx has the daemon build from a function of its own, and that function calls
+these.
+"""
+
+from dataclasses import dataclass
+
+from havre.builder.build import Builder, Solved
+from havre.builder.buildkit import statuses
+from havre.builder.buildkit.bases import SessionBases
+from havre.builder.buildkit.builds import Build, Builds
+from havre.builder.buildkit.frontend import Frontend, failure
+from havre.builder.buildkit.messages.gateway import (
+    EvaluateRequest,
+    EvaluateResponse,
+    FrontendSolveRequest,
+    FrontendSolveResponse,
+    PingRequest,
+    PongResponse,
+    Ref,
+    Result,
+    ReturnRequest,
+    ReturnResponse,
+)
+from havre.builder.buildkit.messages.shared import Capability, Definition
+from havre.builder.buildkit.rpc import Handler, Stream, unary
+from havre.builder.buildkit.statuses import RpcError
+from havre.builder.buildkit.workers import worker
+from havre.errors import Unsupported
+from havre.image.remote.pull import Puller
+from havre.image.store import ImageStore
+
+_PATH = "/moby.buildkit.v1.frontend.LLBBridge/"
+_FRONTEND = "dockerfile.v0"
+# What buildx asks about before it uses it.
+_GATEWAY = ("solve.base", "return", "proto.refarray", "frontend.inputs", "gateway.solve.metadata", "frontend.caps")
+_EVALUATE = ("gateway.solve.evaluate", "gateway.evaluate", "importcaches", "reference.output")
+_STEPS = ("source.image", "source.local", "source.local.sessionid", "source.local.sharedkeyhint", "exec.meta.base")
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Answers the calls of clients' build functions."""
+
+    builder: Builder
+    images: ImageStore
+    puller: Puller
+    frontend: Frontend
+    builds: Builds
+
+    def handlers(self) -> dict[str, Handler]:
+        """By path."""
+        return {
+            f"{_PATH}Ping": unary(PingRequest, self._ping),
+            f"{_PATH}Solve": unary(FrontendSolveRequest, self._solve),
+            f"{_PATH}Evaluate": unary(EvaluateRequest, self._evaluate),
+            f"{_PATH}Return": unary(ReturnRequest, self._return),
+        }
+
+    async def solve(self, build: Build, frontend: str, options: dict[str, str]) -> Solved:
+        """Build what the client's options say. Raises ``RpcError`` with the place in the Dockerfile."""
+        if frontend != _FRONTEND:
+            raise Unsupported(f"havre does not run frontends: {frontend or 'a definition of low-level steps'}")
+        if build.session is None:
+            raise RpcError(statuses.INVALID, "a build needs a session")
+        bases = SessionBases(self.images, self.puller, build.session, build.status)
+        prepared = self.frontend.request(options, build.entitlements, build.session, build.status)
+        async with prepared as (request, file):
+            try:
+                return await build.kept.enter_async_context(self.builder.solved(request, bases, build.status))
+            except Exception as error:
+                raise failure(error, file) from error
+
+    async def _ping(self, request: PingRequest, stream: Stream) -> PongResponse:
+        return PongResponse(
+            [Capability(name, True) for name in (*_GATEWAY, *_EVALUATE)],
+            [Capability(name, True) for name in _STEPS],
+            [worker()],
+        )
+
+    async def _solve(self, request: FrontendSolveRequest, stream: Stream) -> FrontendSolveResponse:
+        build = await self.builds.of(stream)
+        if not request.frontend and request.definition is None:
+            return FrontendSolveResponse(result=Result())
+        solved = await self.solve(build, request.frontend, request.options)
+        ref = build.add(solved)
+        return FrontendSolveResponse(
+            result=Result(ref=Ref(ref, Definition()), metadata={"containerimage.config": solved.configuration()})
+        )
+
+    async def _evaluate(self, request: EvaluateRequest, stream: Stream) -> EvaluateResponse:
+        build = await self.builds.of(stream)
+        if request.ref not in build.solved:
+            raise RpcError(statuses.NOT_FOUND, f"no such reference: {request.ref}")
+        return EvaluateResponse()
+
+    async def _return(self, request: ReturnRequest, stream: Stream) -> ReturnResponse:
+        build = await self.builds.of(stream)
+        if not build.returned.done():
+            build.returned.set_result(request)
+        return ReturnResponse()

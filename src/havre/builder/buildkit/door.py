@@ -1,0 +1,43 @@
+"""Where connections of BuildKit's clients come in. Light: what speaks the protocol is read in at the first of them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from havre.builder.build import Builder
+from havre.image.remote.pull import Puller
+from havre.image.store import ImageStore
+
+if TYPE_CHECKING:
+    from havre.builder.buildkit.service import Service
+
+
+class Wire(Protocol):
+    """The bytes of a connection. ``read`` gives ``b""`` at its end."""
+
+    async def read(self) -> bytes: ...
+
+    async def write(self, data: bytes) -> None: ...
+
+
+class BuildKit:
+    """BuildKit's protocol on one builder. ``copies`` is the directory for copies of clients' directories."""
+
+    def __init__(self, builder: Builder, images: ImageStore, puller: Puller, copies: Path) -> None:
+        self._parts = builder, images, puller, copies
+        self._made: Service | None = None
+
+    async def control(self, wire: Wire) -> None:
+        """Answer a client's calls until its connection ends."""
+        await self._service().control(wire)
+
+    async def session(self, headers: Mapping[str, str], wire: Wire) -> None:
+        """Keep a client's session until its connection ends."""
+        await self._service().session(headers, wire)
+
+    def _service(self) -> "Service":
+        if self._made is None:
+            from havre.builder.buildkit.service import Service
+
+            self._made = Service(*self._parts)
+        return self._made
