@@ -100,7 +100,7 @@ class ClassicBuilds:
     async def _request(
         self, body: AsyncIterator[bytes], options: Options, place: Path, messages: Messages
     ) -> BuildRequest:
-        context = await contexts.unpack(body, place)
+        context = await contexts.receive(body, place)
         try:
             dockerfile = contexts.read(context, options.dockerfile)
         except NotFound:
