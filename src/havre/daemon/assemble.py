@@ -15,12 +15,12 @@ from aiohttp import ClientSession
 from havre.builder.doors import Builds
 from havre.daemon import (
     addresspools,
+    assemble_builds,
     assemble_containers,
     assemble_storage,
     networkopts,
     registrysettings,
 )
-from havre.daemon.assemble_builds import builds as all_builds
 from havre.daemon.assemble_containers import Base, Containers
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
@@ -164,7 +164,7 @@ async def assemble(config: Config) -> Daemon:
     session = open_session()
     remote = _remote(config, storage, session)
     images = _image_verbs(storage, remote, usage, events)
-    builds = await all_builds(storage, containers.build_runs, remote.puller, remote.registries, session, events)
+    builds = await assemble_builds.builds(storage, containers.build_runs, remote, session, events)
     listing = assemble_containers.listing(base, containers)
     facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
     views = Views(registry, storage.snapshotter, base.host_mounts, storage.layout)

@@ -1,13 +1,17 @@
 """The builder: its parts and what it stands on. ``assemble`` comes in here."""
 
+from typing import Protocol
+
 from aiohttp import ClientSession
 
 from havre.builder.agents import Agents
 from havre.builder.build import Builder
-from havre.builder.buildkit.door import BuildKit
+from havre.builder.buildkit.contextcopies import ContextCopies
+from havre.builder.buildkit.door import BuildKit, Parts
 from havre.builder.classic import ClassicBuilds
 from havre.builder.direct import DirectBuilds
 from havre.builder.doors import Builds
+from havre.builder.downloads import Downloads
 from havre.builder.execution import Executor
 from havre.builder.keptcontexts import KeptContexts
 from havre.builder.mounts import CacheMounts
@@ -21,17 +25,24 @@ from havre.daemon.assemble_storage import Storage
 from havre.engine.events import Events
 from havre.image.remote.files import WebFiles
 from havre.image.remote.pull import Puller
+from havre.image.remote.push import Pusher
 from havre.image.remote.repository import Registries
 from havre.lib.tasks import TaskOwner
 
 
+class Remote(Protocol):
+    """What speaks to registries."""
+
+    @property
+    def puller(self) -> Puller: ...
+    @property
+    def pusher(self) -> Pusher: ...
+    @property
+    def registries(self) -> Registries: ...
+
+
 async def builds(
-    storage: Storage,
-    executor: Executor,
-    puller: Puller,
-    registries: Registries,
-    session: ClientSession,
-    events: Events,
+    storage: Storage, executor: Executor, registries: Remote, session: ClientSession, events: Events
 ) -> Builds:
     """Everything that builds, after what a killed daemon left of builds has been cleared away."""
     builder = Builder(
@@ -41,24 +52,27 @@ async def builds(
         workspace=Workspace(storage.layout.builds, storage.blobs, storage.layers, storage.snapshotter),
         executor=executor,
         caches=CacheMounts(storage.layout.cache_mounts),
-        remote=RemoteFiles(WebFiles(session)),
+        remote=RemoteFiles(Downloads(WebFiles(session), storage.layout.build_downloads)),
         turns=Turns(),
     )
     await builder.start()
     kept = KeptContexts(storage.layout.build_contexts)
     await kept.start()
     remote = RemoteContexts(builder.remote)
-    carrier = Carrier.of(storage.blobs, storage.images, registries, storage.places, storage.sessions)
+    carrier = Carrier.of(storage.blobs, storage.images, registries.registries, storage.places, storage.sessions)
+    puller = registries.puller
+    copies = ContextCopies(storage.layout.build_copies)
+    upkeep = Upkeep(
+        storage.build_cache,
+        storage.images,
+        builder.caches,
+        (kept, copies),
+        lambda freed: events.publish("builder", "prune", "", {"reclaimed": str(freed)}),
+    )
     return Builds(
         ClassicBuilds(builder, storage.images, puller, remote, carrier),
         DirectBuilds(builder, storage.images, puller, kept, remote, Agents(), carrier, TaskOwner("builds")),
-        Upkeep(
-            storage.build_cache,
-            storage.images,
-            builder.caches,
-            kept,
-            lambda freed: events.publish("builder", "prune", "", {"reclaimed": str(freed)}),
-        ),
-        BuildKit(builder, storage.images, puller, storage.layout.build_copies),
+        upkeep,
+        BuildKit(Parts(builder, storage.images, puller, registries.pusher, copies, remote, upkeep)),
         carrier,
     )
