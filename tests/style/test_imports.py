@@ -67,7 +67,7 @@ WHO_MAY = {
     ],
     "asyncio": [
         *("api", "daemon", "engine", "image", "network", "runtime", "volume", "logs", "store", "kernel"),
-        *("client/aio", "lib/tasks.py", "lib/relay.py", "builder", "registry"),
+        *("client/aio", "lib/tasks.py", "lib/turns.py", "lib/relay.py", "builder", "registry"),
     ],
 }  # fmt: skip
 """Which parts of ``src/havre`` may import a library; the contracts in pyproject.toml cannot say it of single files."""

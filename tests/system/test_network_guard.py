@@ -11,6 +11,7 @@ from havre.kernel.namespaces import write_sysctl
 from havre.network.model import PortRequest
 from tests.system import netlab
 from tests.system.netlab import HOST, OUTSIDE, Lab, arrives, datagram_socket, nothing_arrives, run
+from tests.system.test_network_own import network
 
 lab = netlab.lab
 _STATION = bytes.fromhex("020000000001")  # a bridge drops frames without a valid sender
@@ -130,6 +131,14 @@ async def test_without_a_firewall(lab: Lab) -> None:
             await daemon.container(PortRequest(80))
         await daemon.remove(box, neighbour)
     assert "havre0" not in run("ip", "link")
+
+
+async def test_no_container_becomes_the_hosts_router(lab: Lab) -> None:
+    """Without IPv6 forwarding the kernel takes in routers' advertisements, unless it is told not to."""
+    async with netlab.daemon(lab.layout(), firewall6=False) as daemon:
+        made = await daemon.networks.create(network("a", ipv6=True))
+        assert run("sysctl", "-n", f"net.ipv6.conf.{made.interface}.forwarding") == "0\n"
+        assert run("sysctl", "-n", f"net.ipv6.conf.{made.interface}.accept_ra") == "0\n"
 
 
 async def test_forwarding_that_is_on_is_left_alone(lab: Lab) -> None:

@@ -86,7 +86,8 @@ def test_what_an_import_refuses(docker: Program, havre: Program, havred: Havred,
         "dots": hostile(entry("../escaped")),
         "hard": hostile(entry("l", tarfile.LNKTYPE, "../../../../etc/passwd")),
         "device": hostile(entry("null", tarfile.CHRTYPE)),
-        "cut": hostile()[:700],
+        # Within the file: what fills its last block may be missing.
+        "cut": hostile()[:514],
         "junk": b"\x28\xb5\x2f\xfdjunk",
     }
     for name, archive in cases.items():

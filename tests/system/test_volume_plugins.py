@@ -115,13 +115,18 @@ def test_what_a_plugin_refuses(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [(200, b"nonsense"), (200, []), {}, {"Mountpoint": "../etc"}, {"Mountpoint": 7}, (200, b"x" * (9 << 20))]
+    "answer",
+    [
+        *((200, b"nonsense"), (200, []), {}, {"Mountpoint": "../etc"}, {"Mountpoint": 7}, (200, b"x" * (9 << 20))),
+        *({"Mountpoint": "/" + "x" * 10_000}, (200, b"[" * 100_000)),
+    ],
 )
 def test_a_plugin_that_lies(place: Place, answer: object) -> None:
     docker, plugin = place.docker, place.plugin
     docker("volume", "create", "-d", "keeper", "data")
     plugin.answers["Mount"] = answer
-    assert "data" in docker("run", "--rm", "-v", "data:/v", "busybox", "true", code=125).err
+    told = docker("run", "--rm", "-v", "data:/v", "busybox", "true", code=125).err
+    assert "data" in told and "internal error" not in told
     plugin.answers = {"List": answer, "Get": answer, "Capabilities": answer}
     docker("volume", "ls")
     docker("info")
@@ -157,6 +162,13 @@ def test_a_plugin_that_is_dead(place: Place) -> None:
     assert "connection refused" in error
     plugin.listen()
     docker("run", "--rm", "-v", "data:/v", "busybox", "true")
+    docker("run", "-d", "--name", "user", "-v", "data:/v", *SLEEPER)
+    plugin.close()
+    assert "remove data: volume is in use" in docker("volume", "rm", "-f", "data", code=1).err
+    docker("rm", "-f", "user")
+    assert "connection refused" in docker("volume", "rm", "data", code=1).err
+    assert docker("volume", "rm", "-f", "data").out == "data\n"
+    assert "data" not in docker("volume", "ls", "-q").out
 
 
 def test_the_daemon_is_killed(place: Place) -> None:

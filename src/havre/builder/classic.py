@@ -92,7 +92,7 @@ class ClassicBuilds:
             await contexts.discard(place)
 
     async def _request(self, body: AsyncIterator[bytes], options: Options, place: Path) -> BuildRequest:
-        context = await contexts.unpack(body, place)
+        context = await contexts.receive(body, place)
         try:
             dockerfile = contexts.read(context, options.dockerfile)
         except NotFound:

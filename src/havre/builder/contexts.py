@@ -1,7 +1,7 @@
 """Build contexts that come as archives: unpacked, and cleared of what ``.dockerignore`` leaves out.
 
-A small one is unpacked in memory, where a thousand files cost little to make and nothing to take away; one that turns
-out to be larger than it looked goes to the disk.
+A small one of a single build is unpacked in memory, where a thousand files cost little to make and nothing to take
+away; one that turns out to be larger than it looked goes to the disk.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from havre.kernel.treerules import LISTING
 from havre.kernel.treextract import Rules, extract
 from havre.lib import dockerignore
 from havre.lib.dockerignore import Ignore
-from havre.lib.relay import inflow
+from havre.lib.relay import inflow, settled
 
 _LARGEST_FILE = 16 << 20  # of a Dockerfile
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -30,10 +30,16 @@ _MEMORY = "size=64m,nr_inodes=20000,mode=0700"
 
 
 async def unpack(body: AsyncIterator[bytes], place: Path) -> Directory:
-    """The archive ``body``, compressed or not, below the empty directory ``place``; nobody's owners are kept.
+    """The archive ``body``, compressed or not, below the directory ``place``; nobody's owners are kept.
 
-    ``discard`` takes it away. Raises ``InvalidParameter`` for a damaged one.
+    Raises ``InvalidParameter`` for a damaged one.
     """
+    await inflow(body, lambda source: _unpack(source, place), "havre-context")
+    return Directory(place)
+
+
+async def receive(body: AsyncIterator[bytes], place: Path) -> Directory:
+    """As ``unpack``, for a single build: in memory if it is small. ``place`` is empty; ``discard`` takes it away."""
     begun: list[bytes] = []
     size = 0
     async for chunk in body:
@@ -42,14 +48,13 @@ async def unpack(body: AsyncIterator[bytes], place: Path) -> Directory:
         if size > _SMALL:
             break
     else:
-        if await asyncio.to_thread(_unpacked_in_memory, begun, place):
+        if await settled(lambda: _unpacked_in_memory(begun, place), lambda _: None):
             return Directory(place)
-    await inflow(_all(begun, body), lambda source: _unpack(source, place), "havre-context")
-    return Directory(place)
+    return await unpack(_all(list(begun), body), place)
 
 
 async def discard(place: Path) -> None:
-    """Take away what ``unpack`` made, and the directory."""
+    """Take away what ``receive`` made, and the directory."""
     try:
         mounts.unmount(place, detach=True)
     except OSError as error:

@@ -17,6 +17,7 @@ from havre.kernel import mounts
 from havre.lib import ids
 from havre.lib.relay import apart
 from havre.lib.tasks import TaskOwner
+from havre.lib.turns import Turns
 from havre.store.layout import Layout
 from havre.volume import VolumeDriver
 from havre.volume.plugins.drivers import PluginDrivers
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # Seconds that the end of a container waits for its volumes to be unmounted.
 _PATIENCE = 3.0
+# What of a plugin's words goes into errors.
+_WORDS = 1000
 
 
 class VolumeMounts:
@@ -40,7 +43,7 @@ class VolumeMounts:
         self._plugins = plugins
         self._layout = layout
         self._uses = Uses(layout.volume_uses)
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = Turns()
         # Uses of each volume that are still to be unmounted.
         self._ending: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
         # Uses that a plugin which was out of reach could not be told the end of.
@@ -122,7 +125,7 @@ class VolumeMounts:
     async def _mount_here(self, record: VolumeRecord, use: Use) -> Path | HavreError:
         driver, name = self._drivers[record.driver], record.name
         path = driver.path(name)
-        async with self._locks[name]:
+        async with self._turns.of(name):
             alone = not use.path and not any(one.path for one in self._uses.of_volume(name) if one.id != use.id)
 
             def work() -> None:
@@ -149,8 +152,8 @@ class VolumeMounts:
                 # It has not mounted it; of all other errors this cannot be said.
                 self._uses.forget(use)
                 raise
-            if not await apart(path.is_dir, f"volume {use.volume}"):
-                raise SystemFault(f"plugin {use.driver} has mounted it at {path}, where no directory is")
+            if reason := await apart(lambda: _wrong_with(path), f"volume {use.volume}"):
+                raise SystemFault(f"plugin {use.driver} has mounted it at {str(path)[:_WORDS]}, where {reason}")
         except HavreError as error:
             raise type(error)(f"error while mounting volume '{shown or use.volume}': {error.message}") from None
         self._uses.save(msgspec.structs.replace(use, path=str(path)))
@@ -171,7 +174,7 @@ class VolumeMounts:
     async def _unmount(self, use: Use) -> None:
         try:
             if (driver := self._drivers.get(use.driver)) is not None:
-                async with self._locks[use.volume]:
+                async with self._turns.of(use.volume):
                     if not self._uses.of_volume(use.volume):
                         await apart(lambda: driver.unmount(use.volume), f"volume {use.volume}")
             else:
@@ -185,3 +188,11 @@ class VolumeMounts:
         except (HavreError, OSError) as error:
             log.error("volume %s could not be unmounted: %s", use.volume, error)
         self._uses.forget(use)
+
+
+def _wrong_with(path: Path) -> str:
+    """Why nothing can be mounted from there: a file system whose program has died shows no directories, but errors."""
+    try:
+        return "" if path.is_dir() else "no directory is"
+    except OSError as error:
+        return f"no directory can be seen: {(error.strerror or str(error)).lower()}"

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from havre.engine.volumemounts import VolumeMounts
 from havre.errors import Conflict, HavreError, NotFound
 from havre.lib import ids, times
 from havre.lib.tasks import TaskOwner
+from havre.lib.turns import Turns
 from havre.volume import VolumeDriver
 from havre.volume.plugins.drivers import PluginDriver, PluginVolume
 from havre.volume.store import ANONYMOUS, VolumeRecord, VolumeStore
@@ -63,7 +63,7 @@ class Volumes:
         self._backings = backings
         self._users = users
         self._events = events
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = Turns()
         # Volumes of containers in the making, whose records do not tell of them yet.
         self._claims: dict[str, set[str]] = {}
         self._tasks = TaskOwner("volumes")
@@ -135,23 +135,23 @@ class Volumes:
 
     async def remove(self, name: str, force: bool) -> None:
         """Delete a volume. ``Conflict`` while a container has it; with ``force`` a missing one is fine."""
-        async with self._locks[name]:
+        async with self._turns.of(name):
             try:
                 record = await self._get(name)
                 if record.driver not in self._drivers:
                     await self._describe(record, live=True)
-            except NotFound:
-                if not force:
+            except HavreError as error:
+                known = self._store.get(name) is not None
+                if not force or not (known or isinstance(error, NotFound)):
                     raise
-                if self._store.get(name) is not None and not self._users_of(name):
-                    # Its plugin, or the plugin's volume, is gone: nothing but the record is left.
+                if known:
+                    # Its plugin, or the plugin's volume, is gone or out of reach: the record is all there is.
+                    self._refuse_used(name)
                     await self._store.delete(name)
                 return
-            if users := self._users_of(name):
-                raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
+            self._refuse_used(name)
             # A removal that has begun ends, also when whoever asked for it does not wait.
             await asyncio.shield(self._tasks.start(self._delete(record, force), f"remove {name}"))
-        self._locks.pop(name, None)
 
     async def discard(self, name: str) -> None:
         """Remove the anonymous volume of a container that is gone, unless another container has it too."""
@@ -160,7 +160,7 @@ class Volumes:
 
     async def keep(self, name: str) -> None:
         """Let an anonymous volume outlive the container it was made for."""
-        async with self._locks[name]:
+        async with self._turns.of(name):
             record = self._store.get(name)
             if record is not None and record.container:
                 await self._store.save(msgspec.structs.replace(record, container=""))
@@ -204,6 +204,9 @@ class Volumes:
                 await self.remove(record.name, force=False)
             except (Conflict, NotFound):
                 continue
+            except (HavreError, OSError) as error:
+                log.error("volume %s could not be pruned: %s", record.name, error)
+                continue
             deleted.append(record.name)
             reclaimed += size
         self._events.publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
@@ -217,7 +220,7 @@ class Volumes:
 
     async def adopt(self, record: VolumeRecord, settle: Callable[[], None]) -> None:
         """Take in a volume whose files were made aside; ``settle`` puts them in place once the record is written."""
-        async with self._locks[record.name]:
+        async with self._turns.of(record.name):
             if self._store.get(record.name) is not None:
                 raise Conflict(f"create {record.name}: a volume of that name was made meanwhile")
             await self._store.save(record)
@@ -227,7 +230,7 @@ class Volumes:
     @asynccontextmanager
     async def unchanged(self, record: VolumeRecord) -> AsyncIterator[None]:
         """Nobody makes, removes or begins to use the volume inside of this; ``Conflict`` if one has meanwhile."""
-        async with self._locks[record.name]:
+        async with self._turns.of(record.name):
             if self._store.get(record.name) != record:
                 raise Conflict("the volume was removed meanwhile")
             if users := self._claims.get(record.name):
@@ -261,7 +264,7 @@ class Volumes:
             name = ids.new_id()
             labels = {ANONYMOUS: "", **labels}
         backing = await self._backing(name, driver) if driver else None
-        async with self._locks[name]:
+        async with self._turns.of(name):
             known = await self._still_there(name)
             if claimant:
                 self._claims.setdefault(name, set()).add(claimant)
@@ -324,6 +327,10 @@ class Volumes:
             except HavreError:
                 return record
         return record
+
+    def _refuse_used(self, name: str) -> None:
+        if users := self._users_of(name):
+            raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
 
     def _users_of(self, name: str) -> Sequence[str]:
         return [*self._users.using_volume(name), *sorted(self._claims.get(name, ()))]

@@ -371,6 +371,10 @@ def _no_target(entry: Entry) -> TarError:
 
 
 def _write_sparse(fd: int, entry: Entry, data: _Input) -> None:
+    # Holes take nothing here, but in whatever is made of the file.
+    room = os.fstatvfs(fd)
+    if entry.real_size > room.f_bavail * room.f_frsize:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.ftruncate(fd, entry.real_size)
     for offset, length in entry.sparse or ():
         os.lseek(fd, offset, os.SEEK_SET)

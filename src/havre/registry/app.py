@@ -13,6 +13,7 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from havre import __version__
+from havre.lib.turns import Turns
 from havre.registry import errors, names
 from havre.registry.call import Call
 from havre.registry.catalog import Catalog
@@ -30,7 +31,6 @@ from havre.registry.seams import (
     Upstream,
 )
 from havre.registry.storage import ContentStorage
-from havre.registry.turns import Turns
 from havre.registry.upkeep.leases import Leases
 from havre.registry.uploads import Uploads
 
@@ -51,6 +51,8 @@ class Registry:
     def __init__(self, catalog: Catalog, storage: ContentStorage) -> None:
         self.catalog = catalog
         self.storage = storage
+        # Of digests. Whoever gives a blob to a repository has its turn from the moment it finds the blob stored until
+        # the catalog says so; whoever removes one from the storage, from the moment it finds that nobody has it.
         self.turns = Turns()
         self.leases = Leases(0)
         self.uploads = Uploads(catalog, storage, self.turns)

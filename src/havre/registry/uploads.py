@@ -16,10 +16,10 @@ from aiohttp import StreamReader
 
 from havre.image.digest import Hasher
 from havre.lib.tasks import TaskOwner, together
+from havre.lib.turns import Turns
 from havre.registry.catalog import Catalog
 from havre.registry.errors import Denied, DigestInvalid, Refusal, SizeInvalid, TooSlow, UploadUnknown
 from havre.registry.storage import ContentStorage
-from havre.registry.turns import Turns
 
 # Bytes written and hashed at a time: large enough that changing threads costs nothing, small enough for many uploads.
 _PIECE = 512 * 1024

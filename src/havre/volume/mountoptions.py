@@ -64,6 +64,8 @@ def check(options: Mapping[str, str]) -> None:
     for option in options:
         if option not in _KNOWN:
             raise InvalidParameter(f'invalid option: "{option}"')
+        if "\0" in options[option]:
+            raise InvalidParameter(f"invalid value of option {option}: {options[option]!r}")
     if "size" in options and _size(options["size"]):
         raise InvalidParameter("quota size requested but no quota support")
     if mounted(options):
@@ -133,9 +135,13 @@ def _resolved(kind: str, device: str, words: str) -> tuple[str, str]:
             given[index] = f"addr={_address(name)}"
             return device, ",".join(given)
     if kind == "cifs":
-        url = urlsplit(device)
+        try:
+            url = urlsplit(device)
+            port = url.port
+        except ValueError as error:
+            raise SystemFault(f"error parsing mount device url: {device}: {error}") from None
         if url.hostname:
-            place = _address(url.hostname) + (f":{url.port}" if url.port else "")
+            place = _address(url.hostname) + (f":{port}" if port else "")
             device = urlunsplit((url.scheme, place, url.path, url.query, url.fragment))
     return device, words
 
@@ -162,8 +168,8 @@ def _without_secrets(data: str) -> str:
     return ",".join(f"{key}=********" if (key := word.partition("=")[0]) in _SECRETS else word for word in words)
 
 
-def _size(text: str) -> int:
+def _size(text: str) -> float:
     match = _SIZE.fullmatch(text)
     if match is None:
         raise InvalidParameter(f"invalid size: '{text}'")
-    return int(float(match[1]) * _UNITS[(match[2] or "").lower()])
+    return float(match[1]) * _UNITS[(match[2] or "").lower()]

@@ -11,6 +11,8 @@ ANONYMOUS = "com.docker.volume.anonymous"
 """The label of volumes that were given no name, as Docker marks them."""
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+# A name of 255 bytes is the longest that file systems have, and drivers put a word in front of it for a while.
+_LONGEST = 240
 
 
 class VolumeRecord(msgspec.Struct, frozen=True):
@@ -76,7 +78,9 @@ def check_name(name: str) -> None:
         raise InvalidParameter(
             f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
         )
-    if not _NAME.fullmatch(name) or len(name) > 255:
+    if len(name) > _LONGEST:
+        raise InvalidParameter(f"create {name}: volume name is too long, {_LONGEST} characters are the most")
+    if not _NAME.fullmatch(name):
         raise InvalidParameter(
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'

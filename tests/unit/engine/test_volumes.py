@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from havre.wire.filters import Filters
 from tests.fakes.volume import FakeVolumeDriver
 
 NONE = Filters()
+PATIENCE = 30.0
 
 
 class Users:
@@ -166,6 +168,34 @@ async def test_remove(world: World) -> None:
     await world.volumes.remove("data", force=True)
 
 
+async def test_who_comes_after_a_removal_waits_for_those_who_waited_for_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gates = {verb: threading.Event() for verb in ("discard", "create")}
+
+    def gated(verb: str, work: Callable[[str], None]) -> Callable[[str], None]:
+        def wait(name: str) -> None:
+            assert gates[verb].wait(PATIENCE)
+            work(name)
+
+        return wait
+
+    await create(world)
+    for verb in gates:
+        monkeypatch.setattr(world.driver, verb, gated(verb, getattr(world.driver, verb)))
+    removal = asyncio.create_task(world.volumes.remove("data", force=False))
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(create(world))
+    await asyncio.sleep(0)
+    gates["discard"].set()
+    await removal
+    late = asyncio.create_task(world.volumes.remove("data", force=False))
+    await asyncio.wait({late}, timeout=0.2)
+    gates["create"].set()
+    await asyncio.gather(waiting, late)
+    assert await names(world) == []
+
+
 async def test_remove_in_use(world: World) -> None:
     await create(world)
     world.users.of["data"] = ["c1", "c2"]
@@ -196,6 +226,21 @@ async def test_prune(world: World) -> None:
     assert ("prune", "") in world.said()
     with pytest.raises(InvalidParameter, match="invalid filter"):
         await world.volumes.prune(Filters({"until": ["1h"]}))
+
+
+async def test_a_volume_that_cannot_be_removed_stops_no_prune(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_away = world.driver.take_away
+
+    def stuck(name: str) -> None:
+        if name == "a1":
+            raise OSError(5, "told to fail")
+        take_away(name)
+
+    monkeypatch.setattr(world.driver, "take_away", stuck)
+    for name in ("a1", "b2"):
+        await create(world, name)
+    assert (await world.volumes.prune(Filters({"all": ["true"]})))["VolumesDeleted"] == ["b2"]
+    assert await names(world) == ["a1"]
 
 
 async def test_disk_usage(world: World) -> None:

@@ -75,3 +75,11 @@ def test_snapshots(driver: LocalDriver) -> None:
     assert [one.name for one in copies.snapshots("data")] == ["two"]
     assert (path.parent / "snapshots").stat().st_mode & 0o777 == 0o700
     assert len(os.listdir(path.parent / "snapshots")) == 1
+
+
+def test_a_snapshot_of_a_volume_that_goes_meanwhile_does_not_bring_it_back(driver: LocalDriver, tmp_path: Path) -> None:
+    driver.take_away("data")
+    with pytest.raises(FileNotFoundError):
+        driver.copies.snapshot("data", "one", tmp_path, lambda: False)
+    driver.discard("data")
+    assert os.listdir(tmp_path) == []

@@ -1,5 +1,8 @@
 """The options of local volumes, read: what they mean for mount(2), and what is refused."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from havre.errors import HavreError, InvalidParameter, SystemFault
@@ -16,11 +19,19 @@ from havre.volume import mountoptions
         ({"o": "ro"}, 'missing required option: "device"'),
         ({"size": "1g"}, "quota size requested but no quota support"),
         ({"size": "much"}, "invalid size: 'much'"),
+        ({"size": "9" * 400}, "quota size requested but no quota support"),
+        ({"type": "tmpfs", "device": "tmpfs", "o": "size=1m\0,uid=3"}, "invalid value of option o"),
     ],
 )
 def test_refusals(options: dict[str, str], text: str) -> None:
     with pytest.raises(InvalidParameter, match=text):
         mountoptions.check(options)
+
+
+@pytest.mark.parametrize("device", ["//[server/share", "//server:99999/share"])
+def test_a_server_that_is_none(device: str) -> None:
+    with pytest.raises(SystemFault, match=re.escape(f"error parsing mount device url: {device}: ")):
+        mountoptions.mount({"type": "cifs", "device": device}, Path("/nowhere"))
 
 
 def test_what_is_mounted() -> None:

@@ -73,6 +73,8 @@ async def test_what_is_sent(serve: Serve) -> None:
         (404, b"plain", NotFound, "^X.Y: plain$"),
         (200, b"[]", SystemFault, "no JSON object"),
         (200, b"\xff\xfe", SystemFault, "no JSON object"),
+        (200, b"[" * 100_000, SystemFault, "no JSON object"),
+        (500, b'{"Err":"%s"}' % (b"x" * 100_000), SystemFault, "^X.Y: x{1000}$"),
         (200, b"x" * (9 << 20), SystemFault, "without end"),
         (302, b"", SystemFault, "^X.Y: $"),
     ],

@@ -232,7 +232,7 @@ class Placer:
             reading = os.open(name, _FILE if source is not None else os.O_RDONLY | os.O_CLOEXEC, dir_fd=source)
             writing = os.open(last, NEW, 0o600, dir_fd=directory)
             try:
-                _copy(reading, writing, status.st_size)
+                _copy(reading, writing, status)
                 self._dress(writing, status, reading)
                 os.utime(writing, ns=(time, time))
             finally:
@@ -281,10 +281,29 @@ class Placer:
                     raise
 
 
-def _copy(reading: int, writing: int, size: int) -> None:
+def _copy(reading: int, writing: int, status: os.stat_result) -> None:
+    """The content, holes as holes."""
+    size = status.st_size
+    if status.st_blocks * 512 >= size:
+        _send(reading, writing, 0, size)
+        return
     at = 0
     while at < size:
-        sent = os.sendfile(writing, reading, at, min(size - at, _CHUNK))
+        try:
+            begin = os.lseek(reading, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nothing but a hole is left
+                raise
+            break
+        at = os.lseek(reading, begin, os.SEEK_HOLE)
+        os.lseek(writing, begin, os.SEEK_SET)
+        _send(reading, writing, begin, at)
+    os.ftruncate(writing, size)
+
+
+def _send(reading: int, writing: int, at: int, end: int) -> None:
+    while at < end:
+        sent = os.sendfile(writing, reading, at, min(end - at, _CHUNK))
         if not sent:
             return
         at += sent

@@ -14,7 +14,9 @@ from havre.wire.containers import ContainerConfig, EndpointIPAMConfig, EndpointS
 _MAC = re.compile(r"[0-9a-fA-F]{2}(([:-])[0-9a-fA-F]{2}(\2[0-9a-fA-F]{2}){4})")
 _SYSCTLS = "com.docker.network.endpoint.sysctls"
 _SYSCTL = re.compile(r"net\.([a-z0-9]+)\.([a-z]+)\.IFNAME\.([a-z0-9_]+)=([^,/]*)")
-_INTERFACE = re.compile(r"[^\s/:%]{1,15}")
+_INTERFACE = re.compile(r"[^\s/:%\0]+")
+# Bytes, as the kernel has them.
+_LONGEST_INTERFACE = 15
 _OWN_SUBNETS = "user specified IP address is supported only when connecting to networks with user configured subnets"
 _ALONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
 _SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
@@ -152,12 +154,18 @@ def _check_options(name: str, settings: EndpointSettings) -> None:
     if settings.links and name in ("host", "none"):
         raise InvalidParameter(f"links are not supported on network {name}")
     interface = interface_name(settings)
-    if interface and (not _INTERFACE.fullmatch(interface) or interface in (".", "..", "lo", "all", "default")):
+    if interface and not _can_be_an_interface(interface):
         raise InvalidParameter(f"invalid config for network {name}: no interface can be called {interface!r}")
     if sysctls(settings) and name in ("host", "none"):
         raise InvalidParameter(
             f"invalid config for network {name}: {_SYSCTLS} needs an interface of the container's own"
         )
+
+
+def _can_be_an_interface(name: str) -> bool:
+    if not _INTERFACE.fullmatch(name) or len(name.encode()) > _LONGEST_INTERFACE:
+        return False
+    return name not in (".", "..", "lo", "all", "default")
 
 
 def check_mac(name: str, mac: str) -> None:

@@ -183,6 +183,9 @@ def open_bridge(spec: BridgeSpec, endpoints: Sequence[Endpoint]) -> None:
         link = netlink.link(name)
         if link is None:
             netlink.execute(rtnetlink.bridge_add(name, spec.mac, spec.mtu))
+            with suppress(FileNotFoundError):  # a kernel without IPv6
+                # What a container says of itself does not make it the host's router.
+                namespaces.write_sysctl(f"net/ipv6/conf/{name}/accept_ra", "0")
             link = netlink.link(name)
             assert link is not None
         if link.kind != "bridge":
@@ -270,7 +273,7 @@ def join(spec: BridgeSpec, endpoint: Endpoint, sandbox: Path, default: Sequence[
         with Rtnetlink() as netlink:
             link = netlink.link(spec.name)
             if link is None:
-                raise SystemFault(f"the bridge {spec.name} is gone: restart the daemon to make it again")
+                raise SystemFault(f"the bridge {spec.name} is gone: `havre network repair` makes it again")
             netlink.execute(
                 rtnetlink.veth_add(name, link.index, endpoint.interface, endpoint.mac, fd, spec.mtu),
                 rtnetlink.no_link_local(name),

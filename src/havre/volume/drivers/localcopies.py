@@ -105,8 +105,9 @@ class LocalCopies:
             raise Conflict(f"volume {name} already has a snapshot named {snapshot}")
         making = place.with_name(f"{_MAKING}{snapshot}")
         shutil.rmtree(making, ignore_errors=True)
+        # Not the volume's own directory: a volume that was removed meanwhile is not to come back as a snapshot alone.
+        place.parent.mkdir(mode=0o700, exist_ok=True)
         (making / "_data").mkdir(parents=True)
-        place.parent.chmod(0o700)
         try:
             copied = copy(source, making / "_data", stopped)
             mounts.syncfs(making)

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _TYPE = "application/vnd.docker.plugins.v1.2+json"
 # Nobody has so many volumes that a list of them is longer.
 _MOST = 8 << 20
+# What of its words goes into errors.
+_WORDS = 1000
 
 
 class Client:
@@ -61,7 +63,7 @@ class Client:
                 await asyncio.sleep(pause)
                 pause *= 2
             except (ClientError, OSError) as error:
-                raise Unavailable(f'Post "{self._shown}/{method}": {error or "EOF"}') from None
+                raise Unavailable(f'Post "{self._shown}/{method}": {str(error)[:_WORDS] or "EOF"}') from None
         return _answer(method, status, content)
 
     async def _post(self, method: str, body: Any) -> tuple[int, bytes]:
@@ -94,16 +96,16 @@ class Client:
 def _answer(method: str, status: int, content: bytes) -> dict[str, Any]:
     try:
         answer = msgspec.json.decode(content) if content.strip() else {}
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = None
-    told = answer.get("Err") if isinstance(answer, dict) else None
+    told = str(answer.get("Err") or "")[:_WORDS] if isinstance(answer, dict) else ""
     if status != 200:
         kind = NotFound if status == 404 else SystemFault
-        raise kind(f"{method}: {told or content[:1000].decode(errors='replace').strip()}")
+        raise kind(f"{method}: {told or content[:_WORDS].decode(errors='replace').strip()}")
     if not isinstance(answer, dict):
         raise SystemFault(f"{method}: the plugin's answer is no JSON object")
     if told:
-        raise SystemFault(str(told))
+        raise SystemFault(told)
     return answer
 
 

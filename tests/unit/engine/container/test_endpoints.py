@@ -49,7 +49,7 @@ def test_addresses_that_no_interface_can_have(mac: str) -> None:
         ("bridge", {"driver_opts": {_SYSCTLS: "kernel.x=1"}}, InvalidParameter),
         *(
             ("bridge", {"driver_opts": {"com.docker.network.endpoint.ifname": name}}, InvalidParameter)
-            for name in ("x" * 16, "a/b", "a b", "lo", "..", "a%d")
+            for name in ("x" * 16, "a/b", "a b", "lo", "..", "a%d", "a\0b", "é" * 8)
         ),
         ("mine", {"ipam_config": EndpointIPAMConfig(link_local_ips=["169.253.1.1"])}, InvalidParameter),
         ("mine", {"ipam_config": EndpointIPAMConfig(ipv4_address="10.0.0.256")}, InvalidParameter),

@@ -6,11 +6,7 @@ from contextlib import asynccontextmanager
 
 
 class Turns:
-    """``async with turns.of(digest):`` keeps others with the same digest waiting.
-
-    Whoever gives a blob to a repository holds its digest's turn from the moment it finds the blob stored until the
-    catalog says so; whoever removes one from the storage holds it from the moment it finds that nobody has it.
-    """
+    """``async with turns.of(key):`` keeps others with the same key waiting."""
 
     def __init__(self) -> None:
         self._locks: dict[str, tuple[asyncio.Lock, list[None]]] = {}
