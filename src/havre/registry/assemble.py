@@ -57,7 +57,7 @@ class Assembly:
         self._replication = replication.Installed(self.registry, targets, self._control)
 
     async def open(self) -> None:
-        """Reach the content. Raises ``Conflict`` when it is that of another catalog, which would all be garbage here."""
+        """Reach the content. Raises ``Conflict`` when it is another catalog's: all of it would be garbage here."""
         await self.registry.storage.start()
         if await self.registry.catalog.is_new():
             async for _ in self.registry.storage.contents():

@@ -113,7 +113,7 @@ class RegistryConfig:
         return (*hub, *self._host(name).mirrors)
 
     async def is_insecure(self, host: str) -> bool:
-        """Whether ``host`` (``name``, ``name:port``) may do without TLS, by name or by its addresses: all of them, since
+        """Whether ``host`` (``name``, ``name:port``) may do without TLS, by name or by all its addresses:
         whoever can add an answer of the name server's could else have TLS switched off for any registry."""
         named = {_without_scheme(entry).lower() for entry in self.insecure}
         if host.lower() in named or self._host(host).insecure:
