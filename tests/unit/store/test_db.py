@@ -63,9 +63,9 @@ async def test_damage_that_shows_later_is_a_fault_of_the_disk(tmp_path: Path) ->
         file.seek(5 * 4096)
         file.write(b"\xaa" * 10 * 4096)
     database = Database.open(path, schema)
-    with pytest.raises(SystemFault, match="^cannot read the database: database disk image is malformed$"):
+    with pytest.raises(SystemFault, match=r"^cannot read the database: database disk image is malformed$"):
         await database.read(lambda c: c.execute("SELECT sum(length(text)) FROM numbers").fetchone())
-    with pytest.raises(SystemFault, match="^cannot write to the database: database disk image is malformed$"):
+    with pytest.raises(SystemFault, match=r"^cannot write to the database: database disk image is malformed$"):
         await database.write(lambda c: c.execute("UPDATE numbers SET text = 'y'") and None)
     with pytest.raises(sqlite3.IntegrityError):
         await database.write(lambda c: c.execute("INSERT INTO schema_version VALUES (NULL, NULL)") and None)
