@@ -27,6 +27,7 @@ TESTS = SOURCE / "tests" / "integration"
 LIBRARIES = CACHE / "lib"
 
 FILES = (
+    "api_build_test",
     "api_client_test",
     "api_container_test",
     "api_exec_test",
@@ -42,7 +43,7 @@ FILES = (
     "models_volumes_test",
     "regression_test",
 )
-"""Those about containers, execs, images, networks, volumes, events and the system."""
+"""Those about builds, containers, execs, images, networks, volumes, events and the system."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,9 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(960)]
 
 _WORDS, _HUB = "words of dockerd before 25", "Docker Hub"
 _SUBNET, _SWARM = "subnets as dockerd took them before 25", "docker swarm"
+_CACHE = "the classic builder's own cache"
 CANNOT = {
+    "api_build_test::BuildTest::test_build_with_cache_from": _CACHE,
     "api_container_test::CreateContainerTest::test_create_with_restart_policy": _WORDS,
     "api_network_test::TestNetworks::test_connect_with_ipv6_address": _SUBNET,
     "api_network_test::TestNetworks::test_create_check_duplicate": _WORDS,
@@ -36,6 +38,7 @@ CANNOT = {
 """Those that cannot pass, and what they want; docs/compat.md says more. One that passes nevertheless is an error."""
 
 RACY = {
+    "api_build_test::BuildTest::test_build_out_of_context_dockerfile": "it reads the log at once after the start",
     "api_container_test::AttachContainerTest::test_attach_no_stream": "the library drops what comes with a head",
     "models_containers_test::ContainerTest::test_top": "it may look before runc has become the command",
 }

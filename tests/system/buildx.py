@@ -1,10 +1,11 @@
 """The real ``docker buildx`` and ``docker compose``, which ``scripts/setup --dev`` has unpacked, for the tests."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.system.programs import Program
+from tests.system.programs import Output, Program
 
 PLUGINS = Path(__file__).resolve().parents[2] / ".plugins"
 
@@ -19,3 +20,26 @@ def with_plugins(docker: Program) -> Program:
     for plugin in PLUGINS.iterdir():
         (folder / plugin.name).symlink_to(plugin)
     return docker
+
+
+class Bench:
+    """A context on disk, and ``docker buildx build`` of it."""
+
+    def __init__(self, directory: Path, docker: Program) -> None:
+        self.directory = directory
+        self.docker = docker
+        directory.mkdir()
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            path = self.directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def build(self, dockerfile: str, *flags: str, code: int | None = 0) -> Output:
+        self.write({"Dockerfile": dockerfile})
+        words = ("buildx", "build", "--progress", "plain", *flags)
+        return self.docker(*words, str(self.directory), code=code)
+
+    def run(self, image: str, *words: str) -> str:
+        return self.docker("run", "--rm", image, *words).out

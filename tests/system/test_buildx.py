@@ -4,12 +4,11 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.system.buildx import with_plugins
+from tests.system.buildx import Bench, with_plugins
 from tests.system.harness import Havred, wait_until
 from tests.system.programs import Output, Program
 
@@ -20,29 +19,6 @@ COPY a.txt b/ /files/
 RUN echo "$WHO" > /who && cat /files/a.txt
 CMD cat /who
 """
-
-
-class Bench:
-    """A context on disk, and ``docker buildx build`` of it."""
-
-    def __init__(self, directory: Path, docker: Program) -> None:
-        self.directory = directory
-        self.docker = docker
-        directory.mkdir()
-
-    def write(self, files: Mapping[str, str]) -> None:
-        for name, text in files.items():
-            path = self.directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-
-    def build(self, dockerfile: str, *flags: str, code: int | None = 0) -> Output:
-        self.write({"Dockerfile": dockerfile})
-        words = ("buildx", "build", "--progress", "plain", *flags)
-        return self.docker(*words, str(self.directory), code=code)
-
-    def run(self, image: str, *words: str) -> str:
-        return self.docker("run", "--rm", image, *words).out
 
 
 @pytest.fixture

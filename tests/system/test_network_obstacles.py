@@ -2,6 +2,7 @@
 published ports in, and nothing else.
 """
 
+import os
 import shlex
 import shutil
 import socket
@@ -145,7 +146,9 @@ async def test_firewalld(lab: Lab) -> None:
             await daemon.remove(one)
 
 
-NO_DOCKERD = pytest.mark.skipif(not shutil.which("dockerd"), reason="there is no dockerd on the PATH")
+# What scripts/setup has unpacked, or one that is installed.
+PROGRAMS = f"{Path(__file__).resolve().parents[2] / '.plugins'}:{os.environ['PATH']}"
+NO_DOCKERD = pytest.mark.skipif(not shutil.which("dockerd", path=PROGRAMS), reason="there is no dockerd")
 
 
 @NO_DOCKERD
@@ -216,7 +219,8 @@ def dockerd(root: Path) -> Iterator[Engine]:
     flags = ["--data-root", f"{root}/data", "--exec-root", str(short), "-p", f"{root}/pid", "-G", "root"]
     engine = Engine(root / "s")
     with (root / "log").open("wb") as log:
-        process = subprocess.Popen(["dockerd", *flags, "-H", engine.host], stdout=log, stderr=log)
+        command = [shutil.which("dockerd", path=PROGRAMS) or "", *flags, "-H", engine.host]
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PATH": PROGRAMS})
     try:
         wait_until(engine.answers, "dockerd to answer", lambda: (root / "log").read_text()[-3000:])
         engine.load(images.busybox().archive("busybox:latest"))

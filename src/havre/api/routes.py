@@ -96,7 +96,7 @@ IMAGES: tuple[Route, ...] = (
     get("/distribution/{name}/json", images.distribution, since=(1, 30)),
     post("/build", build.build, CLIENT_ONLY),
     post("/build/prune", build.prune, since=(1, 31)),
-    post("/build/cancel", NOT_YET("docker build")),
+    post("/build/cancel", build.cancel),
     post("/session", buildkit.session, CLIENT_ONLY),
     post("/grpc", buildkit.control, CLIENT_ONLY),
 )

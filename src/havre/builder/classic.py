@@ -37,12 +37,15 @@ class BuildFailed(HavreError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the query of a build says. ``why``, ``call`` and ``lock`` are havre's own.
+    """What the query of a build says. ``remote`` is a URL that the context comes from instead of the body; ``identity``
+    is what the client calls the build, to cancel it. ``why``, ``call`` and ``lock`` are havre's own.
 
     ``call`` is one of ``checking.CALLS``; ``lock`` a lock file's content, or "record" for none yet.
     """
 
     dockerfile: str = "Dockerfile"
+    remote: str = ""
+    identity: str = ""
     names: Sequence[Reference] = ()
     quiet: bool = False
     no_cache: bool = False
@@ -67,10 +70,16 @@ class ClassicBuilds:
         self._puller = puller
         self._remote = remote
         self._tasks = TaskOwner("builds")
+        self._named: dict[str, set[asyncio.Task[None]]] = {}
 
     async def close(self) -> None:
         """Break off all builds."""
         await self._tasks.close()
+
+    def cancel(self, identity: str) -> None:
+        """Break off the builds that their client calls so."""
+        for task in self._named.get(identity, ()):
+            task.cancel()
 
     async def build(self, body: AsyncIterator[bytes], options: Options) -> AsyncIterator[Json]:
         """Build from the archive ``body``. Errors of the Dockerfile come before the first message.
@@ -82,17 +91,21 @@ class ClassicBuilds:
             request = await self._request(body, options, place)
             messages = Messages(options.quiet)
             task = self._tasks.start(self._run(request, options, messages), "build")
+            self._named.setdefault(options.identity, set()).add(task)
             try:
                 async for message in messages.read():
                     yield message
             finally:
                 task.cancel()
                 await asyncio.wait([task])
+                self._named[options.identity].discard(task)
+                if not self._named[options.identity]:
+                    del self._named[options.identity]
         finally:
             await contexts.discard(place)
 
     async def _request(self, body: AsyncIterator[bytes], options: Options, place: Path) -> BuildRequest:
-        context = await contexts.receive(body, place)
+        context = await (self._remote.get(options.remote, place) if options.remote else contexts.receive(body, place))
         try:
             dockerfile = contexts.read(context, options.dockerfile)
         except NotFound:

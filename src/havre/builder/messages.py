@@ -38,7 +38,9 @@ class Messages:
         self._say(vertex, f"Step {match[2]}/{match[3]} : {stage}{match[4]}\n")
 
     def writes(self, vertex: Vertex, stream: int, data: bytes) -> None:
-        self._say(vertex, data.decode("utf-8", "replace"))
+        text = data.decode("utf-8", "replace")
+        # As dockerd: clients know by the colour what came from stderr.
+        self._say(vertex, f"\x1b[91m{text}\x1b[0m" if stream == 2 else text)
 
     def ends(self, vertex: Vertex, cached: bool, error: str = "") -> None:
         if isinstance(vertex.operation, FromImage):

@@ -7,11 +7,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from havre.builder.downloads import Downloads
 from havre.builder.plan.vertices import Fetch, Git
 from havre.builder.trees import Directory
 from havre.errors import InvalidParameter, SystemFault
-from havre.image.remote.files import WebFiles
 
+_NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # No configuration of the host's, no questions at a terminal, no transports that run programs.
 _GIT_ENVIRONMENT = {
@@ -27,33 +28,61 @@ _GIT_ENVIRONMENT = {
 class RemoteFiles:
     """Gets files over HTTP and git."""
 
-    files: WebFiles
+    files: Downloads
 
     async def fetch(self, operation: Fetch, place: Path) -> tuple[Directory, bool]:
         """The file of a URL below ``place``. ``InvalidParameter`` for another checksum than the one demanded."""
         path = place / operation.name
-        digest, time = await self.files.fetch(operation.url, path, operation.checksum)
+        found, here = await self.files.fetch(operation.url, path, operation.checksum)
         path.chmod(0o600)
-        os.utime(path, ns=(time, time))
-        return Directory(place, f"url {operation.name} {digest}", version=digest), False
+        os.utime(path, ns=(found.time, found.time))
+        return Directory(place, f"url {operation.name} {found.digest}", version=found.digest), here
 
     async def clone(self, operation: Git, place: Path) -> tuple[Directory, bool]:
         """The tree of a repository below ``place``."""
         tree = place / "tree"
-        ref = operation.ref or "HEAD"
         await _git(place, "init", "--quiet", str(tree))
-        await _git(tree, "fetch", "--quiet", "--depth=1", "--", operation.url, ref)
-        await _git(tree, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "FETCH_HEAD")
-        commit = (await _git(tree, "rev-parse", "HEAD")).strip()
+        # Submodules may be named relative to it.
+        await _git(tree, "remote", "add", "origin", operation.url)
+        fetched = await _fetched(tree, operation.ref or "HEAD")
+        await _git(tree, *_NO_HOOKS, "checkout", "--quiet", fetched)
+        if (tree / ".gitmodules").exists():
+            await _git(tree, *_NO_HOOKS, "submodule", "--quiet", "update", "--init", "--recursive")
+        commit, time = (await _git(tree, "show", "--no-patch", "--format=%H %ct", "HEAD")).split()
         if _COMMIT.fullmatch(operation.ref) and commit != operation.ref:
             raise InvalidParameter(f"{operation.url}: the commit is {commit}, not {operation.ref}")
         if not operation.keep_git_directory:
             await asyncio.to_thread(shutil.rmtree, tree / ".git", ignore_errors=True)
+        # A checkout is as old as the machine made it; the same commit shall give the same layer anywhere.
+        await asyncio.to_thread(_set_times, tree, int(time) * 1_000_000_000)
         root = tree / operation.directory.strip("/") if operation.directory else tree
         if not root.resolve().is_relative_to(tree.resolve()) or not root.is_dir():
             raise InvalidParameter(f"{operation.url}: no directory {operation.directory}")
         identity = f"git {commit} {operation.directory} {operation.keep_git_directory}"
         return Directory(root, identity, version=commit), False
+
+
+async def _fetched(tree: Path, ref: str) -> str:
+    """Get ``ref`` of the origin, and no more than that where the server can do so; what to check out."""
+    try:
+        await _git(tree, "fetch", "--quiet", "--depth=1", "--", "origin", ref)
+    except InvalidParameter as error:
+        if "shallow" in error.message:
+            await _git(tree, "fetch", "--quiet", "--", "origin", ref)
+        elif _COMMIT.fullmatch(ref):
+            # Many servers give only what has a name.
+            await _git(tree, "fetch", "--quiet", "--tags", "--", "origin", "+refs/heads/*:refs/remotes/origin/*")
+            return ref
+        else:
+            raise
+    return "FETCH_HEAD"
+
+
+def _set_times(tree: Path, time: int) -> None:
+    for folder, directories, files in os.walk(tree, topdown=False):
+        for name in (*directories, *files):
+            os.utime(os.path.join(folder, name), ns=(time, time), follow_symlinks=False)
+    os.utime(tree, ns=(time, time))
 
 
 async def _git(directory: Path, *words: str) -> str:

@@ -6,12 +6,12 @@ A step's layers may be an image's as well; then they stay when the step is forgo
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from havre.builder.cache import BuildCache, Record
-from havre.builder.keptcontexts import KeptContexts
+from havre.builder.keptcontexts import KeptContext
 from havre.builder.mounts import CacheMounts
 from havre.errors import InvalidParameter
 from havre.image.store import ImageStore
@@ -81,6 +81,14 @@ class Limits:
     free: int = 0
 
 
+class Contexts(Protocol):
+    """Contexts that are kept, of one door."""
+
+    def all(self) -> list[KeptContext]: ...
+
+    async def remove(self, identity: str) -> None: ...
+
+
 class Upkeep:
     """Counts and prunes for one daemon. ``publish`` tells of a prune: the bytes it freed."""
 
@@ -89,7 +97,7 @@ class Upkeep:
         cache: BuildCache,
         images: ImageStore,
         mounts: CacheMounts,
-        contexts: KeptContexts,
+        contexts: Sequence[Contexts],
         publish: Callable[[int], None],
     ) -> None:
         self._cache = cache
@@ -137,7 +145,8 @@ class Upkeep:
         for name in keys[_MOUNT]:
             await self._mounts.remove(name)
         for identity in keys[_CONTEXT]:
-            await self._contexts.remove(identity)
+            for contexts in self._contexts:
+                await contexts.remove(identity)
 
     def _may_stay(self, total: int, limits: Limits) -> int:
         if not (limits.used or limits.free):
@@ -161,7 +170,8 @@ class Upkeep:
                 *(one.id, _CONTEXT, "local source for context", one.size, one.created, one.used, 1, (one.id,)),
                 in_use=one.in_use,
             )
-            for one in self._contexts.all()
+            for contexts in self._contexts
+            for one in await asyncio.to_thread(contexts.all)
         ]
         return [*steps, *mounts, *contexts]
 

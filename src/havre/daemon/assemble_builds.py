@@ -4,10 +4,12 @@ from aiohttp import ClientSession
 
 from havre.builder.agents import Agents
 from havre.builder.build import Builder
-from havre.builder.buildkit.door import BuildKit
+from havre.builder.buildkit.contextcopies import ContextCopies
+from havre.builder.buildkit.door import BuildKit, Parts
 from havre.builder.classic import ClassicBuilds
 from havre.builder.direct import DirectBuilds
 from havre.builder.doors import Builds
+from havre.builder.downloads import Downloads
 from havre.builder.execution import Executor
 from havre.builder.keptcontexts import KeptContexts
 from havre.builder.mounts import CacheMounts
@@ -20,11 +22,12 @@ from havre.daemon.assemble_storage import Storage
 from havre.engine.events import Events
 from havre.image.remote.files import WebFiles
 from havre.image.remote.pull import Puller
+from havre.image.remote.push import Pusher
 from havre.lib.tasks import TaskOwner
 
 
 async def builds(
-    storage: Storage, executor: Executor, puller: Puller, session: ClientSession, events: Events
+    storage: Storage, executor: Executor, puller: Puller, pusher: Pusher, session: ClientSession, events: Events
 ) -> Builds:
     """Everything that builds, after what a killed daemon left of builds has been cleared away."""
     builder = Builder(
@@ -34,22 +37,24 @@ async def builds(
         workspace=Workspace(storage.layout.builds, storage.blobs, storage.layers, storage.snapshotter),
         executor=executor,
         caches=CacheMounts(storage.layout.cache_mounts),
-        remote=RemoteFiles(WebFiles(session)),
+        remote=RemoteFiles(Downloads(WebFiles(session), storage.layout.build_downloads)),
         turns=Turns(),
     )
     await builder.start()
     kept = KeptContexts(storage.layout.build_contexts)
     await kept.start()
     remote = RemoteContexts(builder.remote)
+    copies = ContextCopies(storage.layout.build_copies)
+    upkeep = Upkeep(
+        storage.build_cache,
+        storage.images,
+        builder.caches,
+        (kept, copies),
+        lambda freed: events.publish("builder", "prune", "", {"reclaimed": str(freed)}),
+    )
     return Builds(
         ClassicBuilds(builder, storage.images, puller, remote),
         DirectBuilds(builder, storage.images, puller, kept, remote, Agents(), TaskOwner("builds")),
-        Upkeep(
-            storage.build_cache,
-            storage.images,
-            builder.caches,
-            kept,
-            lambda freed: events.publish("builder", "prune", "", {"reclaimed": str(freed)}),
-        ),
-        BuildKit(builder, storage.images, puller, storage.layout.build_copies),
+        upkeep,
+        BuildKit(Parts(builder, storage.images, puller, pusher, copies, remote, upkeep)),
     )

@@ -95,7 +95,7 @@ def containers(base: Base) -> Containers:
     hubs, waits = Hubs(), Waits()
     logs = Logs(registry, layout, waits)
     specs, conmon = _specs(base), Conmon(conmon_program())
-    plugs = Plugs(networks, events)
+    plugs, joins = Plugs(networks, events), Joins(registry, host_mounts, layout)
     etc = EtcFiles(layout, config.dns, config.dns_search, config.dns_opts, networks.names.address)
     releaser = Releaser(plugs, snapshotter, runtimes, host_mounts, layout)
     execs = Execs(registry, runtimes, conmon, specs, hubs, events, layout)
@@ -112,7 +112,7 @@ def containers(base: Base) -> Containers:
         etc=etc,
         realtime=_realtime(config, cgroups),
         host_mounts=host_mounts,
-        joins=Joins(registry, host_mounts, layout),
+        joins=joins,
         links=links,
         hubs=hubs,
         logs=logs,
@@ -132,7 +132,7 @@ def containers(base: Base) -> Containers:
     below = (networks, etc, snapshotter, runtimes, cgroups, layout, host_mounts, base.volumes)
     recovery = Recovery(registry, releaser, supervisor, lifecycle, remover, *below)
     cgroupns = containerdefaults.cgroupns(config, cgroups.version)
-    runs = BuildRuns(specs, _rules(base), etc, networks, plugs, releaser, runtimes, cgroups, layout, cgroupns)
+    runs = BuildRuns(specs, _rules(base), etc, networks, plugs, releaser, joins, runtimes, cgroups, layout, cgroupns)
     return Containers(registry, hubs, supervisor, health, lifecycle, remover, connector, execs, logs, recovery, runs)
 
 

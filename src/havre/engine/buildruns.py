@@ -16,15 +16,16 @@ from typing import Any, Protocol
 
 import msgspec
 
-from havre.engine.container import network
+from havre.engine.container import modes, network
 from havre.engine.container.etc import EtcFiles
+from havre.engine.container.joins import Joins
 from havre.engine.container.ocispec import Place, SpecWriter
 from havre.engine.container.plugs import Plugs
 from havre.engine.container.record import Container
 from havre.engine.container.release import Releaser
 from havre.engine.container.rootfs import replace_links
 from havre.engine.container.rules import HostRules
-from havre.errors import StartFailed, Unsupported
+from havre.errors import StartFailed
 from havre.kernel.cgroups import Cgroups
 from havre.network.networks import Networks
 from havre.runtime.runtimes.probe import Runtimes
@@ -97,6 +98,7 @@ class BuildRuns:
     networks: Networks
     plugs: Plugs
     releaser: Releaser
+    joins: Joins
     runtimes: Runtimes
     cgroups: Cgroups
     layout: Layout
@@ -116,9 +118,12 @@ class BuildRuns:
             bundle.mkdir(mode=0o700)
             self.layout.container(container.id).mkdir(mode=0o700)
             self.etc.prepare(container)
-            netns = await self._network(container)
+            joined = self.joins.open(container)
+            undo.callback(joined.close)
+            others = joined.namespaces
+            netns = others["network"] if "network" in others else await self._network(container)
             replace_links(command.rootfs)
-            place = Place(command.rootfs, self.layout.container(container.id), netns)
+            place = Place(command.rootfs, joined.files or self.layout.container(container.id), netns)
             spec = self.specs.container(container, place)
             spec["mounts"] += _mounts(command)
             (bundle / "config.json").write_text(json.dumps(spec))
@@ -128,8 +133,6 @@ class BuildRuns:
         """What a record of it would be."""
         mode = command.network if command.network in ("none", "host") else command.host.network_mode
         mode = _NETWORKS.get(mode, mode)
-        if mode.startswith("container:"):
-            raise Unsupported("havre does not implement builds in the network of a container")
         asked = msgspec.structs.replace(
             command.host,
             privileged=command.privileged,
@@ -145,7 +148,7 @@ class BuildRuns:
             working_dir=command.directory,
             user=command.user,
         )
-        own = mode not in ("none", "host")
+        own = mode not in ("none", "host") and modes.joined(mode) is None
         container = Container(
             id=command.id,
             name=f"build-{command.id[:12]}",

@@ -121,7 +121,9 @@ class ImageCheck:
                 found.append(Finding("image", name, "its configuration is damaged or gone: pull or build it again"))
             gone = [b.digest for b in image.layers if b.digest in damaged or not self._blobs.exists(b.digest)]
             if gone:
-                found.append(Finding("image", name, f"it runs, but cannot be pushed or saved: {', '.join(gone)} gone"))
+                lost = ", ".join(gone)
+                text = f"it runs, but cannot be pushed or saved: {lost} gone: pull or load it again"
+                found.append(Finding("image", name, text))
             manifest = image.manifest
             if manifest is not None and (manifest.digest in damaged or not self._blobs.exists(manifest.digest)):
                 found.append(Finding("image", name, f"its manifest {manifest.digest} is gone: it gets another digest"))

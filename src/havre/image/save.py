@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from havre.errors import SystemFault
 from havre.image import made
 from havre.image.blobs import BlobStore
 from havre.image.documents import blobs_of
@@ -47,6 +48,8 @@ class Saver:
 
     async def save(self, selected: Sequence[Selection]) -> AsyncIterator[bytes]:
         """The archive, in pieces. Its bytes depend on nothing but the images and their order."""
+        for each in selected:
+            self._check(each.image)
         listed: list[Descriptor] = []
         entries: list[dict[str, Any]] = []
         repositories: dict[str, dict[str, str]] = {}
@@ -83,6 +86,12 @@ class Saver:
             async for piece in self._member(name, data, 0):
                 yield piece
         yield bytes(2 * tarfile.BLOCKSIZE)
+
+    def _check(self, image: Image) -> None:
+        for digest in (image.id, *(layer.digest for layer in image.layers)):
+            if not self._blobs.exists(digest):
+                name = image.repo_tags[0] if image.repo_tags else image.id
+                raise SystemFault(f"content of {name} is gone: {digest} (pull or load the image again)")
 
     async def _member(self, name: str, content: bytes | BinaryIO, mtime: int) -> AsyncIterator[bytes]:
         file = BytesIO(content) if isinstance(content, bytes) else content

@@ -14,6 +14,7 @@
     builds/<n>/               what builds under way work in (mounts, contexts)
     build-copies/<id>/        copies of the directories of BuildKit's clients
     build-cache/<id>/         what RUN --mount=type=cache shows
+    build-downloads/<url>/    files that ADD got from URLs
     build-contexts/<id>/      contexts that clients sent, kept for their next builds
     volumes/<name>/_data      named and anonymous volumes of the local driver
     tmp/                      emptied at start
@@ -129,6 +130,10 @@ class Layout:
     @property
     def cache_mounts(self) -> Path:
         return self.data_root / "build-cache"
+
+    @property
+    def build_downloads(self) -> Path:
+        return self.data_root / "build-downloads"
 
     @property
     def build_contexts(self) -> Path:

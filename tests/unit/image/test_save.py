@@ -4,6 +4,9 @@ import gzip
 import json
 from pathlib import Path
 
+import pytest
+
+from havre.errors import SystemFault
 from havre.image import manifest as manifests
 from havre.image.save import Selection
 from havre.image.store import Image
@@ -68,6 +71,14 @@ async def test_an_image_keeps_the_manifest_it_came_with(room: Room, tmp_path: Pa
     (again,) = await other.load(tar(files))
     assert again.manifest == image.manifest and again.layers[0].media_type == manifests.OCI_LAYER_GZIP
     await other.stop()
+
+
+async def test_content_that_is_gone_is_told_before_anything_is_sent(room: Room) -> None:
+    (image,) = await room.load(tar(docker_archive([BASE, TOP], ["app:1"])))
+    room.blobs.delete(digest(TOP))
+    pieces = room.saver.save([Selection(image, ())])
+    with pytest.raises(SystemFault, match=f"content of app:1 is gone: {digest(TOP)}"):
+        await anext(pieces)
 
 
 async def test_nothing(room: Room) -> None:

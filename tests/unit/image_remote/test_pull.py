@@ -54,6 +54,18 @@ async def test_a_second_pull_finds_it_up_to_date(remote: Remote, registry: FakeR
     assert [seen.method for seen in registry.asked("/manifests/")] == ["GET", "HEAD"]
 
 
+@pytest.mark.parametrize("lost", ["layer", "config", "manifest"])
+async def test_content_that_is_gone_comes_back(remote: Remote, registry: FakeRegistry, lost: str) -> None:
+    image = registry.add_image("app", "latest", BASE, TOP)
+    await pull(remote, f"{registry.host}/app")
+    gone = {"layer": image.layers[1], "config": image.config, "manifest": image.manifest}[lost]
+    remote.blobs.delete(gone)
+    said = words(await pull(remote, f"{registry.host}/app"))
+    assert said[-1].startswith("Status: Image is up to date") and f"{short(image.layers[0])}: Already exists" in said
+    assert remote.blobs.exists(gone)
+    assert len(registry.asked(image.layers[0])) == 1 and len(remote.layers.unpacked) == 2
+
+
 async def test_a_registry_that_tells_no_digests(remote: Remote, registry: FakeRegistry) -> None:
     registry.add_image("app", "latest", BASE)
     await pull(remote, f"{registry.host}/app")

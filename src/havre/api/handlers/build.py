@@ -18,7 +18,7 @@ from havre.lib import references
 from havre.lib.references import Reference
 from havre.wire.containers import HostConfig, Ulimit
 
-_ABSENT = ("remote", "squash", "outputs", "cachefrom")
+_ABSENT = ("outputs", "cachefrom")
 _HUBS = ("docker.io", "index.docker.io", "https://index.docker.io/v1/")
 
 
@@ -29,7 +29,11 @@ async def build(call: Call) -> StreamResponse:
             raise Unsupported(f"havre does not implement the option {name} of a build yet")
     if call.text("version") not in ("", "1"):
         raise Unsupported("havre does not implement BuildKit builds (version=2) yet")
+    if call.flag("squash"):
+        raise InvalidParameter("squash is only supported with experimental mode")
     options = Options(
+        remote=call.text("remote"),
+        identity=call.text("buildid"),
         dockerfile=call.text("dockerfile") or "Dockerfile",
         names=[_name(text) for text in call.texts("t") if text],
         quiet=call.flag("q"),
@@ -46,6 +50,14 @@ async def build(call: Call) -> StreamResponse:
         lock=call.text("lock"),
     )
     return await respond.messages(call, call.builds.classic.build(call.chunks(), options))
+
+
+async def cancel(call: Call) -> StreamResponse:
+    """Break a build off, by the id that its client gave it (``buildid``)."""
+    if not (identity := call.text("id")):
+        raise InvalidParameter("build ID not provided")
+    call.builds.classic.cancel(identity)
+    return respond.empty(200)
 
 
 async def prune(call: Call) -> StreamResponse:
@@ -81,18 +93,19 @@ def _host(call: Call) -> HostConfig:
         cgroup_parent=call.text("cgroupparent"),
         shm_size=call.integer("shmsize") or 0,
         network_mode=call.text("networkmode"),
-        extra_hosts=_hosts(call.text("extrahosts")),
+        extra_hosts=_hosts(call.texts("extrahosts")),
         ulimits=[Ulimit(name=one["Name"], soft=one["Soft"], hard=one["Hard"]) for one in _list(call, "ulimits")]
         or None,
         security_opt=[str(one) for one in _list(call, "securityopt")] or None,
     )
 
 
-def _hosts(text: str) -> list[str] | None:
-    # As JSON, or as older clients send it, with commas between.
-    if text.startswith("["):
-        return [str(one) for one in _parsed(text, "extrahosts", list)]
-    return [one for one in text.split(",") if one] or None
+def _hosts(texts: list[str]) -> list[str] | None:
+    # One a value; in a JSON list, or with commas between, as other clients send them.
+    found: list[str] = []
+    for text in texts:
+        found += map(str, _parsed(text, "extrahosts", list)) if text.startswith("[") else text.split(",")
+    return [one for one in found if one] or None
 
 
 def _map(call: Call, name: str) -> dict[str, Any]:

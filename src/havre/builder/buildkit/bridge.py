@@ -2,6 +2,8 @@
 these.
 """
 
+import base64
+import json
 from dataclasses import dataclass
 
 from havre.builder.build import Builder, Solved
@@ -25,11 +27,13 @@ from havre.builder.buildkit.messages.shared import Capability, Definition
 from havre.builder.buildkit.rpc import Handler, Stream, unary
 from havre.builder.buildkit.statuses import RpcError
 from havre.builder.buildkit.workers import worker
+from havre.builder.checking import answer
 from havre.errors import Unsupported
 from havre.image.remote.pull import Puller
 from havre.image.store import ImageStore
 
 _PATH = "/moby.buildkit.v1.frontend.LLBBridge/"
+_CALLS = {"frontend.lint": "check", "frontend.outline": "outline", "frontend.targets": "targets"}
 _FRONTEND = "dockerfile.v0"
 # What buildx asks about before it uses it.
 _GATEWAY = ("solve.base", "return", "proto.refarray", "frontend.inputs", "gateway.solve.metadata", "frontend.caps")
@@ -60,6 +64,8 @@ class Bridge:
         """Build what the client's options say. Raises ``RpcError`` with the place in the Dockerfile."""
         if frontend != _FRONTEND:
             raise Unsupported(f"havre does not run frontends: {frontend or 'a definition of low-level steps'}")
+        if asked := options.get("requestid"):
+            raise Unsupported(f"havre does not implement the subrequest {asked}")
         if build.session is None:
             raise RpcError(statuses.INVALID, "a build needs a session")
         bases = SessionBases(self.images, self.puller, build.session, build.status)
@@ -81,11 +87,31 @@ class Bridge:
         build = await self.builds.of(stream)
         if not request.frontend and request.definition is None:
             return FrontendSolveResponse(result=Result())
+        if asked := request.options.get("requestid"):
+            return FrontendSolveResponse(result=Result(metadata=await self._answer(build, asked, request.options)))
         solved = await self.solve(build, request.frontend, request.options)
         ref = build.add(solved)
         return FrontendSolveResponse(
             result=Result(ref=Ref(ref, Definition()), metadata={"containerimage.config": solved.configuration()})
         )
+
+    async def _answer(self, build: Build, asked: str, options: dict[str, str]) -> dict[str, bytes]:
+        """What is asked of a Dockerfile beside building it (``--call``)."""
+        call = _CALLS.get(asked)
+        if call is None or build.session is None:
+            raise Unsupported(f"havre does not implement the subrequest {asked}")
+        bases = SessionBases(self.images, self.puller, build.session, build.status)
+        prepared = self.frontend.request(options, build.entitlements, build.session, build.status)
+        async with prepared as (request, file):
+            try:
+                checked = await self.builder.check(request, bases)
+            except Exception as error:
+                raise failure(error, file) from error
+        found = answer(checked, call, file.name, file.content)
+        for source in found.get("sources", ()):
+            source["data"] = base64.b64encode(file.content).decode()
+        data = json.dumps(found).encode()
+        return {"result.json": data, "result.txt": data, "version": b"1.0.0"}
 
     async def _evaluate(self, request: EvaluateRequest, stream: Stream) -> EvaluateResponse:
         build = await self.builds.of(stream)

@@ -5,6 +5,7 @@ A build has a copy to itself; another at the same time gets a second one. The in
 without an index is made anew.
 """
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from havre.builder.buildkit.messages.session import Stat
+from havre.builder.keptcontexts import KeptContext
 from havre.builder.trees import Directory
 
 _SECOND = 1_000_000_000
@@ -155,18 +157,20 @@ class ContextCopies:
             if place not in self._used and place.stat().st_mtime < limit:
                 shutil.rmtree(place, ignore_errors=True)
 
-    def prune(self) -> int:
-        """Remove all that no build uses, and return the bytes that were in them. Blocks."""
-        freed = 0
+    def all(self) -> list[KeptContext]:
+        """As they are counted. Blocks."""
+        found = []
         for place in self._directory.glob("*"):
-            if place not in self._used:
-                freed += _size(place)
-                shutil.rmtree(place, ignore_errors=True)
-        return freed
+            status = place.stat()
+            used, made = status.st_mtime_ns, status.st_ctime_ns
+            found.append(KeptContext(place.name, _size(place), min(used, made), used, place in self._used))
+        return found
 
-    def size(self) -> int:
-        """Bytes in all of them. Blocks."""
-        return _size(self._directory)
+    async def remove(self, identity: str) -> None:
+        """Take one away, unless a build uses it."""
+        place = self._directory / identity
+        if place not in self._used:
+            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
 
     @asynccontextmanager
     async def use(self, key: str) -> AsyncIterator[Copy]:

@@ -1,11 +1,15 @@
 """Where connections of BuildKit's clients come in. Light: what speaks the protocol is read in at the first of them."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from havre.builder.build import Builder
+from havre.builder.buildkit.contextcopies import ContextCopies
+from havre.builder.remotecontexts import RemoteContexts
+from havre.builder.upkeep import Upkeep
 from havre.image.remote.pull import Puller
+from havre.image.remote.push import Pusher
 from havre.image.store import ImageStore
 
 if TYPE_CHECKING:
@@ -20,11 +24,24 @@ class Wire(Protocol):
     async def write(self, data: bytes) -> None: ...
 
 
-class BuildKit:
-    """BuildKit's protocol on one builder. ``copies`` is the directory for copies of clients' directories."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the protocol stands on."""
 
-    def __init__(self, builder: Builder, images: ImageStore, puller: Puller, copies: Path) -> None:
-        self._parts = builder, images, puller, copies
+    builder: Builder
+    images: ImageStore
+    puller: Puller
+    pusher: Pusher
+    copies: ContextCopies
+    remote: RemoteContexts
+    upkeep: Upkeep
+
+
+class BuildKit:
+    """BuildKit's protocol on one builder."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._made: Service | None = None
 
     async def control(self, wire: Wire) -> None:
@@ -39,5 +56,5 @@ class BuildKit:
         if self._made is None:
             from havre.builder.buildkit.service import Service
 
-            self._made = Service(*self._parts)
+            self._made = Service(self._parts)
         return self._made

@@ -17,6 +17,7 @@ from havre.builder.buildkit.session import Files, Session
 from havre.builder.buildkit.status import DEFINITION, Status, Step
 from havre.builder.buildkit.statuses import UNKNOWN, RpcError, of_error
 from havre.builder.failures import StepFailed
+from havre.builder.remotecontexts import RemoteContexts
 from havre.builder.request import BuildRequest
 from havre.builder.trees import Directory
 from havre.builder.workspace import Workspace
@@ -28,6 +29,7 @@ from havre.lib.dockerignore import Ignore
 
 _LARGEST_FILE = 16 << 20  # of a Dockerfile
 _UPLOAD = "http://buildkit-session/"
+_ABSENT = ("oci-layout://", "input:", "target:")
 _INSECURE = "security.insecure"
 
 
@@ -46,6 +48,7 @@ class Frontend:
 
     copies: ContextCopies
     workspace: Workspace
+    remote: RemoteContexts
 
     @asynccontextmanager
     async def request(
@@ -112,8 +115,11 @@ class Frontend:
     ) -> Directory | str:
         if value.startswith("docker-image://"):
             return value
-        if not value.startswith("local:"):
+        if value.startswith(_ABSENT):
             raise Unsupported(f"havre does not implement the named context {name}={value}")
+        if not value.startswith("local:"):
+            with status.step(f"[context {name}] load"):
+                return await self._fetched(value, stack)
         key = value.removeprefix("local:")
         with status.step(f"[context {name}] load from client") as step:
             found = await _few(session, Files(key, follow=[".dockerignore"]), step, "transferring .dockerignore:")
@@ -121,12 +127,20 @@ class Frontend:
 
     async def _remote(self, asked: Options, session: Session, status: Status, stack: AsyncExitStack) -> Directory:
         """A context that is no directory of the client's."""
-        if not asked.context.startswith(_UPLOAD):
-            raise Unsupported(f"havre does not implement the build context {asked.context}")
+        with status.step("[internal] load remote build context"):
+            if not asked.context.startswith(_UPLOAD):
+                return await self._fetched(asked.context, stack)
+            place = self.workspace.place()
+            stack.push_async_callback(contexts.discard, place)
+            return await contexts.unpack(session.upload(urlsplit(asked.context).path), place)
+
+    async def _fetched(self, url: str, stack: AsyncExitStack) -> Directory:
+        """A context from git or the web."""
         place = self.workspace.place()
         stack.callback(shutil.rmtree, place, ignore_errors=True)
-        with status.step("[internal] load remote build context"):
-            return await contexts.unpack(session.upload(urlsplit(asked.context).path), place)
+        found = await self.remote.get(url, place)
+        stack.push_async_callback(contexts.discard, found.path)
+        return found
 
 
 def _request(

@@ -12,7 +12,16 @@ _KNOWN = frozenset(
     (
         *("filename", "target", "no-cache", "platform", "image-resolve-mode", "add-hosts", "force-network-mode"),
         *("shm-size", "ulimit", "cgroup-parent", "context", "contextsubdir", "contextkey", "dockerfilekey", "hostname"),
-        *("cmdline", "source", "frontend.caps", "multi-platform", "cache-imports", "cache-from", "no-cache-filter"),
+        *(
+            "cmdline",
+            "source",
+            "frontend.caps",
+            "multi-platform",
+            "cache-imports",
+            "cache-from",
+            "no-cache-filter",
+            "requestid",
+        ),
     )
 )
 # What tells where things came from, and changes nothing in what is built.
@@ -76,8 +85,6 @@ def _check(given: Mapping[str, str]) -> None:
     for name, value in given.items():
         if name in _KNOWN or name.startswith(("build-arg:", "label:", "context:", *_REMARKS)):
             continue
-        if name == "requestid":
-            raise Unsupported(f"havre does not implement the subrequest {value}")
         if name.startswith("attest:") and _disabled(value):
             continue
         raise Unsupported(f"havre does not implement the build option {name}")

@@ -76,6 +76,12 @@ class Status:
             raise
         self._end(digest, False, "")
 
+    def note(self, name: str, error: str) -> None:
+        """Something that did not work, and does not matter."""
+        digest = _digest_of(f"{self._ref} {name}")
+        self._begin(digest, name, [])
+        self._end(digest, False, error)
+
     def part(self, status: VertexStatus) -> None:
         self._tell(StatusResponse(statuses=[status]))
 

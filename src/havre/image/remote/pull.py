@@ -112,16 +112,17 @@ class Puller:
             "id": reference.canonical() if reference.digest else reference.tag,
         }
         if (known := await self._known(source, reference, platform)) is not None:
-            digest, image = known
+            digest, here = known
             channel.post(begin)
             channel.post({"status": f"Digest: {digest}"})
-            return await self._enter(reference, digest, image.id, image.layers)
+            return await self._enter(reference, digest, here.id, here.layers)
         found, source = await source.find(reference)
         channel.post(begin)
         chosen = await source.choose(reference, found, platform)
         manifest, image_id = chosen.manifest, chosen.manifest.config.digest
         layers: Sequence[Descriptor] = manifest.layers
-        if self._images.get(image_id) is None:
+        image = self._images.get(image_id)
+        if image is None or not self._whole(image):
             config = await self._config(manifest, source)
             layers = await self._fill(channel, source, manifest, config)
         await attachments.fetch(source, reference, chosen, self._blobs)
@@ -153,7 +154,12 @@ class Puller:
             image = self._images.resolve(reference.with_digest(digest or "").canonical(), platform or host_platform())
         except (ValueError, NotFound, InvalidParameter):
             return None
-        return (digest, image) if digest is not None else None
+        return (digest, image) if digest is not None and self._whole(image) else None
+
+    def _whole(self, image: Image) -> bool:
+        """Whether all its content is here: what a check has deleted as damaged comes back with a pull."""
+        manifest = [image.manifest] if image.manifest is not None else []
+        return all(map(self._blobs.exists, [image.id, *(blob.digest for blob in (*image.layers, *manifest))]))
 
     async def _enter(
         self,
