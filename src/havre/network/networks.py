@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -77,13 +77,23 @@ class Networks:
                 known[name] = Network(new_id(), name, driver, time.time_ns()), 0
             network, cursor = known.pop(name)
             await self._open(network, cursor, endpoints.get(network.id, []))
-        for network, cursor in known.values():
-            try:
-                await self._open(network, cursor, endpoints.get(network.id, []))
-            except (HavreError, OSError) as error:
-                log.error("network %s cannot be set up: %s", network.name, error)
-                self._networks[network.id] = network
-                self._broken[network.id] = str(error)
+        # Bridges side by side: what they change in nftables is done in a few transactions then.
+        bridges = [each for each in known.values() if each[0].driver == "bridge"]
+        others = [each for each in known.values() if each[0].driver != "bridge"]
+        await asyncio.gather(*(self._try_to_open(network, cursor, endpoints) for network, cursor in bridges))
+        for network, cursor in others:
+            await self._try_to_open(network, cursor, endpoints)
+        # In the order in which they were made.
+        for network, _ in known.values():
+            self._networks[network.id] = self._networks.pop(network.id)
+
+    async def _try_to_open(self, network: Network, cursor: int, endpoints: Mapping[str, list[Endpoint]]) -> None:
+        try:
+            await self._open(network, cursor, endpoints.get(network.id, []))
+        except (HavreError, OSError) as error:
+            log.error("network %s cannot be set up: %s", network.name, error)
+            self._networks[network.id] = network
+            self._broken[network.id] = str(error)
 
     async def _open(self, network: Network, cursor: int, endpoints: list[Endpoint]) -> None:
         if network.driver not in self._drivers:

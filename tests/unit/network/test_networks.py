@@ -332,3 +332,32 @@ async def test_ports_stay_where_they_can_be_published(database: Database, layout
     await networks.connect("c2", "bridge", BOX)
     assert [len(each.ports) for each in networks.endpoints_of("c2")] == [0, 1]
     await networks.stop()
+
+
+async def test_bridges_are_opened_side_by_side(
+    database: Database, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks, _ = make(database, layout)
+    await networks.start()
+    for number in range(5):
+        pools = (Pool(f"10.2.{number}.0/24", f"10.2.{number}.1"),)
+        await networks.create(Network(new_id(), f"n{number}", "bridge", number, pools=pools))
+    names = [each.name for each in networks.all()]
+    await networks.stop()
+    again, driver = make(database, layout)
+    opening = driver.open
+    # The first of them is waited for by none: it is ready last.
+    last = asyncio.Event()
+
+    async def open(one: Network, endpoints: Sequence[Endpoint], cursor: int) -> None:
+        if one.name == "n0":
+            await last.wait()
+        await opening(one, endpoints, cursor)
+        if one.name == "n4":
+            last.set()
+
+    monkeypatch.setattr(driver, "open", open)
+    async with asyncio.timeout(30):
+        await again.start()
+    assert [each.name for each in again.all()] == names
+    await again.stop()
