@@ -63,7 +63,6 @@ async def test_leaving_no_swarm(client: Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "what"),
     [
-        ("POST", "/build/cancel", "docker build"),
         ("POST", "/swarm/init", "docker swarm init"),
         ("POST", "/plugins/pull", "plugins"),
     ],
