@@ -63,7 +63,6 @@ async def test_leaving_no_swarm(client: Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "what"),
     [
-        ("POST", "/session", "docker build (BuildKit sessions)"),
         ("POST", "/swarm/init", "docker swarm init"),
         ("POST", "/plugins/pull", "plugins"),
     ],
@@ -73,9 +72,14 @@ async def test_what_is_not_there_is_named(client: Client, method: str, path: str
     assert (answer.status, answer.message()) == (501, f"havre does not implement {what} yet")
 
 
-async def test_a_host_without_plugins_and_build_cache(client: Client) -> None:
+@pytest.mark.parametrize("path", ["/session", "/grpc"])
+async def test_buildkits_protocol_needs_a_connection_of_its_own(client: Client, path: str) -> None:
+    answer = await client.post(path)
+    assert (answer.status, answer.message()) == (400, "no upgrade proto in request")
+
+
+async def test_a_host_without_plugins(client: Client) -> None:
     assert (await client.get("/plugins")).json() == []
-    assert (await client.post("/build/prune")).json() == {"CachesDeleted": None, "SpaceReclaimed": 0}
     answer = await client.get("/plugins/x/json")
     assert (answer.status, answer.message()) == (404, 'plugin "x" not found')
 

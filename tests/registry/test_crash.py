@@ -4,13 +4,14 @@ import contextlib
 import http.client
 import os
 import random
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.registry.server import FUSED, OCI_MANIFEST, Answer, Client, Server, path_of, sha256
+from tests.registry.server import FUSED, OCI_MANIFEST, PROGRAM, Answer, Client, Server, path_of, sha256
 
 SEED = int(os.environ.get("HAVRE_TEST_SEED", "0")) or random.randrange(1 << 30)
 POINTS = 10_000 if os.environ.get("HAVRE_TEST_FAULTS") == "all" else 12
@@ -158,3 +159,22 @@ def test_killed_while_many_push(own_server: Server) -> None:
             push.check(own_server)
             broken_off += not push.manifest
     assert broken_off > 0, SEED
+
+
+def test_a_catalog_that_is_lost_does_not_make_everything_garbage(tmp_path: Path) -> None:
+    server = Server(tmp_path / "root")
+    with contextlib.closing(server.client()) as client:
+        client.push_image("app", "v1", b"layer")
+    server.close()
+    lost = [path.rename(tmp_path / path.name) for path in server.root.glob("registry.db*")]
+    command = [*PROGRAM, "gc", "--root", str(server.root)]
+    serve = [*PROGRAM, "serve", "--root", str(server.root), "--addr", "127.0.0.1:0"]
+    for refused in (serve, serve, command):
+        done = subprocess.run(refused, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "bring back its registry.db" in done.stderr, done
+    for path in lost:
+        path.rename(server.root / path.name)
+    again = Server(tmp_path / "root")
+    with contextlib.closing(again.client()) as client:
+        assert client.ask("GET", "/v2/app/manifests/v1").status == 200
+    again.close()

@@ -238,7 +238,7 @@ def test_results_beside_the_image(context: Context, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [
-        (("--cache-to", "type=inline"), "havre does not implement --cache-to"),
+        (("--cache-to", "type=gha"), "havre does not implement build caches of type gha"),
         (("--sbom",), "havre does not implement --sbom"),
         (("--platform", "linux/amd64,linux/arm64"), "several platforms"),
         (("--squash",), "squash"),

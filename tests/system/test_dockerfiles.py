@@ -16,6 +16,7 @@ from tests.system.programs import Program
 CLASSIC = {"DOCKER_BUILDKIT": "0"}
 
 
+@pytest.mark.timeout(300)  # some install packages
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
 def test_dockerfile(case: Case, engine: Engine, docker: Program, tmp_path: Path) -> None:
     if not isinstance(engine, Havred) and not case.body.get("classic"):

@@ -86,6 +86,8 @@ class Builder:
         with self.images.hold():
             # In threads: a large file takes its time to read.
             plan = await asyncio.to_thread(Plan, request, host_platform())
+            if request.transfer is not None:
+                await request.transfer.open()
             resolver = Resolver(self.blobs, bases, request)
             resolved = await plan.resolve(resolver)
             stage = await asyncio.to_thread(plan.stage, resolved)
@@ -102,12 +104,15 @@ class Builder:
                     self._steps(request),
                     progress,
                     Reasons(self.cache) if request.why else None,
+                    request.transfer,
                 )
                 (tree,) = await solver.solve([stage.root])
             finally:
                 shutil.rmtree(place, ignore_errors=True)
             assert isinstance(tree, Tree)
             yield Solved(self, request, plan, resolved, stage, tree, solver, tuple(warnings))
+            if request.transfer is not None:
+                await request.transfer.close([layer.diff_id for layer in tree.layers])
 
     async def check(self, request: BuildRequest, bases: BaseImages) -> Checked:
         """What lint says of the build, and what it could be told; nothing is carried out.
@@ -151,8 +156,9 @@ class Solved:
     def configuration(self) -> bytes:
         """The image's configuration file."""
         base = self.resolved.configuration(self.plan.foundation)
-        layer_of = self.solver.layer
-        return configuration(self.stage, self.tree, layer_of, base, self.plan.platform, self.request.epoch)
+        request, layer_of = self.request, self.solver.layer
+        more = request.transfer.field([layer.diff_id for layer in self.tree.layers]) if request.transfer else {}
+        return configuration(self.stage, self.tree, layer_of, base, self.plan.platform, request.epoch, more)
 
     async def image(self, names: Sequence[Reference] = ()) -> Built:
         """The image, with the names it was to have and these; durable on return."""

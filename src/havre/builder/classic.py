@@ -16,6 +16,7 @@ from havre.builder.lock import Lock, read
 from havre.builder.messages import Json, Messages
 from havre.builder.remotecontexts import RemoteContexts
 from havre.builder.request import BuildRequest
+from havre.builder.transfer import Carrier
 from havre.errors import HavreError, InvalidParameter, NotFound
 from havre.image.manifest import Platform
 from havre.image.remote.auth import Auth
@@ -59,16 +60,21 @@ class Options:
     why: bool = False
     call: str = ""
     lock: str = ""
+    cache_from: Sequence[str] = ()
+    cache_to: Sequence[str] = ()
 
 
 class ClassicBuilds:
     """Builds for the classic API."""
 
-    def __init__(self, builder: Builder, images: ImageStore, puller: Puller, remote: RemoteContexts) -> None:
+    def __init__(
+        self, builder: Builder, images: ImageStore, puller: Puller, remote: RemoteContexts, carrier: Carrier
+    ) -> None:
         self._builder = builder
         self._images = images
         self._puller = puller
         self._remote = remote
+        self._carrier = carrier
         self._tasks = TaskOwner("builds")
         self._named: dict[str, set[asyncio.Task[None]]] = {}
 
@@ -88,8 +94,8 @@ class ClassicBuilds:
         """
         place = self._builder.workspace.place()
         try:
-            request = await self._request(body, options, place)
             messages = Messages(options.quiet)
+            request = await self._request(body, options, place, messages)
             task = self._tasks.start(self._run(request, options, messages), "build")
             self._named.setdefault(options.identity, set()).add(task)
             try:
@@ -104,7 +110,9 @@ class ClassicBuilds:
         finally:
             await contexts.discard(place)
 
-    async def _request(self, body: AsyncIterator[bytes], options: Options, place: Path) -> BuildRequest:
+    async def _request(
+        self, body: AsyncIterator[bytes], options: Options, place: Path, messages: Messages
+    ) -> BuildRequest:
         context = await (self._remote.get(options.remote, place) if options.remote else contexts.receive(body, place))
         try:
             dockerfile = contexts.read(context, options.dockerfile)
@@ -129,6 +137,7 @@ class ClassicBuilds:
             ignored=ignored,
             why=options.why,
             lock=lock_of(options.lock),
+            transfer=self._carrier.transfer(options.cache_from, options.cache_to, options.auth, messages.caution),
         )
 
     async def _run(self, request: BuildRequest, options: Options, messages: Messages) -> None:

@@ -24,6 +24,7 @@ from havre.builder.keptcontexts import KeptContexts
 from havre.builder.plan.vertices import Scratch, Vertex
 from havre.builder.remotecontexts import RemoteContexts
 from havre.builder.request import BuildRequest
+from havre.builder.transfer import Carrier, Credentials
 from havre.builder.trees import Directory
 from havre.dockerfile.faults import DockerfileError, shown
 from havre.errors import InvalidParameter, NotFound, Unsupported
@@ -57,6 +58,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     ``dockerfile`` None: it is the file ``filename`` of the context. ``secrets`` are in base64; ``agents`` the ids of
     forwarded SSH agents, which ``session`` has connections to. ``output``: ``image``, or ``tree`` for the files alone.
     ``ignored`` are the patterns of what was left out; ``call`` one of ``checking.CALLS``, for nothing to be built;
+    ``cache_from`` and ``cache_to`` in the words of the flags;
     ``lock`` a lock file's content, or "record" for none yet.
     """
 
@@ -81,6 +83,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     why: bool = False
     call: str = ""
     lock: str = ""
+    cache_from: list[str] = []
+    cache_to: list[str] = []
 
 
 @dataclass(slots=True)
@@ -93,6 +97,7 @@ class DirectBuilds:
     kept: KeptContexts
     remote: RemoteContexts
     agents: Agents
+    carrier: Carrier
     tasks: TaskOwner
 
     async def close(self) -> None:
@@ -118,7 +123,7 @@ class DirectBuilds:
         source = ""
         try:
             with ExitStack() as stack:
-                request = await self._request(asked, place, stack, lines)
+                request = await self._request(asked, auth, place, stack, lines)
                 source = request.dockerfile.decode("utf-8", "replace")
                 bases = PulledBases(self.images, self.puller, auth)
                 if asked.call:
@@ -146,7 +151,9 @@ class DirectBuilds:
         else:
             lines.finish()
 
-    async def _request(self, asked: Asked, place: Path, stack: ExitStack, lines: EventLines) -> BuildRequest:
+    async def _request(
+        self, asked: Asked, auth: Credentials, place: Path, stack: ExitStack, lines: EventLines
+    ) -> BuildRequest:
         context = await self._directory(asked.context, place, stack, lines)
         named: dict[str, Directory | str] = {}
         for name, source in asked.contexts.items():
@@ -181,6 +188,9 @@ class DirectBuilds:
             ignored=Ignore(asked.ignored),
             why=asked.why,
             lock=lock_of(asked.lock),
+            transfer=self.carrier.transfer(
+                asked.cache_from, asked.cache_to, auth, lambda text: lines.tell({"warning": text})
+            ),
         )
 
     async def _directory(self, source: Source, place: Path, stack: ExitStack, lines: EventLines) -> Directory:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from havre.builder.buildkit.door import BuildKit
 from havre.builder.classic import ClassicBuilds
 from havre.builder.direct import DirectBuilds
+from havre.builder.transfer import Carrier
 from havre.builder.upkeep import Upkeep
 
 
@@ -16,8 +17,10 @@ class Builds:
     direct: DirectBuilds
     upkeep: Upkeep
     buildkit: BuildKit
+    carrier: Carrier
 
     async def close(self) -> None:
         """Break off all builds."""
         await self.classic.close()
         await self.direct.close()
+        await self.carrier.close()

@@ -1,6 +1,6 @@
 """A planned and solved stage becomes an image: its configuration written, its layers named."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,10 +20,12 @@ def configuration(
     base: dict[str, Any] | None,
     platform: Platform,
     epoch: int | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> bytes:
     """The configuration file, whose digest is the image's id: ``base`` is the base image's, ``tree`` all layers.
 
-    The same inputs give the same image: times are those of its content, not of the build.
+    The same inputs give the same image: times are those of its content, not of the build. ``more`` are
+    fields of havre's own.
     """
     base = base or {}
     history, created = _history(stage.history, layer_of, base, epoch)
@@ -36,6 +38,7 @@ def configuration(
         "created": rfc3339nano(created),
         "history": history,
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in tree.layers]},
+        **(more or {}),
     }
     if stage.author:
         document["author"] = stage.author

@@ -61,6 +61,10 @@ class Messages:
         for reason in reasons:
             self._say(vertex, f" ---> Why: {reason}\n")
 
+    def caution(self, text: str) -> None:
+        """A warning, of no step."""
+        self.tell({"stream": f"[Warning] {text}\n"})
+
     def tell(self, message: Json) -> None:
         """One more message, of no step."""
         self._queue.put_nowait(message)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from havre.builder.lock import Lock
 from havre.builder.secrets import GivenSecrets, Secrets
+from havre.builder.transfer import Transfer
 from havre.builder.trees import Directory
 from havre.image.manifest import Platform
 from havre.image.store import Image
@@ -20,7 +21,7 @@ class BuildRequest:
 
     ``host`` has limits, extra hosts and network mode of commands. ``epoch`` is SOURCE_DATE_EPOCH in nanoseconds.
     ``ignored`` is what was left out of the context, for lint to know. ``why``: tell of steps that run what changed.
-    ``lock`` records what names stand for, or demands it.
+    ``lock`` records what names stand for, or demands it; ``transfer`` has caches of other machines.
     ``ignore_cache``: no step is taken from the cache; ``ignore_cache_of``: none of those stages.
     """
 
@@ -42,6 +43,7 @@ class BuildRequest:
     ignored: Ignore = field(default_factory=Ignore)
     why: bool = False
     lock: Lock | None = None
+    transfer: Transfer | None = None
 
 
 class BaseImages(Protocol):

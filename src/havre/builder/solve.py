@@ -7,7 +7,7 @@ the cache.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ from havre.builder.progress import Progress
 from havre.builder.reasons import Reasons
 from havre.builder.sources import Sources
 from havre.builder.steps import LayerStep, Task
+from havre.builder.transfer import Transfer
 from havre.builder.trees import Layer, Result, Tree
 from havre.builder.workspace import Workspace
 from havre.errors import HavreError
@@ -56,8 +57,9 @@ class Solver:
         steps: Mapping[type[Operation], LayerStep],
         progress: Progress,
         reasons: Reasons | None = None,
+        transfer: Transfer | None = None,
     ) -> None:
-        """``reasons`` None: nobody asks why steps are carried out."""
+        """``reasons`` None: nobody asks why steps are carried out. ``transfer``: caches of other machines."""
         self._cache = cache
         self._turns = turns
         self._workspace = workspace
@@ -65,6 +67,7 @@ class Solver:
         self._steps = steps
         self._progress = progress
         self._reasons = reasons
+        self._transfer = transfer
         self._results: dict[int, asyncio.Future[Result]] = {}
         self.layers: dict[int, Layer | None] = {}
 
@@ -104,33 +107,47 @@ class Solver:
         step = self._steps[type(vertex.operation)]
         task = Task(vertex, inputs, lambda stream, data: self._progress.writes(vertex, stream, data))
         origin = await step.origin_parts(task)
-        if origin is not None and (found := self._found(vertex, key_of(origin))) is not None:
-            return await self._use(task, found)
+        if origin is not None and (found := await self._found(vertex, key_of(origin))) is not None:
+            return await self._use(task, found, [key_of(origin)], origin)
         parts = await step.content_parts(task)
         key = key_of(parts)
         async with self._turns.of(key):
             keys = [key] if origin is None else [key, key_of(origin)]
-            if (found := self._found(vertex, key)) is not None:
-                if origin is not None:
-                    await self._cache.put(keys, found)
-                return await self._use(task, found)
+            if (found := await self._found(vertex, key)) is not None:
+                return await self._use(task, found, keys, parts)
             self._progress.begins(vertex)
             if self._reasons is not None:
                 self._progress.explains(vertex, await self._reasons.of(vertex, parts, task.details))
             layer = await step.run(task)
             tree = await self._put_on(task, layer)
             await self._cache.put(keys, _record(vertex, tree, layer, parts), task.details)
+        self._note(vertex, keys, layer)
         self._progress.ends(vertex, False)
         return tree
 
-    def _found(self, vertex: Vertex, key: str) -> Record | None:
-        return None if vertex.ignore_cache else self._cache.find(key)
+    async def _found(self, vertex: Vertex, key: str) -> Record | None:
+        if vertex.ignore_cache:
+            return None
+        found = self._cache.find(key)
+        return found if found is not None or self._transfer is None else await self._transfer.find(key)
 
-    async def _use(self, task: Task, record: Record) -> Tree:
+    async def _use(self, task: Task, record: Record, keys: list[str], parts: dict[str, str]) -> Tree:
+        """Take the step from the cache, and know it by ``keys`` from now on."""
         self._progress.begins(task.vertex)
         tree = await self._put_on(task, record.layer)
+        if not record.inputs:
+            # It came from another machine's cache.
+            record = _record(task.vertex, tree, record.layer, parts)
+            await self._cache.put(keys, record)
+        elif len(keys) > 1:
+            await self._cache.put(keys, record)
+        self._note(task.vertex, {*keys, key_of(record.inputs)}, record.layer)
         self._progress.ends(task.vertex, True)
         return tree
+
+    def _note(self, vertex: Vertex, keys: Iterable[str], layer: Layer | None) -> None:
+        if self._transfer is not None:
+            self._transfer.note(sorted(keys), layer, vertex.name)
 
     async def _put_on(self, task: Task, layer: Layer | None) -> Tree:
         self.layers[id(task.vertex)] = layer

@@ -117,7 +117,9 @@ def _ask_helper(helper: str, server: str) -> dict[str, str]:
         return {}
     try:
         answer = loads(out)
-        user, secret = str(answer["Username"]), str(answer["Secret"])
+        user, secret = answer["Username"], answer["Secret"]
+        if not isinstance(user, str) or not isinstance(secret, str):
+            raise TypeError
     except (ValueError, KeyError, TypeError):
         raise SystemFault(f"error getting credentials: docker-credential-{helper} did not answer as expected") from None
     if not secret:

@@ -1,5 +1,7 @@
 """The builder: its parts and what it stands on. ``assemble`` comes in here."""
 
+from typing import Protocol
+
 from aiohttp import ClientSession
 
 from havre.builder.agents import Agents
@@ -16,6 +18,7 @@ from havre.builder.mounts import CacheMounts
 from havre.builder.remote import RemoteFiles
 from havre.builder.remotecontexts import RemoteContexts
 from havre.builder.solve import Turns
+from havre.builder.transfer import Carrier
 from havre.builder.upkeep import Upkeep
 from havre.builder.workspace import Workspace
 from havre.daemon.assemble_storage import Storage
@@ -23,11 +26,23 @@ from havre.engine.events import Events
 from havre.image.remote.files import WebFiles
 from havre.image.remote.pull import Puller
 from havre.image.remote.push import Pusher
+from havre.image.remote.repository import Registries
 from havre.lib.tasks import TaskOwner
 
 
+class Remote(Protocol):
+    """What speaks to registries."""
+
+    @property
+    def puller(self) -> Puller: ...
+    @property
+    def pusher(self) -> Pusher: ...
+    @property
+    def registries(self) -> Registries: ...
+
+
 async def builds(
-    storage: Storage, executor: Executor, puller: Puller, pusher: Pusher, session: ClientSession, events: Events
+    storage: Storage, executor: Executor, registries: Remote, session: ClientSession, events: Events
 ) -> Builds:
     """Everything that builds, after what a killed daemon left of builds has been cleared away."""
     builder = Builder(
@@ -44,6 +59,8 @@ async def builds(
     kept = KeptContexts(storage.layout.build_contexts)
     await kept.start()
     remote = RemoteContexts(builder.remote)
+    carrier = Carrier.of(storage.blobs, storage.images, registries.registries, storage.places, storage.sessions)
+    puller = registries.puller
     copies = ContextCopies(storage.layout.build_copies)
     upkeep = Upkeep(
         storage.build_cache,
@@ -53,8 +70,9 @@ async def builds(
         lambda freed: events.publish("builder", "prune", "", {"reclaimed": str(freed)}),
     )
     return Builds(
-        ClassicBuilds(builder, storage.images, puller, remote),
-        DirectBuilds(builder, storage.images, puller, kept, remote, Agents(), TaskOwner("builds")),
+        ClassicBuilds(builder, storage.images, puller, remote, carrier),
+        DirectBuilds(builder, storage.images, puller, kept, remote, Agents(), carrier, TaskOwner("builds")),
         upkeep,
-        BuildKit(Parts(builder, storage.images, puller, pusher, copies, remote, upkeep)),
+        BuildKit(Parts(builder, storage.images, puller, registries.pusher, copies, remote, upkeep)),
+        carrier,
     )

@@ -1,6 +1,6 @@
 """Builds the registry, once, from its configuration: to know what there is and how it is connected, read this."""
 
-from havre.errors import InvalidParameter
+from havre.errors import Conflict, InvalidParameter
 from havre.registry import sections
 from havre.registry.access import assemble as access
 from havre.registry.app import Registry
@@ -39,6 +39,7 @@ class Assembly:
         settings = upkeep_settings.read(config.sections)
         upstreams = upstream_settings.read(config.sections)
         targets = replication_settings.read(config.sections)
+        self._root = config.root
         layout = Layout(config.root)
         layout.prepare()
         # Held until the process ends, however it ends.
@@ -56,8 +57,14 @@ class Assembly:
         self._replication = replication.Installed(self.registry, targets, self._control)
 
     async def open(self) -> None:
-        """Reach the content."""
+        """Reach the content. Raises ``Conflict`` when it is another catalog's: all of it would be garbage here."""
         await self.registry.storage.start()
+        if await self.registry.catalog.is_new():
+            async for _ in self.registry.storage.contents():
+                raise Conflict(
+                    f"there are blobs, and the catalog in {self._root} knows of none: bring back its registry.db, "
+                    "or remove the blobs to begin anew"
+                )
 
     async def start(self) -> None:
         """Reach the content; begin what goes on in the background, and to tell of what happens."""

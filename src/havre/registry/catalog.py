@@ -27,6 +27,11 @@ class Catalog:
         """Called at the end of a transaction that has put something into a repository; raises to undo it."""
         self._cache = ManifestCache()
 
+    async def is_new(self) -> bool:
+        """Whether nothing has ever been pushed."""
+        query = "SELECT NOT EXISTS (SELECT 1 FROM repositories) AND NOT EXISTS (SELECT 1 FROM uploads)"
+        return bool(await self.database.read(lambda c: c.execute(query).fetchone()[0]))
+
     async def change(self, repository: str, work: Callable[[Connection], T], *, frees_room: bool = False) -> T:
         """Run ``work`` in a transaction that may change manifests or tags of ``repository``."""
         try:

@@ -31,11 +31,17 @@ class Database:
     def open(cls, path: Path, schemas: Mapping[str, Sequence[str]], reserve: Path | None = None) -> "Database":
         """Open or create the file at ``path`` and bring every room in ``schemas`` to its newest migration.
 
-        At ``reserve`` a file keeps room for what has to be written on a full disk.
+        At ``reserve`` a file keeps room for what has to be written on a full disk. ``SystemFault`` when the file cannot
+        be used.
         """
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="havre-db")
         kept = Reserve(reserve) if reserve is not None else None
-        return cls(executor.submit(_connect, path, schemas, kept).result(), executor, kept)
+        try:
+            connection = executor.submit(_connect, path, schemas, kept).result()
+        except sqlite3.DatabaseError as error:
+            executor.shutdown()
+            raise SystemFault(f"cannot use the database {path}: {error}") from error
+        return cls(connection, executor, kept)
 
     async def write(self, change: Callable[[Connection], T], *, frees_room: bool = False) -> T:
         """Run ``change`` in one transaction and return its result once that is on disk; any error rolls all of it back.
@@ -60,7 +66,10 @@ class Database:
         self._executor.shutdown()
 
     def _query(self, query: Callable[[Connection], T]) -> T:
-        return _finished(query(self._connection))
+        try:
+            return _finished(query(self._connection))
+        except sqlite3.DatabaseError as error:
+            raise _explained(error, "read") from error
 
     def _transact_at_any_price(self, change: Callable[[Connection], T]) -> T:
         try:
@@ -83,9 +92,16 @@ class Database:
             except BaseException:
                 connection.rollback()
                 raise
-        except sqlite3.OperationalError as error:
-            raise SystemFault(f"cannot write to the database: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise _explained(error, "write to") from error
         return result
+
+
+def _explained(error: sqlite3.DatabaseError, doing: str) -> Exception:
+    """What the disk is to blame for, or damage to the file (for which there is no class of its own), as a fault."""
+    if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
+        return SystemFault(f"cannot {doing} the database: {error}")
+    return error
 
 
 def _finished(result: T) -> T:

@@ -87,6 +87,10 @@ def test_a_helper_that_knows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         ("echo broken; exit 3", "error getting credentials - err: exit status 3, out: `broken`"),
         ("kill -9 $$", "error getting credentials - err: signal 9, out: ``"),
+        (
+            """echo '{"Username": null, "Secret": {}}'""",
+            "error getting credentials: docker-credential-bad did not answer as expected",
+        ),
         ("echo '[]'", "error getting credentials: docker-credential-bad did not answer as expected"),
         ("sleep 9", "error getting credentials - err: docker-credential-bad get has not answered within 0.2 seconds"),
     ],

@@ -1,5 +1,6 @@
 """Where images of a registry are asked for, and which settings are refused."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,14 @@ async def test_files_belong_to_the_host_that_is_spoken_to(tmp_path: Path) -> Non
 async def test_a_registry_that_is_said_to_be_insecure() -> None:
     config = RegistryConfig(hosts={"r.test:5000": HostSettings(insecure=True)})
     assert await urls(config, "R.test:5000") == [[("https://R.test:5000", False), ("http://R.test:5000", False)]]
+
+
+@pytest.mark.parametrize(("answers", "insecure"), [(["127.0.0.1"], True), (["127.0.0.1", "192.0.2.1"], False)])
+async def test_a_name_is_of_the_loopback_by_all_its_addresses(
+    monkeypatch: pytest.MonkeyPatch, answers: list[str], insecure: bool
+) -> None:
+    async def resolved(*_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, "", (answer, 0)) for answer in answers]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
+    assert await RegistryConfig().is_insecure("registry.example:443") is insecure

@@ -18,7 +18,7 @@ from havre.lib import references
 from havre.lib.references import Reference
 from havre.wire.containers import HostConfig, Ulimit
 
-_ABSENT = ("outputs", "cachefrom")
+_ABSENT = ("outputs",)
 _HUBS = ("docker.io", "index.docker.io", "https://index.docker.io/v1/")
 
 
@@ -48,6 +48,8 @@ async def build(call: Call) -> StreamResponse:
         why=call.flag("why"),
         call=call.text("call"),
         lock=call.text("lock"),
+        cache_from=[str(one) for one in _list(call, "cachefrom")],
+        cache_to=[str(one) for one in _list(call, "cacheto")],
     )
     return await respond.messages(call, call.builds.classic.build(call.chunks(), options))
 

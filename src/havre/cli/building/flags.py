@@ -102,7 +102,7 @@ def check(args: Args) -> None:
         raise CommandError(f"invalid isolation {args.isolation}: Linux has only the default one")
     if "," in args.platform:
         raise CommandError("havre does not implement builds for several platforms at once yet")
-    for flag in ("allow", "annotation", "attest", "cache-from", "cache-to"):
+    for flag in ("allow", "annotation", "attest"):
         if getattr(args, flag.replace("-", "_")):
             raise CommandError(f"havre does not implement --{flag} of a build yet")
     for flag in ("provenance", "sbom"):

@@ -53,6 +53,8 @@ def body(args: Args, ctx: Context) -> Json:
         "platform": args.platform,
         "pull": args.pull,
         "why": args.why,
+        "cache_from": args.cache_from,
+        "cache_to": args.cache_to,
         "lock": _lock(args.lock) if args.lock else "",
         "call": "check" if args.check else "" if args.call == "build" else args.call,
         "no_cache": args.no_cache,

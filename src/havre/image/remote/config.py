@@ -113,12 +113,14 @@ class RegistryConfig:
         return (*hub, *self._host(name).mirrors)
 
     async def is_insecure(self, host: str) -> bool:
-        """Whether ``host`` (``name``, ``name:port``) may do without TLS, by name or by one of its addresses."""
+        """Whether ``host`` (``name``, ``name:port``) may do without TLS, by name or by all its addresses:
+        whoever can add an answer of the name server's could else have TLS switched off for any registry."""
         named = {_without_scheme(entry).lower() for entry in self.insecure}
         if host.lower() in named or self._host(host).insecure:
             return True
         ranges = [ipaddress.ip_network(entry, strict=False) for entry in (*_LOOPBACK, *named) if _is_range(entry)]
-        return any(address in network for address in await _addresses(_hostname(host)) for network in ranges)
+        addresses = await _addresses(_hostname(host))
+        return bool(addresses) and all(any(address in network for network in ranges) for address in addresses)
 
     def trust(self, host: str) -> Trust:
         """The files for connections to ``host``: those of its settings and of its directory."""
