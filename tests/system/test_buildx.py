@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.buildx import Bench, with_plugins
+from tests.system.conftest import docker_for
 from tests.system.harness import Havred, wait_until
 from tests.system.programs import Output, Program
 
@@ -109,6 +110,26 @@ def test_a_build_that_is_cancelled(havred: Havred, bench: Bench) -> None:
         build.communicate(timeout=60)
         assert build.returncode != 0
         wait_until(lambda: not _runs("sleep 1000.5"), "the command to be gone")
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_daemon_that_ends_in_the_middle(fresh_havred: Havred, tmp_path: Path, how: str) -> None:
+    bench = Bench(tmp_path / "context", with_plugins(docker_for(fresh_havred, tmp_path)))
+    bench.write({"Dockerfile": "FROM busybox\nRUN echo begun; sleep 1000.25\n"})
+    words = [bench.docker.path, "buildx", "build", "--progress", "plain", str(bench.directory)]
+    build = subprocess.Popen(words, env=bench.docker.env, stderr=subprocess.PIPE)
+    assert build.stderr is not None
+    while b" begun" not in build.stderr.readline():
+        assert build.poll() is None
+    getattr(fresh_havred, how)()
+    build.communicate(timeout=60)
+    assert build.returncode != 0
+    if how == "stop":
+        # The build ended before what it stands on.
+        assert "level=error" not in fresh_havred.tail(200)
+    fresh_havred.start()
+    wait_until(lambda: not _runs("sleep 1000.25"), "the command to be gone")
+    bench.build(SIMPLE.replace("COPY a.txt b/ /files/", "").replace(" && cat /files/a.txt", ""))
 
 
 def _runs(command: str) -> bool:

@@ -23,4 +23,5 @@ class Builds:
         """Break off all builds."""
         await self.classic.close()
         await self.direct.close()
+        await self.buildkit.close()
         await self.carrier.close()

@@ -52,6 +52,11 @@ class BuildKit:
         """Keep a client's session until its connection ends."""
         await self._service().session(headers, wire)
 
+    async def close(self) -> None:
+        """Break off all builds."""
+        if self._made is not None:
+            await self._made.close()
+
     def _service(self) -> "Service":
         if self._made is None:
             from havre.builder.buildkit.service import Service
