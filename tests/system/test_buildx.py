@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.buildx import Bench, with_plugins
+from tests.system.buildx import Bench, cached, with_plugins
 from tests.system.conftest import docker_for
 from tests.system.harness import Havred, wait_until
-from tests.system.programs import Output, Program
+from tests.system.programs import Program
 
 SIMPLE = """
 FROM busybox
@@ -65,10 +65,10 @@ def test_a_second_build_sends_only_what_changed(bench: Bench) -> None:
     assert "transferring context: 34B" in said, said  # and the Dockerfile, written anew
     shown = bench.run("built", "sh", "-c", "cd /files && ls -A . && cat b/c && readlink new && wc -c < large")
     assert shown.split("\n") == [*(".dockerignore", "Dockerfile", "b", "large", "new", "changedb", "3000000", "")]
-    assert _cached(bench.build(dockerfile, "-t", "built"), "COPY")
+    assert cached(bench.build(dockerfile, "-t", "built"), "COPY")
     # A Dockerfile that touches nothing of it, and the same content with other times.
     os.utime(bench.directory / "large")
-    assert _cached(bench.build(dockerfile, "-t", "built"), "COPY")
+    assert cached(bench.build(dockerfile, "-t", "built"), "COPY")
 
 
 def test_two_builds_of_one_context_at_once(bench: Bench) -> None:
@@ -146,9 +146,3 @@ def _runs(command: str) -> bool:
 def test_what_buildx_asks_about_the_builder(bench: Bench) -> None:
     assert "running" in bench.docker("buildx", "ls").out
     assert "linux/" in bench.docker("buildx", "inspect").out
-
-
-def _cached(said: Output, step: str) -> bool:
-    """Whether the step of these first words was taken from the cache."""
-    number = next(line.split()[0] for line in said.err.splitlines() if f"] {step} " in line)
-    return f"{number} CACHED" in said.err.splitlines()

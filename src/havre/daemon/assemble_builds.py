@@ -83,7 +83,7 @@ async def builds(
         ClassicBuilds(builder, storage.images, puller, remote, carrier),
         DirectBuilds(builder, storage.images, puller, kept, remote, Agents(), carrier, TaskOwner("builds")),
         upkeep,
-        BuildKit(Parts(builder, storage.images, puller, registries.pusher, copies, remote, upkeep)),
+        BuildKit(Parts(builder, storage.images, puller, registries.pusher, copies, remote, upkeep, carrier)),
         carrier,
         eviction,
     )

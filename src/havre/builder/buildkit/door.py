@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from havre.builder.build import Builder
 from havre.builder.buildkit.contextcopies import ContextCopies
 from havre.builder.remotecontexts import RemoteContexts
+from havre.builder.transfer import Carrier
 from havre.builder.upkeep import Upkeep
 from havre.image.remote.pull import Puller
 from havre.image.remote.push import Pusher
@@ -35,6 +36,7 @@ class Parts:
     copies: ContextCopies
     remote: RemoteContexts
     upkeep: Upkeep
+    carrier: Carrier
 
 
 class BuildKit:

@@ -23,7 +23,7 @@ class Service:
         parts.copies.clear_unused()
         builds = Builds()
         frontend = Frontend(parts.copies, parts.builder.workspace, parts.remote)
-        bridge = Bridge(parts.builder, parts.images, parts.puller, frontend, builds)
+        bridge = Bridge(parts.builder, parts.images, parts.puller, frontend, builds, parts.carrier)
         exports = Exports(parts.builder.blobs, parts.pusher)
         control = Control(self._sessions, builds, bridge, exports)
         self._handlers = control.handlers() | bridge.handlers() | DiskUsage(parts.upkeep).handlers()
