@@ -43,3 +43,9 @@ class Bench:
 
     def run(self, image: str, *words: str) -> str:
         return self.docker("run", "--rm", image, *words).out
+
+
+def cached(said: Output, step: str) -> bool:
+    """Whether the step of these first words was taken from the cache."""
+    number = next(line.split()[0] for line in said.err.splitlines() if f"] {step} " in line)
+    return f"{number} CACHED" in said.err.splitlines()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.buildx import Bench, with_plugins
+from tests.system.buildx import Bench, cached, with_plugins
+from tests.system.conftest import docker_for
 from tests.system.harness import Havred, wait_until
-from tests.system.programs import Output, Program
+from tests.system.programs import Program
 
 SIMPLE = """
 FROM busybox
@@ -64,10 +65,10 @@ def test_a_second_build_sends_only_what_changed(bench: Bench) -> None:
     assert "transferring context: 34B" in said, said  # and the Dockerfile, written anew
     shown = bench.run("built", "sh", "-c", "cd /files && ls -A . && cat b/c && readlink new && wc -c < large")
     assert shown.split("\n") == [*(".dockerignore", "Dockerfile", "b", "large", "new", "changedb", "3000000", "")]
-    assert _cached(bench.build(dockerfile, "-t", "built"), "COPY")
+    assert cached(bench.build(dockerfile, "-t", "built"), "COPY")
     # A Dockerfile that touches nothing of it, and the same content with other times.
     os.utime(bench.directory / "large")
-    assert _cached(bench.build(dockerfile, "-t", "built"), "COPY")
+    assert cached(bench.build(dockerfile, "-t", "built"), "COPY")
 
 
 def test_two_builds_of_one_context_at_once(bench: Bench) -> None:
@@ -111,6 +112,26 @@ def test_a_build_that_is_cancelled(havred: Havred, bench: Bench) -> None:
         wait_until(lambda: not _runs("sleep 1000.5"), "the command to be gone")
 
 
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_daemon_that_ends_in_the_middle(fresh_havred: Havred, tmp_path: Path, how: str) -> None:
+    bench = Bench(tmp_path / "context", with_plugins(docker_for(fresh_havred, tmp_path)))
+    bench.write({"Dockerfile": "FROM busybox\nRUN echo begun; sleep 1000.25\n"})
+    words = [bench.docker.path, "buildx", "build", "--progress", "plain", str(bench.directory)]
+    build = subprocess.Popen(words, env=bench.docker.env, stderr=subprocess.PIPE)
+    assert build.stderr is not None
+    while b" begun" not in build.stderr.readline():
+        assert build.poll() is None
+    getattr(fresh_havred, how)()
+    build.communicate(timeout=60)
+    assert build.returncode != 0
+    if how == "stop":
+        # The build ended before what it stands on.
+        assert "level=error" not in fresh_havred.tail(200)
+    fresh_havred.start()
+    wait_until(lambda: not _runs("sleep 1000.25"), "the command to be gone")
+    bench.build(SIMPLE.replace("COPY a.txt b/ /files/", "").replace(" && cat /files/a.txt", ""))
+
+
 def _runs(command: str) -> bool:
     words = command.replace(" ", "\0").encode()
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
@@ -125,9 +146,3 @@ def _runs(command: str) -> bool:
 def test_what_buildx_asks_about_the_builder(bench: Bench) -> None:
     assert "running" in bench.docker("buildx", "ls").out
     assert "linux/" in bench.docker("buildx", "inspect").out
-
-
-def _cached(said: Output, step: str) -> bool:
-    """Whether the step of these first words was taken from the cache."""
-    number = next(line.split()[0] for line in said.err.splitlines() if f"] {step} " in line)
-    return f"{number} CACHED" in said.err.splitlines()

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.buildx import Bench, with_plugins
+from tests.system.buildx import Bench, cached, with_plugins
 from tests.system.harness import Havred
 from tests.system.programs import Program
-from tests.system.registry import PASSWORD, USER, serve
+from tests.system.registry import PASSWORD, USER, Registry, serve
 
 TREE = "FROM busybox AS made\nRUN mkdir -p /d/e && echo 1 >/d/e/f && ln -s e /d/l && chmod 751 /d/e/f\n"
 # bake asks before it reads what is not below its working directory.
@@ -61,6 +61,15 @@ def test_pushes_with_the_clients_credentials(bench: Bench, tmp_path: Path) -> No
         bench.docker("rmi", "-f", name)
         # And a base image, pulled with them.
         bench.build(f"FROM {name}@{digest}\nLABEL more=1\n", "-t", "more")
+
+
+def test_caches_at_registries(bench: Bench, registry: Registry) -> None:
+    cache = f"type=registry,ref={registry.host}/cache:1"
+    dockerfile = "FROM busybox\nRUN echo once > /once\n"
+    bench.build(dockerfile, "--no-cache", "--cache-to", cache)
+    bench.docker("buildx", "prune", "-af")
+    assert cached(bench.build(dockerfile, "--cache-from", cache), "RUN")
+    assert "is not used" in bench.build(dockerfile, "--cache-from", f"{registry.host}/absent").err
 
 
 def test_secrets(bench: Bench, tmp_path: Path) -> None:
@@ -155,7 +164,7 @@ def test_what_is_kept_is_told_and_pruned(bench: Bench) -> None:
 
 def test_what_is_not_there_is_refused_by_name(bench: Bench) -> None:
     for flags, words in (
-        (("--cache-to", "type=local,dest=/tmp/x"), "cache exports of type local"),
+        (("--cache-to", "type=local,dest=/tmp/x"), "of a build cache: dest"),
         (("-o", "type=image,compression=zstd"), "the option compression=zstd of the exporter"),
         (("--sbom=true",), "ttestations"),
         (("--build-context", "x=oci-layout:///tmp/absent"), ""),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from havre.builder.buildkit.door import BuildKit
 from havre.builder.classic import ClassicBuilds
 from havre.builder.direct import DirectBuilds
+from havre.builder.eviction import Eviction
 from havre.builder.transfer import Carrier
 from havre.builder.upkeep import Upkeep
 
@@ -18,9 +19,12 @@ class Builds:
     upkeep: Upkeep
     buildkit: BuildKit
     carrier: Carrier
+    eviction: Eviction
 
     async def close(self) -> None:
         """Break off all builds."""
+        await self.eviction.close()
         await self.classic.close()
         await self.direct.close()
+        await self.buildkit.close()
         await self.carrier.close()

@@ -110,6 +110,11 @@ class Upkeep:
         """All that is kept."""
         return [one.told() for one in await self._kept()]
 
+    async def exceeds(self, limits: Limits) -> bool:
+        """Whether more is kept than may stay."""
+        total = sum(one.size for one in await self._kept() if not one.shared)
+        return total > self._may_stay(total, limits)
+
     async def prune(self, everything: bool, filters: Filters, limits: Limits) -> Json:
         """Remove what fits ``filters``, oldest use first, until ``limits`` are kept; without ``everything`` not what
         images share.

@@ -164,7 +164,7 @@ async def assemble(config: Config) -> Daemon:
     session = open_session()
     remote = _remote(config, storage, session)
     images = _image_verbs(storage, remote, usage, events)
-    builds = await assemble_builds.builds(storage, containers.build_runs, remote, session, events)
+    builds = await assemble_builds.builds(config, storage, containers.build_runs, remote, session, events)
     listing = assemble_containers.listing(base, containers)
     facts = engine_facts(base, assemble_containers.conmon_program(), plugins)
     views = Views(registry, storage.snapshotter, base.host_mounts, storage.layout)

@@ -12,6 +12,7 @@ from havre.builder.classic import ClassicBuilds
 from havre.builder.direct import DirectBuilds
 from havre.builder.doors import Builds
 from havre.builder.downloads import Downloads
+from havre.builder.eviction import Eviction
 from havre.builder.execution import Executor
 from havre.builder.keptcontexts import KeptContexts
 from havre.builder.mounts import CacheMounts
@@ -21,7 +22,9 @@ from havre.builder.solve import Turns
 from havre.builder.transfer import Carrier
 from havre.builder.upkeep import Upkeep
 from havre.builder.workspace import Workspace
+from havre.daemon import buildersettings
 from havre.daemon.assemble_storage import Storage
+from havre.daemon.config import Config
 from havre.engine.events import Events
 from havre.image.remote.files import WebFiles
 from havre.image.remote.pull import Puller
@@ -42,7 +45,12 @@ class Remote(Protocol):
 
 
 async def builds(
-    storage: Storage, executor: Executor, registries: Remote, session: ClientSession, events: Events
+    config: Config,
+    storage: Storage,
+    executor: Executor,
+    registries: Remote,
+    session: ClientSession,
+    events: Events,
 ) -> Builds:
     """Everything that builds, after what a killed daemon left of builds has been cleared away."""
     builder = Builder(
@@ -69,10 +77,13 @@ async def builds(
         (kept, copies),
         lambda freed: events.publish("builder", "prune", "", {"reclaimed": str(freed)}),
     )
+    eviction = Eviction(upkeep, buildersettings.limits(config.builder, config.data_root))
+    eviction.start()
     return Builds(
         ClassicBuilds(builder, storage.images, puller, remote, carrier),
         DirectBuilds(builder, storage.images, puller, kept, remote, Agents(), carrier, TaskOwner("builds")),
         upkeep,
-        BuildKit(Parts(builder, storage.images, puller, registries.pusher, copies, remote, upkeep)),
+        BuildKit(Parts(builder, storage.images, puller, registries.pusher, copies, remote, upkeep, carrier)),
         carrier,
+        eviction,
     )

@@ -38,6 +38,7 @@ class Config:
     log_level: str = "info"
     labels: tuple[str, ...] = ()
     bridge: str = "havre0"
+    builder: Mapping[str, Any] = field(default_factory=dict)
     bip: str = ""
     mtu: int = 0
     ip: str = ""

@@ -110,6 +110,7 @@ OPTIONS: tuple[Option, ...] = (
     _number("mtu", "--mtu", "MTU of the bridge"),
     _flag("no-new-privileges", "--no-new-privileges", "Give set-user-id programs in containers no effect"),
     _text("pidfile", "-p --pidfile", "path", "Where to write the process id (default havre.pid in the exec root)"),
+    Option("builder", (), "object", "", "Disk budget of the build cache"),
     Option("registries", (), "object", "", "Mirrors and TLS settings by registry"),
     _list("registry-mirrors", "--registry-mirror", "url", "Mirror of docker.io, asked first"),
     _text("seccomp-profile", "--seccomp-profile", "path", "Policy of system calls: a file, builtin or unconfined"),

@@ -4,12 +4,13 @@ these.
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from havre.builder.build import Builder, Solved
 from havre.builder.buildkit import statuses
 from havre.builder.buildkit.bases import SessionBases
 from havre.builder.buildkit.builds import Build, Builds
+from havre.builder.buildkit.caches import transfer
 from havre.builder.buildkit.frontend import Frontend, failure
 from havre.builder.buildkit.messages.gateway import (
     EvaluateRequest,
@@ -28,6 +29,7 @@ from havre.builder.buildkit.rpc import Handler, Stream, unary
 from havre.builder.buildkit.statuses import RpcError
 from havre.builder.buildkit.workers import worker
 from havre.builder.checking import answer
+from havre.builder.transfer import Carrier
 from havre.errors import Unsupported
 from havre.image.remote.pull import Puller
 from havre.image.store import ImageStore
@@ -50,6 +52,7 @@ class Bridge:
     puller: Puller
     frontend: Frontend
     builds: Builds
+    carrier: Carrier
 
     def handlers(self) -> dict[str, Handler]:
         """By path."""
@@ -72,6 +75,7 @@ class Bridge:
         prepared = self.frontend.request(options, build.entitlements, build.session, build.status)
         async with prepared as (request, file):
             try:
+                request = replace(request, transfer=await transfer(build, build.session, self.carrier))
                 return await build.kept.enter_async_context(self.builder.solved(request, bases, build.status))
             except Exception as error:
                 raise failure(error, file) from error

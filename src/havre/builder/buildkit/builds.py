@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from havre.builder.build import Solved
 from havre.builder.buildkit.arrivals import Arrivals
+from havre.builder.buildkit.messages.control import CacheOptions
 from havre.builder.buildkit.messages.gateway import ReturnRequest
 from havre.builder.buildkit.rpc import Stream
 from havre.builder.buildkit.session import Session
@@ -25,6 +26,7 @@ class Build:
     ref: str
     session: Session | None
     entitlements: list[str]
+    cache: CacheOptions | None
     status: Status
     returned: asyncio.Future[ReturnRequest]
     solved: dict[str, Solved] = field(default_factory=dict)

@@ -9,7 +9,6 @@ from havre.builder.buildkit.bridge import Bridge
 from havre.builder.buildkit.builds import Build, Builds
 from havre.builder.buildkit.exports import Exports
 from havre.builder.buildkit.messages.control import (
-    CacheOptions,
     Exporter,
     HistoryRequest,
     InfoRequest,
@@ -53,9 +52,8 @@ class Control:
     async def _solve(self, request: SolveRequest, stream: Stream) -> SolveResponse:
         session = await self.sessions.get(request.session) if request.session else None
         returned: asyncio.Future[ReturnRequest] = asyncio.get_running_loop().create_future()
-        build = Build(request.ref, session, request.entitlements, Status(request.ref), returned)
+        build = Build(request.ref, session, request.entitlements, request.cache, Status(request.ref), returned)
         async with self.builds.present(build):
-            _check_caches(build, request.cache)
             solved = await self._solved(build, request)
             response: dict[str, str] = {}
             for number, exporter in enumerate(_exporters(request)):
@@ -96,19 +94,6 @@ class Control:
         """No builds are remembered: what a client is told of them ends at once, or never begins."""
         if not request.early_exit:
             await asyncio.get_running_loop().create_future()
-
-
-def _check_caches(build: Build, cache: CacheOptions | None) -> None:
-    """Refuse to export a cache; one that is not imported is told of, as BuildKit does where it finds none."""
-    if cache is None:
-        return
-    for entry in cache.exports:
-        raise Unsupported(f"havre does not implement cache exports of type {entry.type} in BuildKit's protocol")
-    for entry in cache.imports:
-        build.status.note(
-            f"importing cache manifest from {entry.attributes.get('ref', entry.type)}",
-            "havre does not import caches in BuildKit's protocol: the build goes on without it",
-        )
 
 
 def _exporters(request: SolveRequest) -> list[Exporter]:

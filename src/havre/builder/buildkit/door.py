@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from havre.builder.build import Builder
 from havre.builder.buildkit.contextcopies import ContextCopies
 from havre.builder.remotecontexts import RemoteContexts
+from havre.builder.transfer import Carrier
 from havre.builder.upkeep import Upkeep
 from havre.image.remote.pull import Puller
 from havre.image.remote.push import Pusher
@@ -35,6 +36,7 @@ class Parts:
     copies: ContextCopies
     remote: RemoteContexts
     upkeep: Upkeep
+    carrier: Carrier
 
 
 class BuildKit:
@@ -51,6 +53,11 @@ class BuildKit:
     async def session(self, headers: Mapping[str, str], wire: Wire) -> None:
         """Keep a client's session until its connection ends."""
         await self._service().session(headers, wire)
+
+    async def close(self) -> None:
+        """Break off all builds."""
+        if self._made is not None:
+            await self._made.close()
 
     def _service(self) -> "Service":
         if self._made is None:

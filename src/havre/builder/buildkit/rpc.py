@@ -200,6 +200,11 @@ class Connection:
             self._room.set()
             await self._tasks.close()
 
+    async def close(self) -> None:
+        """Break off all that the other end has called."""
+        self._over = True
+        await self._tasks.close()
+
     async def call(self, path: str, metadata: Headers = ()) -> Stream:
         """Begin a call of the other end's ``path``."""
         if self._over:

@@ -11,6 +11,7 @@ from havre.builder.buildkit.exports import Exports
 from havre.builder.buildkit.frontend import Frontend
 from havre.builder.buildkit.rpc import Connection, Wire
 from havre.builder.buildkit.session import Sessions
+from havre.lib.tasks import together
 
 
 class Service:
@@ -18,16 +19,26 @@ class Service:
 
     def __init__(self, parts: Parts) -> None:
         self._sessions = Sessions()
+        self._connections: set[Connection] = set()
         parts.copies.clear_unused()
         builds = Builds()
         frontend = Frontend(parts.copies, parts.builder.workspace, parts.remote)
-        bridge = Bridge(parts.builder, parts.images, parts.puller, frontend, builds)
+        bridge = Bridge(parts.builder, parts.images, parts.puller, frontend, builds, parts.carrier)
         exports = Exports(parts.builder.blobs, parts.pusher)
         control = Control(self._sessions, builds, bridge, exports)
         self._handlers = control.handlers() | bridge.handlers() | DiskUsage(parts.upkeep).handlers()
 
     async def control(self, wire: Wire) -> None:
-        await Connection(wire, self._handlers).run()
+        connection = Connection(wire, self._handlers)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+
+    async def close(self) -> None:
+        """Break off all builds."""
+        await together(*(connection.close() for connection in self._connections))
 
     async def session(self, headers: Mapping[str, str], wire: Wire) -> None:
         await self._sessions.serve(headers, wire)
