@@ -66,22 +66,22 @@ class Nftables:
         return [entry for entry in json.loads(text)["nftables"] if "metainfo" not in entry]
 
     def tables(self) -> list[tuple[str, str]]:
-        """Family and name of every table."""
-        with self._lock:
-            text = self._run("list tables\n", _OUTPUT_JSON)
-        tables = [entry["table"] for entry in json.loads(text)["nftables"] if "table" in entry]
-        return [(table["family"], table["name"]) for table in tables]
+        """Family and name of every table that has a chain."""
+        # By their chains: for a list of tables nftables 1.0 fetches the whole rule set once for each of them.
+        return list(dict.fromkeys((chain["family"], chain["table"]) for chain in self._chains()))
 
     def dropping_chains(self, hook: str) -> list[tuple[str, str, str]]:
         """Family, table and name of every chain at ``hook`` that drops what none of its rules decides."""
-        with self._lock:
-            text = self._run("list chains\n", _OUTPUT_JSON)
-        chains = [entry["chain"] for entry in json.loads(text)["nftables"] if "chain" in entry]
         return [
             (chain["family"], chain["table"], chain["name"])
-            for chain in chains
+            for chain in self._chains()
             if chain.get("hook") == hook and chain.get("policy") == "drop" and chain["family"] in ("ip", "ip6", "inet")
         ]
+
+    def _chains(self) -> list[dict[str, Any]]:
+        with self._lock:
+            text = self._run("list chains\n", _OUTPUT_JSON)
+        return [entry["chain"] for entry in json.loads(text)["nftables"] if "chain" in entry]
 
     def _run(self, commands: str, flags: int) -> str:
         self._lib.nft_ctx_output_set_flags(self._context, flags)
