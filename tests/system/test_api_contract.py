@@ -13,7 +13,7 @@ from havre.wire.versions import parse
 from tests.api.schema import load
 from tests.system.api_tour import Tour
 from tests.system.conftest import FOREIGN
-from tests.system.harness import Engine, Havred
+from tests.system.harness import Engine
 from tests.system.programs import Program
 from tests.system.registry import Registry
 
@@ -46,8 +46,7 @@ def tour(engine: Engine, spec: Path, registry: Registry, tours: dict[str, Tour])
 
     def make(version: str) -> Tour:
         if version not in tours:
-            absent = isinstance(engine, Havred)
-            tours[version] = Tour(engine, version, load(spec, VERSIONS[version]), registry.host, absent)
+            tours[version] = Tour(engine, version, load(spec, VERSIONS[version]), registry.host)
             tours[version].go()
         return tours[version]
 

@@ -23,7 +23,7 @@ from tests.system.harness import Havred, UnixConnection
 GIVEN = os.environ.get("HAVRE_TEST_NONSENSE", "")
 
 # Outside of a swarm this is what such an engine answers; pulls and searches end so where there is no network.
-UNAVAILABLE = ("swarm", "services", "nodes", "tasks", "secrets", "configs", "volumes")
+UNAVAILABLE = ("swarm", "services", "nodes", "tasks", "secrets", "configs", "volumes", "search")
 # These wait for something by nature.
 WAITING = ("/wait", "/attach", "/stop", "/restart", "/start", "/events", "/stats", "/logs")
 PATIENCE = 5.0

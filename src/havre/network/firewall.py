@@ -161,6 +161,17 @@ def _doors(rules: BridgeRules) -> Iterator[tuple[str, str, str]]:
             yield f"sources{suffix}", str(subnet), translate
 
 
+_GUARD = """\
+    chain guard {
+        type filter hook prerouting priority raw; policy accept
+        # route_localnet is on for these bridges: without this a container could reach the host's 127.0.0.0/8, or pass
+        # for one of these addresses.
+        iifname @guarded ip daddr 127.0.0.0/8 drop
+        iifname @guarded ip saddr 127.0.0.0/8 drop
+    }
+"""
+
+
 def _shared(honest: bool, doors: Iterable[tuple[str, str, str]]) -> str:
     both = "".join(_maps(suffix, _KIND[family], honest, doors) for family, suffix in _SUFFIX.items())
     if_admitted = [f" {_client(family)} @admitted{suffix}" if honest else "" for family, suffix in _SUFFIX.items()]
@@ -175,13 +186,7 @@ def _shared(honest: bool, doors: Iterable[tuple[str, str, str]]) -> str:
     }}
 {both}\
 {_ADMISSION if honest else ""}\
-    chain guard {{
-        type filter hook prerouting priority raw; policy accept
-        # route_localnet is on for these bridges: without this a container could reach the host's 127.0.0.0/8, or pass
-        # for one of these addresses.
-        iifname @guarded ip daddr 127.0.0.0/8 drop
-        iifname @guarded ip saddr 127.0.0.0/8 drop
-    }}
+{_GUARD}\
     chain prerouting {{
         type nat hook prerouting priority dstnat; policy accept
         # A frame from outside may name the loopback as its destination: what is published there is for this host alone.
