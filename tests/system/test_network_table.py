@@ -74,12 +74,14 @@ async def left(lab: Lab) -> AsyncIterator[Left]:
 
 def watch_every_transaction(monkeypatch: pytest.MonkeyPatch, lab: Lab, left: Left) -> list[str]:
     """Look at the network after each; what tables there were then."""
-    apply, seen = Commits.apply, []
+    apply, seen, turn = Commits.apply, [], asyncio.Lock()
 
     async def watched(self: Commits, commands: str) -> None:
         await apply(self, commands)
-        await asyncio.to_thread(left.check, lab)
-        seen.append(run("nft", "list", "tables"))
+        # Bridges are opened side by side; only one can listen in a container.
+        async with turn:
+            await asyncio.to_thread(left.check, lab)
+            seen.append(run("nft", "list", "tables"))
 
     monkeypatch.setattr(Commits, "apply", watched)
     return seen
@@ -89,7 +91,8 @@ async def test_a_start_leaves_no_gap(lab: Lab, left: Left, monkeypatch: pytest.M
     left.check(lab)
     seen = watch_every_transaction(monkeypatch, lab, left)
     async with netlab.daemon(left.layout, live=left.live):
-        assert len(seen) == 4, "three networks, and all of them settled"
+        # Three networks, opened side by side and so in one transaction or several, and all of them settled.
+        assert 2 <= len(seen) <= 4
         assert seen[-1].split() == ["table", "inet", "havre_havre0"]
         assert all("inet havre_havre0\n" in each for each in seen), "what was there stays until then"
 
