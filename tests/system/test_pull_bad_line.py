@@ -88,6 +88,9 @@ def test_what_broken_off_pulls_leave_is_counted_and_pruned(
     line.stop_at = LAYER // 2
     client = docker.start("pull", f"{line.host}/left:latest")
     wait_until(lambda: line.carried >= line.stop_at, "half of the bytes")
+    # What is still on its way in the kernel is not kept.
+    ingest = daemon.data_root / "ingest"
+    wait_until(lambda: sum(one.stat().st_size for one in ingest.iterdir()) > LAYER // 4, "a quarter on disk")
     client.terminate()
     client.communicate(timeout=30)
 
