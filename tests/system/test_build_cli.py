@@ -247,6 +247,11 @@ def test_results_beside_the_image(context: Context, tmp_path: Path) -> None:
         (("--push",), None),
         (("--progress", "loud"), "invalid progress mode"),
         (("-o", "type=strange"), "unsupported output type"),
+        (("-o", "type=local,dest=/nothing,push=true"), "the output option push"),
+        (("-o", "type=image,push=maybe"), "invalid value of the output option push: maybe"),
+        (("-o", "/nothing", "--iidfile", "/nothing"), "--iidfile cannot be used with the output local"),
+        (("--build-arg", "BUILDKIT_INLINE_CACHE=1"), "use --cache-to type=inline"),
+        (("--build-arg", "BUILDKIT_SYNTAX=some/thing:1"), "the syntax some/thing:1 is not docker/dockerfile"),
     ],
 )
 def test_what_is_not_there_is_refused(context: Context, flags: tuple[str, ...], reason: str | None) -> None:
