@@ -196,6 +196,13 @@ def test_bake(bench: Bench) -> None:
     assert [bench.run(f"baked:{name}") for name in ("one", "two")] == ["one\n", "two\n"]
 
 
+def test_a_source_policy_is_refused(bench: Bench, tmp_path: Path) -> None:
+    rule = {"action": "DENY", "selector": {"identifier": "*"}}
+    (tmp_path / "policy.json").write_text(json.dumps({"rules": [rule]}))
+    bench.docker.env["EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"] = str(tmp_path / "policy.json")
+    assert "does not implement source policies" in bench.build("FROM busybox\n", code=1).err
+
+
 def test_targets_that_stand_on_others_are_refused_by_name(bench: Bench) -> None:
     targets = {"one": {}, "two": {"contexts": {"busybox": "target:one"}}}
     bench.write({"docker-bake.json": json.dumps({"target": targets}), "Dockerfile": "FROM busybox\nLABEL x=y\n"})

@@ -37,7 +37,9 @@ class SolveRequest(Message):
     entitlements: list[str] = many(9)
     inputs: dict[str, Definition] = pairs(10)
     internal: bool = field(11, False)
+    policy: bytes = field(12, b"")
     exporters: list[Exporter] = many(13)
+    policy_session: str = text(15)
 
 
 @dataclass(slots=True)
