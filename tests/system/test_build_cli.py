@@ -14,25 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.buildcontexts import DiskContext
 from tests.system.harness import Havred, wait_until
 from tests.system.programs import Output, Program
 
 
-class Context:
+class Context(DiskContext):
     """A context on disk, and ``havre build`` of it."""
 
     def __init__(self, directory: Path, havre: Program) -> None:
-        self.directory = directory
+        super().__init__(directory)
         self.havre = havre
-        directory.mkdir()
-
-    def write(self, files: Mapping[str, str]) -> None:
-        for name, text in files.items():
-            path = self.directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # What is the same keeps its time, and is not sent again.
-            if not path.exists() or path.read_text() != text:
-                path.write_text(text)
 
     def build(self, dockerfile: str, *flags: str, code: int | None = 0, env: Mapping[str, str] = {}) -> Output:
         self.write({"Dockerfile": dockerfile})
@@ -346,3 +338,9 @@ def test_half_a_context_is_no_context(context: Context, havred: Havred) -> None:
         lines = b"".join(f'["{name}",33188,1,0,""]\n'.encode() for name in names)
         refused = havred.api("POST", "/havre/build/contexts", lines, **key)
         assert refused.status == 400, names
+
+
+def test_limits_of_commands(context: Context) -> None:
+    text = "FROM busybox\nRUN cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max || true\n"
+    said = context.build(text, "--progress", "plain", "--no-cache", "-m", "104857600", "--memory-swap", "-1")
+    assert " 104857600\n" in said.err
