@@ -111,14 +111,12 @@ class EndpointRequest:
     ipv4: str = ""
     ipv6: str = ""
     link_local: tuple[str, ...] = ()
-    hostname: str = ""
     aliases: tuple[str, ...] = ()
     ports: tuple[PortRequest, ...] = ()
     names: tuple[str, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
     priority: int = 0
     interface: str = ""
-    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,14 +42,12 @@ def request(container: Container, network: str) -> EndpointRequest:
         ipv4=ipam.ipv4_address if ipam else "",
         ipv6=ipam.ipv6_address if ipam else "",
         link_local=tuple(ipam.link_local_ips or ()) if ipam else (),
-        hostname=container.hostname,
         aliases=tuple(settings.aliases or ()),
         ports=tuple(port_requests(container)),
         names=tuple(dns_names(container, network, settings) or ()),
         links=links(settings),
         priority=settings.gw_priority,
         interface=interface_name(settings),
-        options=settings.driver_opts or {},
     )
 
 
