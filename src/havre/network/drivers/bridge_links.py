@@ -220,7 +220,9 @@ def _look(name: str) -> tuple[object, ...]:
         bridge = next((link for link in links if link.name == name), None)
         if bridge is None:
             return ()
-        addresses = {str(address) for owner, address in netlink.addresses() if owner == bridge.index}
+        # Link-local ones the kernel makes by itself, a moment after the bridge is up.
+        six = [(owner, address) for owner, address in netlink.addresses6() if not address.is_link_local]
+        addresses = {str(address) for owner, address in [*netlink.addresses(), *six] if owner == bridge.index}
         return bridge, addresses, {link.name for link in links if link.master == bridge.index}
 
 
