@@ -217,6 +217,8 @@ def _check(config: Config) -> None:
     if config.storage_driver not in STORAGE_DRIVERS:
         raise InvalidParameter(f"storage driver {config.storage_driver!r} is not supported, use overlay2")
     check_bridge_name(config.bridge)
+    if config.bridge == "none":
+        raise InvalidParameter("havre always has a default bridge: bridge none is not supported")
     addresspools.parse(config.default_address_pools)
     networkopts.parse(config.default_network_opts)
     _check_log_driver(config)
