@@ -84,7 +84,7 @@ def test_a_layer_in_use_is_left_alone(root: Root) -> None:
     assert "it is in use: stop the containers that stand on it first" in found.out
     root.havre("rm", "-f", "one")
     assert "1 repaired" in root.check("--repair").out
-    assert not (root.layer() / "planted").exists()
+    assert not planted.exists()
 
 
 def test_a_damaged_blob_is_deleted_and_pulled_or_loaded_again(root: Root) -> None:
