@@ -95,3 +95,11 @@ def test_docker_py_pushes_and_pulls(engine: Engine, registry_client: Client, nam
     assert f"{repository}@{digest}" in pulled.attrs["RepoDigests"]
     assert registry_client.ask("HEAD", f"/v2/{repository.partition('/')[2]}/manifests/{digest}").status == 200
     client.close()
+
+
+def test_docker_searches(docker: Program, registry_client: Client, name: str) -> None:
+    put(registry_client, name, "oci")
+    host, _, repository = name.rpartition(":")[0].partition("/")
+    found = docker("search", "--format", "{{.Name}}", f"{host}/{repository[:-1]}").out
+    assert repository in found.split()
+    assert docker("search", "--format", "{{.Name}}", f"{host}/neverthere").out == ""
