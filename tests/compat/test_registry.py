@@ -87,8 +87,19 @@ def test_docker_py_pushes_and_pulls(engine: Engine, registry_client: Client, nam
     lines = list(client.images.push(repository, tag=tag, stream=True, decode=True))
     assert not [line for line in lines if "error" in line], lines
     digest = next(line["aux"]["Digest"] for line in lines if "aux" in line)
+    asked = client.images.get_registry_data(name)
+    assert (asked.id, asked.attrs["Descriptor"]["digest"]) == (digest, digest)
+    assert asked.has_platform("linux/amd64") and not asked.has_platform("linux/s390x")
     client.images.remove(name)
     pulled = client.images.pull(repository, tag=tag)
     assert f"{repository}@{digest}" in pulled.attrs["RepoDigests"]
     assert registry_client.ask("HEAD", f"/v2/{repository.partition('/')[2]}/manifests/{digest}").status == 200
     client.close()
+
+
+def test_docker_searches(docker: Program, registry_client: Client, name: str) -> None:
+    put(registry_client, name, "oci")
+    host, _, repository = name.rpartition(":")[0].partition("/")
+    found = docker("search", "--format", "{{.Name}}", f"{host}/{repository[:-1]}").out
+    assert repository in found.split()
+    assert docker("search", "--format", "{{.Name}}", f"{host}/neverthere").out == ""

@@ -211,6 +211,10 @@ def test_rate_limits_by_identity(tmp_path: Path) -> None:
         (["--rate-limit", "fast"], "invalid rate"),
         (["--trusted-proxy", "10.0.0.1/8"], "invalid trusted proxy"),
         (["--audit-log", "/nowhere/at/all"], "audit log"),
+        (["--audit-log", "-", "--audit-keep", "-1"], "audit-keep one of files"),
+        (["--audit-log", "-", "--audit-size", "0"], "audit-size is a number"),
+        (["--audit-keep", "1"], "are for audit-log"),
+        (["--token-service", "x"], "is for auth token"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(tmp_path: Path, arguments: list[str], named: str) -> None:

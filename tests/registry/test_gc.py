@@ -78,7 +78,13 @@ def test_what_is_young_or_was_asked_for_stays(tmp_path: Path) -> None:
     server.close()
 
 
-@pytest.mark.parametrize("wrong", [{"gc": {"grace": "soon"}}, {"gc": {"speed": 1}}, {"retention": {"a//b": {}}}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"gc": {"grace": "soon"}}, {"gc": {"speed": 1}}, {"retention": {"a//b": {}}}),
+        {"retention": {"a": {"keep-tags": ["v*"]}}},
+    ],
+)
 def test_a_configuration_that_is_wrong_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(AssertionError, match=r"havre-registry: \[(gc|retention)\]: "):
         configured(tmp_path, **wrong)

@@ -164,6 +164,24 @@ def test_only_what_the_rules_say_goes_and_deletions_if_they_do(target: Server, r
         assert client.ask("GET", "/v2/team/app/tags/list").json["tags"] == ["v2"]
 
 
+def test_a_manifest_that_is_deleted_by_its_digest_goes_with_its_tags(target: Server, replicating: Replicating) -> None:
+    server = replicating(url(target), tags=["v*"], deletes=True)
+    with closing(server.client()) as client:
+        digest = client.push_image("app", "v1", b"one")
+        client.push_image("app", "v2", b"one")
+        client.push_image("app", "v3", b"three")
+        unwanted = client.push_image("app", "test", b"test")
+        arrived(target, "/v2/app/manifests/v3")
+        with closing(target.client()) as elsewhere:
+            elsewhere.push_image("app", "test", b"test")
+        assert client.ask("DELETE", f"/v2/app/manifests/{digest}").status == 202
+        assert client.ask("DELETE", f"/v2/app/manifests/{unwanted}").status == 202
+    arrived(target, f"/v2/app/manifests/{digest}", 404)
+    settled(server)
+    with closing(target.client()) as client:
+        assert client.ask("GET", "/v2/app/tags/list").json["tags"] == ["test", "v3"]
+
+
 def test_a_new_target_gets_what_is_there_with_what_is_attached(tmp_path: Path, target: Server) -> None:
     root = _made(tmp_path / "source")
     server = configured(root)

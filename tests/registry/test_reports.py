@@ -193,6 +193,7 @@ def test_webhooks_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         ("[[webhooks]]\nurl = 'http://x'\n[[webhooks]]\nurl = 'http://x'\n", "same url"),
         ("[[webhooks]]\nurl = 'http://x'\nsecret-file = '/nowhere'\n", "secret-file"),
         ("[[webhooks]]\nurl = 'http://x'\ntimeout = true\n", "timeout"),
+        ("[[webhooks]]\nurl = 'http://x'\nsecret = 'x'\nsecret-file = '/x'\n", "set one"),
     ):
         (tmp_path / "registry.toml").write_text(text)
         done = program(

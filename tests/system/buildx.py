@@ -8,17 +8,18 @@ from tests.system.buildcontexts import DiskContext
 from tests.system.programs import Output, Program
 
 PLUGINS = Path(__file__).resolve().parents[2] / ".plugins"
+PROGRAMS = ("docker-buildx", "docker-compose")
 
 
 def with_plugins(docker: Program) -> Program:
     """The docker CLI, which then has both of them."""
-    missing = [name for name in ("docker-buildx", "docker-compose") if not (PLUGINS / name).exists()]
+    missing = [name for name in PROGRAMS if not (PLUGINS / name).exists()]
     if missing:
-        pytest.skip(f"{' and '.join(missing)} not here (scripts/setup --dev could not fetch it)")
+        pytest.skip(f"{' and '.join(missing)} not here (scripts/setup --dev has them for amd64 only)")
     folder = Path(docker.env["DOCKER_CONFIG"]) / "cli-plugins"
     folder.mkdir(parents=True)
-    for plugin in PLUGINS.iterdir():
-        (folder / plugin.name).symlink_to(plugin)
+    for name in PROGRAMS:
+        (folder / name).symlink_to(PLUGINS / name)
     return docker
 
 

@@ -148,7 +148,10 @@ async def test_firewalld(lab: Lab) -> None:
 
 # What scripts/setup has unpacked, or one that is installed.
 PROGRAMS = f"{Path(__file__).resolve().parents[2] / '.plugins'}:{os.environ['PATH']}"
-NO_DOCKERD = pytest.mark.skipif(not shutil.which("dockerd", path=PROGRAMS), reason="there is no dockerd")
+NO_DOCKERD = pytest.mark.skipif(
+    not shutil.which("dockerd", path=PROGRAMS),
+    reason="there is no dockerd (scripts/setup --dev has one for amd64 only)",
+)
 
 
 @NO_DOCKERD

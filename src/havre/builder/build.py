@@ -21,7 +21,7 @@ from havre.builder.progress import Progress
 from havre.builder.reasons import Reasons
 from havre.builder.request import BaseImages, BuildRequest
 from havre.builder.resolving import Resolved, Resolver
-from havre.builder.solve import Solver, Turns
+from havre.builder.solve import Solver
 from havre.builder.sources import Remote, Sources
 from havre.builder.steps.copying import Copying, MakingDirectories
 from havre.builder.steps.running import Running
@@ -38,6 +38,7 @@ from havre.image.blobs import BlobStore
 from havre.image.manifest import Platform, host_platform
 from havre.image.store import Image, ImageStore
 from havre.lib.references import Reference
+from havre.lib.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,7 @@ the cache.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 
 from havre.builder.cache import BuildCache, Record, key_of
 from havre.builder.failures import StepFailed
@@ -22,27 +20,7 @@ from havre.builder.transfer import Transfer
 from havre.builder.trees import Layer, Result, Tree
 from havre.builder.workspace import Workspace
 from havre.errors import HavreError
-
-
-@dataclass(slots=True)
-class Turns:
-    """Who works on which key; shared by all builds of a daemon."""
-
-    locks: dict[str, tuple[asyncio.Lock, int]] = field(default_factory=dict)
-
-    @asynccontextmanager
-    async def of(self, key: str) -> AsyncIterator[None]:
-        lock, waiting = self.locks.get(key, (asyncio.Lock(), 0))
-        self.locks[key] = lock, waiting + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, waiting = self.locks[key]
-            if waiting == 1:
-                del self.locks[key]
-            else:
-                self.locks[key] = lock, waiting - 1
+from havre.lib.turns import Turns
 
 
 class Solver:

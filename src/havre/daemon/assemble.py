@@ -7,7 +7,7 @@
 import asyncio
 import ipaddress
 import logging
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import ClientSession
@@ -17,11 +17,13 @@ from havre.daemon import (
     addresspools,
     assemble_builds,
     assemble_containers,
+    assemble_remote,
     assemble_storage,
     networkopts,
     registrysettings,
 )
 from havre.daemon.assemble_containers import Base, Containers
+from havre.daemon.assemble_remote import Remote
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
 from havre.daemon.facts import facts as engine_facts
@@ -60,14 +62,7 @@ from havre.image.committer import Committer
 from havre.image.hello import Hello
 from havre.image.importer import Importer
 from havre.image.load import Loader
-from havre.image.remote.login import Login
-from havre.image.remote.proxies import Proxies
-from havre.image.remote.pull import Puller
-from havre.image.remote.push import Pusher
-from havre.image.remote.repository import Registries
-from havre.image.remote.search import Search
-from havre.image.remote.tokens import Tokens
-from havre.image.remote.transport import Transport, open_session
+from havre.image.remote.transport import open_session
 from havre.image.save import Saver
 from havre.kernel import cgroupdriver, cgrouplimits, hostinfo
 from havre.kernel.cgroups import Cgroups
@@ -75,6 +70,7 @@ from havre.network.dns.service import Names
 from havre.network.networks import Networks
 from havre.network.settings import NetworkSettings
 from havre.runtime.runtimes.probe import probe
+from havre.volume import VolumeDriver
 from havre.volume.drivers import all_drivers
 from havre.volume.drivers.local import LocalDriver
 from havre.volume.plugins.drivers import PluginDrivers
@@ -93,7 +89,7 @@ class Daemon:
     networks: Networks
     containers: Containers
     views: Views
-    remote: "Remote"
+    remote: Remote
     history: EventHistory
     session: ClientSession
     builds: Builds
@@ -153,7 +149,7 @@ async def assemble(config: Config) -> Daemon:
     registry = Registry(storage.database)
     registry.load()
     usage = Usage(registry)
-    volumes, plugins, store = _volumes(storage, usage, events)
+    volumes, plugins, kept = _volumes(storage, usage, events)
     await volumes.start()
     await networks.start()
     base = _base(config, storage, Cgroups.detect(), events, networks, registry, volumes)
@@ -162,7 +158,7 @@ async def assemble(config: Config) -> Daemon:
     containers.logs.start()
     await containers.recovery.run()
     session = open_session()
-    remote = _remote(config, storage, session)
+    remote = assemble_remote.remote(config, storage, session)
     images = _image_verbs(storage, remote, usage, events)
     builds = await assemble_builds.builds(config, storage, containers.build_runs, remote, session, events)
     listing = assemble_containers.listing(base, containers)
@@ -197,7 +193,7 @@ async def assemble(config: Config) -> Daemon:
             *(facts, events, usage.states, listing, images, volumes, remote.login.check_auth, builds.upkeep.usage),
             *(config.labels, config.debug),
         ),
-        fsck=_fsck(storage, registry, store),
+        fsck=_fsck(storage, registry, *kept),
     )
     return Daemon(engine, config, storage, networks, containers, views, remote, history, session, builds)
 
@@ -231,17 +227,6 @@ def _base(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """What speaks to registries."""
-
-    registries: Registries
-    puller: Puller
-    pusher: Pusher
-    login: Login
-    search: Search
-
-
 def _image_verbs(storage: Storage, remote: Remote, usage: Usage, events: Events) -> Images:
     loader = Loader(storage.blobs, storage.layers, storage.images)
     importer = Importer(storage.blobs, storage.layers, storage.images)
@@ -251,18 +236,6 @@ def _image_verbs(storage: Storage, remote: Remote, usage: Usage, events: Events)
     return Images(
         *stores, loader, saver, importer, hello, remote.puller, remote.pusher, remote.registries, usage, events
     )
-
-
-def _remote(config: Config, storage: Storage, session: ClientSession) -> Remote:
-    transport = Transport(session, Proxies.from_environ(os.environ))
-    settings = registrysettings.registries(config)
-    tokens = Tokens(transport, settings)
-    registries = Registries(transport, settings, tokens, registrysettings.retries(config))
-    puller = Puller(storage.blobs, storage.images, storage.layers, registries, storage.places)
-    outgoing = (storage.places, storage.sessions, config.max_concurrent_uploads)
-    pusher = Pusher(storage.blobs, storage.images, registries, *outgoing)
-    login, search = Login(transport, registries, tokens), Search(transport, registries, tokens)
-    return Remote(registries, puller, pusher, login, search)
 
 
 def _networks(config: Config, storage: Storage) -> Networks:
@@ -284,9 +257,6 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
         pools=addresspools.parse(config.default_address_pools),
         mtu=config.mtu or 1500,
         host_ip=config.ip or "0.0.0.0",
-        dns=config.dns,
-        dns_search=config.dns_search,
-        dns_options=config.dns_opts,
         seed=seed,
     )
 
@@ -296,13 +266,17 @@ def _commits(storage: Storage, registry: Registry, freezer: Freezer, events: Eve
     return Commits(registry, storage.images, storage.snapshotter, committer, freezer, events)
 
 
-def _fsck(storage: Storage, registry: Registry, volumes: VolumeStore) -> Fsck:
+# The records of volumes, and who keeps their files.
+_Kept = tuple[VolumeStore, Mapping[str, VolumeDriver]]
+
+
+def _fsck(storage: Storage, registry: Registry, store: VolumeStore, drivers: Mapping[str, VolumeDriver]) -> Fsck:
     images = ImageCheck(storage.blobs, storage.images, storage.snapshotter)
-    return Fsck(images, registry, volumes, all_drivers(storage.layout.volumes), storage.snapshotter, storage.layout)
+    return Fsck(images, registry, store, drivers, storage.snapshotter, storage.layout)
 
 
-def _volumes(storage: Storage, usage: Usage, events: Events) -> tuple[Volumes, PluginDrivers, VolumeStore]:
+def _volumes(storage: Storage, usage: Usage, events: Events) -> tuple[Volumes, PluginDrivers, _Kept]:
     store, drivers = VolumeStore(storage.database), all_drivers(storage.layout.volumes)
     plugins = PluginDrivers(plugin_settings())
     mounts = VolumeMounts(store, drivers, plugins, storage.layout)
-    return Volumes(store, drivers, Backings(drivers, plugins), mounts, usage, events), plugins, store
+    return Volumes(store, drivers, Backings(drivers, plugins), mounts, usage, events), plugins, (store, drivers)

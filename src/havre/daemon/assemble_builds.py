@@ -1,7 +1,5 @@
 """The builder: its parts and what it stands on. ``assemble`` comes in here."""
 
-from typing import Protocol
-
 from aiohttp import ClientSession
 
 from havre.builder.agents import Agents
@@ -18,37 +16,24 @@ from havre.builder.keptcontexts import KeptContexts
 from havre.builder.mounts import CacheMounts
 from havre.builder.remote import RemoteFiles
 from havre.builder.remotecontexts import RemoteContexts
-from havre.builder.solve import Turns
 from havre.builder.transfer import Carrier
 from havre.builder.upkeep import Upkeep
 from havre.builder.workspace import Workspace
 from havre.daemon import buildersettings
+from havre.daemon.assemble_remote import Remote
 from havre.daemon.assemble_storage import Storage
 from havre.daemon.config import Config
 from havre.engine.events import Events
 from havre.image.remote.files import WebFiles
-from havre.image.remote.pull import Puller
-from havre.image.remote.push import Pusher
-from havre.image.remote.repository import Registries
 from havre.lib.tasks import TaskOwner
-
-
-class Remote(Protocol):
-    """What speaks to registries."""
-
-    @property
-    def puller(self) -> Puller: ...
-    @property
-    def pusher(self) -> Pusher: ...
-    @property
-    def registries(self) -> Registries: ...
+from havre.lib.turns import Turns
 
 
 async def builds(
     config: Config,
     storage: Storage,
     executor: Executor,
-    registries: Remote,
+    remote: Remote,
     session: ClientSession,
     events: Events,
 ) -> Builds:
@@ -66,9 +51,8 @@ async def builds(
     await builder.start()
     kept = KeptContexts(storage.layout.build_contexts)
     await kept.start()
-    remote = RemoteContexts(builder.remote)
-    carrier = Carrier.of(storage.blobs, storage.images, registries.registries, storage.places, storage.sessions)
-    puller = registries.puller
+    contexts = RemoteContexts(builder.remote)
+    carrier = Carrier.of(storage.blobs, storage.images, remote.registries, storage.places, storage.sessions)
     copies = ContextCopies(storage.layout.build_copies)
     upkeep = Upkeep(
         storage.build_cache,
@@ -80,10 +64,10 @@ async def builds(
     eviction = Eviction(upkeep, buildersettings.limits(config.builder, config.data_root))
     eviction.start()
     return Builds(
-        ClassicBuilds(builder, storage.images, puller, remote, carrier),
-        DirectBuilds(builder, storage.images, puller, kept, remote, Agents(), carrier, TaskOwner("builds")),
+        ClassicBuilds(builder, storage.images, remote.puller, contexts, carrier),
+        DirectBuilds(builder, storage.images, remote.puller, kept, contexts, Agents(), carrier, TaskOwner("builds")),
         upkeep,
-        BuildKit(Parts(builder, storage.images, puller, registries.pusher, copies, remote, upkeep, carrier)),
+        BuildKit(Parts(builder, storage.images, remote.puller, remote.pusher, copies, contexts, upkeep, carrier)),
         carrier,
         eviction,
     )

@@ -19,6 +19,7 @@ from havre.image.digest import DigestMismatch, Hasher
 from havre.image.partials import STAGED, PartialLimits, PartialStore
 from havre.kernel.mounts import start_writing_out
 from havre.lib.ids import new_id
+from havre.lib.turns import Turns
 from havre.store.files import sync_directory
 from havre.store.layout import Layout
 
@@ -110,7 +111,8 @@ class BlobStore:
     def __init__(self, layout: Layout, limits: PartialLimits | None = None) -> None:
         self._blobs = layout.blobs
         self._ingest = layout.ingest
-        self._turns: dict[str, _Turns] = {}
+        # One writer of a blob at a time.
+        self._turns = Turns()
         self.partials = PartialStore(layout.ingest, limits or PartialLimits(), self._turns.__contains__)
 
     def path(self, digest: str) -> Path:
@@ -156,7 +158,7 @@ class BlobStore:
         if digest is not None and found != digest:
             raise DigestMismatch(f"content verification failed: expected {digest}, got {found}")
         path = self.path(found)
-        async with self._turn(found):
+        async with self._turns.of(found):
             if not path.exists():
                 await asyncio.to_thread(self._write_small, path, data)
         return found
@@ -170,7 +172,7 @@ class BlobStore:
         """
         final = self.path(digest)
         try:
-            async with self._turn(digest):
+            async with self._turns.of(digest):
                 if final.exists():
                     self.touch(digest)
                     yield None
@@ -269,19 +271,6 @@ class BlobStore:
             if entry.name.startswith(STAGED):
                 Path(entry.path).unlink(missing_ok=True)
 
-    @asynccontextmanager
-    async def _turn(self, digest: str) -> AsyncIterator[None]:
-        """One writer of a blob at a time."""
-        turns = self._turns.setdefault(digest, _Turns())
-        turns.wanted += 1
-        try:
-            async with turns.lock:
-                yield
-        finally:
-            turns.wanted -= 1
-            if not turns.wanted:
-                del self._turns[digest]
-
     def _write_small(self, path: Path, data: bytes) -> None:
         # Not beside its final place: what a killed daemon leaves half written is cleared away from the ingest
         # directory.
@@ -298,14 +287,6 @@ class BlobStore:
         final.parent.mkdir(exist_ok=True, mode=0o711)
         partial.path.rename(final)
         sync_directory(final.parent)
-
-
-class _Turns:
-    """The lock of one blob, kept for as long as anybody has it or waits for it."""
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.wanted = 0
 
 
 def _open_partial(path: Path, digest: str) -> Partial:

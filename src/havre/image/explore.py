@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from havre.kernel import overlayfs
+from havre.kernel.treecompare import same_content
 
-_READ = 1 << 20
 _LARGEST = 10
 _SECOND = 1_000_000_000
 
@@ -181,10 +181,7 @@ def _what(path: str, one: Node, other: Node) -> list[str]:
 
 def _same_content(one: str, other: str) -> bool:
     with open(one, "rb", buffering=0) as first, open(other, "rb", buffering=0) as second:
-        while data := first.read(_READ):
-            if data != second.read(_READ):
-                return False
-    return True
+        return same_content(first.fileno(), second.fileno())
 
 
 def _size(status: os.stat_result | None) -> int:

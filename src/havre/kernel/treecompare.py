@@ -63,7 +63,7 @@ def _opened(one: int, other: int, name: str, path: str, flags: int, directory: b
                 yield f"{path}: has other extended attributes"
             if directory:
                 yield from differences(here, there, f"{path}/")
-            elif not _same_content(here, there):
+            elif not same_content(here, there):
                 yield f"{path}: has other content"
         finally:
             os.close(there)
@@ -79,7 +79,8 @@ def _attributes(fd: int) -> dict[str, bytes]:
     return {name: os.getxattr(fd, name) for name in names if name == overlayfs.OPAQUE or not name.startswith(_OVERLAY)}
 
 
-def _same_content(one: int, other: int) -> bool:
+def same_content(one: int, other: int) -> bool:
+    """Whether two files that are open for reading hold the same from here on. Blocks."""
     while data := os.read(one, _READ):
         if data != os.read(other, _READ):
             return False

@@ -11,6 +11,10 @@ class Turns:
     def __init__(self) -> None:
         self._locks: dict[str, tuple[asyncio.Lock, list[None]]] = {}
 
+    def __contains__(self, key: str) -> bool:
+        """Whether somebody has the turn of ``key``, or waits for it."""
+        return key in self._locks
+
     @asynccontextmanager
     async def of(self, key: str) -> AsyncIterator[None]:
         """Wait for the turn of ``key``."""

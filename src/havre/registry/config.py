@@ -74,6 +74,7 @@ def load(arguments: argparse.Namespace) -> Config:
         raise InvalidParameter("tls-cert and tls-key are needed together")
     if config.log_level not in _LEVELS:
         raise InvalidParameter(f"invalid log-level {config.log_level!r}: must be one of {', '.join(_LEVELS)}")
+    config.reports.check()
     config.access.check(config.host_and_port[0], tls=bool(config.tls_cert))
     return config
 

@@ -49,6 +49,14 @@ class Peer(Table, frozen=True):
             raise ValueError("credentials are not part of a registry's URL: set username and password")
         if self.password and self.password_file:
             raise ValueError("password and password-file mean the same: set one")
+        if bool(self.username) != bool(self.password or self.password_file):
+            raise ValueError("username needs password or password-file, and they need it")
+        if self.key and not self.cert:
+            raise ValueError("key needs cert")
+        if parts.scheme == "http" and (self.ca or self.cert):
+            raise ValueError("ca and cert are for https")
+        if self.insecure and self.ca:
+            raise ValueError("insecure takes any certificate: ca means nothing then")
 
     @property
     def host(self) -> str:

@@ -25,8 +25,8 @@ Kind = Literal["manifest", "blob"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """What has happened, after the fact. ``tag`` is "" when a digest was used; deleting a tag leaves ``digest`` as the
-    manifest it named. ``size`` is in bytes; ``origin`` is the repository a blob was mounted from; ``call`` is the
-    request, if it was one."""
+    manifest it named; deleting a manifest is told for each of its tags, and then without one. ``size`` is in bytes;
+    ``origin`` is the repository a blob was mounted from; ``call`` is the request, if it was one."""
 
     happening: Happening
     kind: Kind

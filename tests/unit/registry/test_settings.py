@@ -5,8 +5,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from havre.registry import settings
+import pytest
+
+from havre.errors import InvalidParameter
+from havre.registry import sections, settings
 from havre.registry.config import parser
+from havre.registry.storages.s3settings import S3Settings
 
 
 @dataclass(frozen=True)
@@ -48,3 +52,8 @@ def test_the_page_names_every_flag(repository: Path) -> None:
     assert "--config" in page
     for command in commands.choices:
         assert f"havre-registry {command}" in page, command
+
+
+def test_one_key_of_a_bucket_is_no_use_without_the_other() -> None:
+    with pytest.raises(InvalidParameter, match="needed together"):
+        sections.read({"s3": {"bucket": "b", "access-key": "a"}}, "s3", S3Settings)

@@ -18,6 +18,12 @@ def db(tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
+async def test_a_commit_waits_for_the_disk(db: Database) -> None:
+    """What is acknowledged survives the loss of power."""
+    pragma = "SELECT journal_mode, synchronous FROM pragma_journal_mode, pragma_synchronous"
+    assert tuple(await db.read(lambda connection: connection.execute(pragma).fetchone())) == ("wal", 2)
+
+
 async def test_a_cursor_that_is_returned_holds_no_statement(db: Database) -> None:
     cursors: list[sqlite3.Cursor] = [
         await db.write(lambda connection: connection.executemany("INSERT INTO numbers VALUES (?)", [(1,), (2,)])),

@@ -60,6 +60,8 @@ class AccessSettings:
                 raise InvalidParameter(f"auth external needs {name}")
             if self.mode != "external" and value:
                 raise InvalidParameter(f"{name} is for auth external")
+        if self.mode in ("none", "basic") and self.token_service != AccessSettings().token_service:
+            raise InvalidParameter("token-service is for auth token and external")
         if self.mode == "external" and (self.htpasswd or self.access or self.anonymous_read):
             raise InvalidParameter(
                 "with auth external the token server alone decides: no htpasswd, access, anonymous-read"

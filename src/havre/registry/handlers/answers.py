@@ -24,14 +24,14 @@ def blob_path(repository: str, digest: str) -> str:
     return f"/v2/{repository}/blobs/{digest}"
 
 
-def page_size(call: Call, most: int) -> tuple[int, bool]:
-    """How many results the client asks for in ``n``, and whether it did ask; never more than ``most``."""
+def page_size(call: Call, most: int) -> int:
+    """How many results the client asks for in ``n``; never more than ``most``."""
     text = call.query("n")
     if text is None:
-        return most, False
+        return most
     if _NUMBER.fullmatch(text) is None:
         raise PaginationInvalid("invalid number of results requested", detail={"n": text[:64]})
-    return min(int(text), most), True
+    return min(int(text), most)
 
 
 def next_page(call: Call, last: str, **more: str) -> dict[str, str]:

@@ -81,13 +81,15 @@ async def delete(call: Call) -> Response:
     reference = names.reference(call.reference)
     catalog = call.registry.catalog
     if names.is_digest(reference):
-        deleted = await catalog.delete_manifest(call.repository, reference)
-        found, tag = (deleted[0] if deleted else None), ""
+        found, tags = await catalog.delete_manifest(call.repository, reference) or (None, [])
+        # The tags that went along are gone for whoever follows one.
+        deleted = [*tags, ""]
     else:
-        found, tag = await catalog.delete_tag(call.repository, reference), reference
+        found, deleted = await catalog.delete_tag(call.repository, reference), [reference]
     if found is None:
         raise _unknown(reference)
-    call.tell("deleted", "manifest", found.digest, tag=tag, media_type=found.media_type, size=found.size)
+    for tag in deleted:
+        call.tell("deleted", "manifest", found.digest, tag=tag, media_type=found.media_type, size=found.size)
     return Response(status=202)
 
 

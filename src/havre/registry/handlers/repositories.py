@@ -16,7 +16,7 @@ async def version(call: Call) -> Response:
 
 async def catalog(call: Call) -> Response:
     """GET /v2/_catalog: names of repositories the client may read, ``n`` of them behind ``last``."""
-    count, _ = answers.page_size(call, _MOST)
+    count = answers.page_size(call, _MOST)
     found = await listing.readable(call, call.query("last") or "", count + 1)
     page = found[:count]
     headers = answers.next_page(call, page[-1], n=str(count)) if page and len(found) > count else {}

@@ -13,7 +13,7 @@ _MOST = 10_000
 
 async def list_tags(call: Call) -> Response:
     """GET …/tags/list: in byte order, ``n`` of them behind ``last``."""
-    count, _ = answers.page_size(call, _MOST)
+    count = answers.page_size(call, _MOST)
     last = call.query("last") or ""
     found = await call.registry.upstream.tags(call.repository)
     if found is not None:

@@ -146,6 +146,12 @@ def _note(connection: Connection, wish: Wish) -> None:
             " AND reference = ? AND wanted IS NOT NULL",
             (wish.target, wish.repository, wish.reference),
         )
+        # A manifest that went there by a tag has no row of its own.
+        connection.execute(
+            "INSERT INTO replication (target, repository, reference, done) SELECT ?1, ?2, ?3, ?3 WHERE EXISTS"
+            " (SELECT 1 FROM replication WHERE target = ?1 AND repository = ?2 AND done = ?3) ON CONFLICT DO NOTHING",
+            (wish.target, wish.repository, wish.reference),
+        )
         return
     connection.execute(
         "INSERT INTO replication (target, repository, reference, wanted, path) VALUES (?, ?, ?, ?, ?)"

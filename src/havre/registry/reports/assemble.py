@@ -94,6 +94,8 @@ def _endpoint(entry: Mapping[str, Any], where: str) -> Endpoint:
     if not isinstance(actions, list) or not all(isinstance(action, str) for action in actions):
         raise InvalidParameter(f"{where}: actions is a list of texts")
     if "secret-file" in entry:
+        if secret:
+            raise InvalidParameter(f"{where}: secret and secret-file mean the same: set one")
         try:
             secret = Path(str(entry["secret-file"])).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:

@@ -24,3 +24,5 @@ class S3Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forb
             raise ValueError("bucket is empty")
         if self.prefix and not self.prefix.endswith("/"):
             raise ValueError("prefix must end with a slash")
+        if bool(self.access_key) != bool(self.secret_key):
+            raise ValueError("access-key and secret-key are needed together")

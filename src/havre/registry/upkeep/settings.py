@@ -10,8 +10,6 @@ from havre.registry.access import globs
 from havre.registry.sections import Seconds, Size, Table
 from havre.registry.upkeep.retention import Rule
 
-NAMES = ("gc", "retention", "quota")
-
 
 class Gc(Table, frozen=True):
     """``interval`` between collections ("0s": only when asked to); ``grace`` for what nothing names yet; ``uploads``
@@ -60,6 +58,8 @@ def read(found: Mapping[str, Mapping[str, Any]]) -> Upkeep:
 def _rule(repositories: str, table: Retention) -> Rule:
     if table.keep_latest is not None and table.keep_latest < 0:
         raise InvalidParameter(f"[retention]: {repositories}: keep-latest is negative")
+    if table.keep_tags and table.keep_latest is None and table.keep_younger is None:
+        raise InvalidParameter(f"[retention]: {repositories}: keep-tags goes with keep-latest or keep-younger")
     return Rule(repositories, table.keep_latest, table.keep_younger, table.keep_tags, table.untagged)
 
 

@@ -10,7 +10,6 @@ from havre.registry.errors import NameInvalid
 from havre.registry.peers import Peer
 from havre.registry.sections import Seconds, Size, Table
 
-NAMES = ("upstreams", "cache")
 _HUB = "registry-1.docker.io"
 
 
@@ -94,6 +93,8 @@ def read(found: Mapping[str, Mapping[str, Any]]) -> Upstreams:
             names.repository(prefix)
         except NameInvalid:
             raise InvalidParameter(f"[upstreams]: {prefix!r} cannot be the beginning of a repository's name") from None
+    if not table and found.get("cache"):
+        raise InvalidParameter("[cache] is for what comes from upstreams: there are none")
     if sum(each.default for each in table.values()) > 1:
         raise InvalidParameter("[upstreams]: more than one is the default")
     return Upstreams(table, sections.read(found, "cache", Cache))

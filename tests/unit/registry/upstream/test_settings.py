@@ -45,6 +45,11 @@ def test_an_upstream_is_known_by_its_prefix_its_host_or_the_names_it_is_given() 
         ({"hub": {**HUB, "tag-ttl": "5 minutes"}}, "unknown unit"),
         ({"hub": {**HUB, "tag-ttl": 5}}, "is no span of time"),
         ({"hub": {**HUB, "pasword": "x"}}, "unknown field `pasword`"),
+        ({"hub": {**HUB, "password": "x"}}, "username needs password"),
+        ({"hub": {**HUB, "username": "x"}}, "username needs password"),
+        ({"hub": {**HUB, "key": "x"}}, "key needs cert"),
+        ({"hub": {"url": "http://registry", "ca": "x"}}, "are for https"),
+        ({"hub": {**HUB, "insecure": True, "ca": "x"}}, "ca means nothing"),
         ({"Hub": HUB}, "cannot be the beginning of a repository's name"),
         ({"a": {**HUB, "default": True}, "b": {**HUB, "default": True}}, "more than one is the default"),
     ],
@@ -52,6 +57,11 @@ def test_an_upstream_is_known_by_its_prefix_its_host_or_the_names_it_is_given() 
 def test_what_makes_no_sense_is_refused(table: dict[str, Any], reason: str) -> None:
     with pytest.raises(InvalidParameter, match=reason):
         read({"upstreams": table})
+
+
+def test_a_cache_of_no_upstream_is_refused() -> None:
+    with pytest.raises(InvalidParameter, match="there are none"):
+        read({"cache": {"size": "2g"}})
 
 
 def test_sizes_and_spans_are_read() -> None:
