@@ -26,6 +26,14 @@ class Context(DiskContext):
         super().__init__(directory)
         self.havre = havre
 
+    def write(self, files: Mapping[str, str]) -> None:
+        """What is the same keeps its time, and is not sent again."""
+        super().write({name: text for name, text in files.items() if not self._has(name, text)})
+
+    def _has(self, name: str, text: str) -> bool:
+        path = self.directory / name
+        return path.exists() and path.read_text() == text
+
     def build(self, dockerfile: str, *flags: str, code: int | None = 0, env: Mapping[str, str] = {}) -> Output:
         self.write({"Dockerfile": dockerfile})
         return self.havre("build", "-t", "built", *flags, str(self.directory), code=code, env=env)
