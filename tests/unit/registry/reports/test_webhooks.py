@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from havre.errors import InvalidParameter
 from havre.registry.reports.webhooks.delivery import Backoff, Endpoint, Webhooks
 from havre.registry.reports.webhooks.envelope import MEDIA_TYPE, Happening, envelope, event
 from havre.registry.reports.webhooks.journal import Journal
@@ -195,15 +194,6 @@ async def test_one_that_is_away_holds_up_no_other(tmp_path: Path, receiver: Rece
     while len(receiver.events()) < 3:
         await receiver.until(len(receiver.requests) + 1)
     await hooks.close()
-
-
-def test_endpoints_that_cannot_be_called() -> None:
-    for arguments, named in (
-        ({"url": "ftp://x"}, "http://"),
-        ({"url": "http://x", "actions": frozenset({"fly"})}, "fly"),
-    ):
-        with pytest.raises(InvalidParameter, match=named):
-            Endpoint(**arguments)  # type: ignore[arg-type]
 
 
 async def test_what_was_told_right_before_a_crash_is_in_the_journal(tmp_path: Path, receiver: Receiver) -> None:
