@@ -87,6 +87,9 @@ def test_docker_py_pushes_and_pulls(engine: Engine, registry_client: Client, nam
     lines = list(client.images.push(repository, tag=tag, stream=True, decode=True))
     assert not [line for line in lines if "error" in line], lines
     digest = next(line["aux"]["Digest"] for line in lines if "aux" in line)
+    asked = client.images.get_registry_data(name)
+    assert (asked.id, asked.attrs["Descriptor"]["digest"]) == (digest, digest)
+    assert asked.has_platform("linux/amd64") and not asked.has_platform("linux/s390x")
     client.images.remove(name)
     pulled = client.images.pull(repository, tag=tag)
     assert f"{repository}@{digest}" in pulled.attrs["RepoDigests"]

@@ -1,7 +1,8 @@
 """A ``FakeRegistry`` that takes pushes: blobs belong to repositories, uploads have sessions that can be broken.
 
 ``break_uploads`` lists after how many bytes the next PATCH requests lose their connection; what they brought is kept
-unless ``forgetful``. ``upload_host`` sends uploads to another host.
+unless ``forgetful``. The next ``speechless`` questions how far an upload is, and the next ``mute_ends`` ends of
+uploads in several requests, get no answer. ``upload_host`` sends uploads to another host.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ class WritableRegistry(FakeRegistry):
         self.break_uploads: list[int] = []
         self.forgetful = False
         self.losing = False
+        self.speechless = 0
+        self.mute_ends = 0
         self.upload_host = ""
         self.refuse_mounts = False
         self.received = 0
@@ -56,6 +59,9 @@ class WritableRegistry(FakeRegistry):
         return f"{self.upload_host}/v2/{repository}/blobs/uploads/{name}?state={len(self.sessions[name])}"
 
     async def _upload(self, request: web.Request, repository: str, name: str) -> web.StreamResponse:
+        if self.speechless and request.method == "GET":
+            self.speechless -= 1
+            return web.Response(status=503)
         if self.losing and request.method == "GET":
             self.losing = False
             self.sessions.pop(name, None)
@@ -77,6 +83,9 @@ class WritableRegistry(FakeRegistry):
             return refusal(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
         self.blobs[wanted] = data
         self.members.add((repository, wanted))
+        if self.mute_ends and not request.content_length:
+            self.mute_ends -= 1
+            return web.Response(status=503)
         return web.Response(status=201, headers={"Docker-Content-Digest": wanted})
 
     async def _take(self, request: web.Request, held: bytearray) -> bool:

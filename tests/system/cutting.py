@@ -10,19 +10,21 @@ from dataclasses import dataclass, field
 
 _PIECE = 16 << 10
 _FOREVER = 1 << 60
-# Requests are some hundreds of bytes long, answers up to a whole layer.
-_REQUEST, _ANSWER = 500, 700_000
+# What is said in short is some hundreds of bytes long; a whole layer is carried the other way.
+_SHORT, _LONG = 500, 700_000
 
 
 @dataclass
 class BadLine:
-    """``host`` is where it listens; ``carried`` counts bytes that came from the registry, ``cuts`` what was cut.
+    """``host`` is where it listens; ``carried`` counts bytes that came from the registry, or with ``upwards`` (for
+    pushes) that went there, ``cuts`` what was cut.
 
     While ``cuts_left``, a connection is cut after a random number of bytes, one way or the other. ``stop_at`` lets
     nothing more through when so many bytes have been carried.
     """
 
     target: tuple[str, int]
+    upwards: bool = False
     cuts_left: int = 0
     stop_at: int = _FOREVER
     host: str = ""
@@ -36,14 +38,15 @@ class BadLine:
         except OSError:
             writer.transport.abort()
             return
-        request, answer = _FOREVER, _FOREVER
+        layers, words = _FOREVER, _FOREVER
         if self.cuts_left:
-            answer = self.chance.randrange(_ANSWER)
+            layers = self.chance.randrange(_LONG)
             if self.chance.random() < 0.2:
-                request = self.chance.randrange(_REQUEST)
+                words = self.chance.randrange(_SHORT)
+        there, back = (reader, onwards), (upstream, writer)
         ways = [
-            asyncio.create_task(self._pass(reader, onwards, request, lambda size: None)),
-            asyncio.create_task(self._pass(upstream, writer, answer, self._count)),
+            asyncio.create_task(self._pass(*(there if self.upwards else back), layers, self._count)),
+            asyncio.create_task(self._pass(*(back if self.upwards else there), words, lambda size: None)),
         ]
         done, pending = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         if any(way.result() for way in done) and self.cuts_left:
@@ -80,9 +83,9 @@ class BadLine:
 
 
 @contextmanager
-def bad_line(port: int) -> Iterator[BadLine]:
+def bad_line(port: int, upwards: bool = False) -> Iterator[BadLine]:
     """A line to the registry at ``port`` of the loopback, good until told otherwise."""
-    line = BadLine(("127.0.0.1", port))
+    line = BadLine(("127.0.0.1", port), upwards)
     started: queue.Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()
 
     async def serve() -> None:

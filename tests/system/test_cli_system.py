@@ -36,8 +36,11 @@ def test_prune(cli: Program, engine: Engine) -> None:
     dead = cli("create", "busybox").out.strip()
     cli("run", "-d", "--name", "alive", "busybox", "sleep", "1000")
     cli("volume", "create", "named")
+    nameless = cli("commit", dead).out.strip()
     done = cli("system", "prune", "-f")
     assert f"Deleted Containers:\n{dead}\n" in done.out
+    assert f"deleted: {nameless}" in done.out
+    assert cli("run", "--rm", "busybox", "echo", "whole").out == "whole\n", "what the two images shared is there"
     assert "Total reclaimed space: " in done.out
     assert [container["Names"] for container in engine.containers()] == [["/alive"]]
     assert cli("volume", "ls", "-q").out == "named\n"

@@ -76,6 +76,26 @@ def test_a_damaged_layer_is_unpacked_anew(root: Root) -> None:
     root.havre("rm", "one")
 
 
+def test_a_layer_whose_files_are_gone_is_unpacked_anew(root: Root) -> None:
+    shutil.rmtree(root.layer().parent)
+    assert "its files are gone" in root.check(code=1).out
+    mended = root.check("--repair")
+    assert "unpacked anew" in mended.out and "0 problems left, 1 repaired" in mended.out
+    assert root.havre("run", "--rm", "busybox", "echo", "works").out == "works\n"
+    assert "0 problems" in root.check().out
+
+
+def test_an_image_of_which_a_restart_finds_no_layer_is_loaded_again(root: Root) -> None:
+    shutil.rmtree(root.layer().parent)
+    root.daemon.restart()
+    found = root.check(code=1)
+    assert "its record cannot be read: layer sha256:" in found.out and "is not unpacked" in found.out
+    assert "forgotten" in root.check("--repair").out
+    root.daemon.load(images.busybox().archive("busybox:latest"))
+    assert root.havre("run", "--rm", "busybox", "echo", "works").out == "works\n"
+    assert "0 problems" in root.check().out
+
+
 def test_a_layer_in_use_is_left_alone(root: Root) -> None:
     root.havre("run", "-d", "--name", "one", "busybox", "sleep", "1000")
     planted = root.layer() / "planted"

@@ -25,6 +25,7 @@ async def test_repair(lab: Lab) -> None:
             ((("nft", "flush", "map", *table, "published"),), ("rules",)),
             ((("ip", "link", "delete", made.interface),), ("bridge",)),
             ((("ip", "addr", "flush", "dev", made.interface),), ("bridge",)),
+            ((("ip", "-6", "addr", "flush", "dev", made.interface, "scope", "global"),), ("bridge",)),
             ((("ip", "link", "set", one.endpoint.host_interface, "nomaster"),), ("bridge",)),
             ((("ip", "link", "delete", one.endpoint.host_interface),), ()),
         ):

@@ -1,6 +1,7 @@
 """macvlan networks with real packets; and what is refused of ipvlan, VLANs and dummies on a kernel without them."""
 
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from havre.kernel.rtnetlink import Rtnetlink
 from havre.network.model import Network, PortRequest
 from tests.system import netlab
 from tests.system.netlab import Lab, arrives, run
-from tests.system.test_network_own import box, default_route, misses, network, reaches
+from tests.system.test_network_own import box, default_route, misses, network, reaches, six_outside
 
 lab = netlab.lab
 LAN = "198.51.100.0/24"
@@ -52,6 +53,21 @@ async def test_beside_the_host(lab: Lab) -> None:
         three = await box(daemon, "lan", ipv4="198.51.100.50")
         await daemon.remove(three)
     assert "wan0" in run("ip", "-br", "link"), "a parent that we did not make stays"
+
+
+async def test_ipv6(lab: Lab) -> None:
+    """A neighbour of the machine outside by IPv6 alone, and by both versions."""
+    async with netlab.daemon(lab.layout()) as daemon:
+        with six_outside(lab):
+            six = network("six", "2001:db8::/64", ipv4=False, ipv6=True, options={"parent": "wan0"})
+            await daemon.networks.create(replace(six, driver="macvlan"))
+            one, two = await box(daemon, "six", ipv6="2001:db8::50"), await box(daemon, "six")
+            assert one.endpoint.addresses == ("2001:db8::50",)
+            assert default_route(one, 6).split()[2] == daemon.networks.get("six").pools[0].gateway
+            with one.inside(lambda: socket.create_server(("::", 80), family=socket.AF_INET6)) as server:
+                assert arrives(server, lab.reach("2001:db8::50", 80)) == "2001:db8::9"
+                assert arrives(server, two.connect("2001:db8::50", 80)) == two.endpoint.ipv6_address
+            await daemon.remove(one, two)
 
 
 async def test_private(lab: Lab) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from havre.client.jsontext import loads
 from havre.client.registryhttp import Answer, Unreachable, ask
 from havre.errors import NotFound, SystemFault
-from havre.lib.challenges import Challenge, parse_challenges
+from havre.lib.challenges import Challenge, basic, parse_challenges, token_question
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,9 +118,12 @@ class Registry:
                 found = f"Bearer {self._token(challenge, scope)}"
                 break
             if challenge.scheme == "basic":
-                found = _basic(self._credentials)
+                found = self._basic()
         self._authorizations[scope] = found
         return found
+
+    def _basic(self) -> str:
+        return basic(self._credentials.get("username", ""), self._credentials.get("password", ""))
 
     def _token(self, challenge: Challenge, scope: str) -> str:
         from urllib.parse import urlencode, urlsplit
@@ -130,19 +133,15 @@ class Registry:
         realm = challenge.parameters.get("realm", "")
         if urlsplit(realm).scheme != "https" and self._verify and self._credentials:
             raise SystemFault(f"{self._base} wants the credentials sent to {realm[:200]} without TLS: refused")
-        service = challenge.parameters.get("service", "")
-        if refresh := self._credentials.get("identitytoken"):
-            fields = {"grant_type": "refresh_token", "refresh_token": refresh, "client_id": "docker"}
-            form = urlencode({**fields, "service": service, "scope": scope}).encode()
-            kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            answer = ask("POST", realm, self._verify, LARGEST_MANIFEST, kind, form)
+        authorization = self._basic()
+        user = self._credentials["username"] if authorization else ""
+        url, fields = token_question(challenge, scope, user, self._credentials.get("identitytoken", ""))
+        if fields is None:
+            headers = {"Authorization": authorization} if authorization else {}
+            answer = ask("GET", url, self._verify, LARGEST_MANIFEST, headers)
         else:
-            query = [("service", service), *(("scope", one) for one in scope.split())]
-            basic = _basic(self._credentials)
-            if basic:
-                query.append(("account", self._credentials["username"]))
-            url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
-            answer = ask("GET", url, self._verify, LARGEST_MANIFEST, {"Authorization": basic} if basic else {})
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            answer = ask("POST", url, self._verify, LARGEST_MANIFEST, headers, urlencode(fields).encode())
         if answer.status != 200:
             raise _refusal(answer)
         document = _document(answer.body)
@@ -173,15 +172,6 @@ def _pull(path: str) -> str:
 
 def _push(path: str) -> str:
     return f"repository:{path}:pull,push"
-
-
-def _basic(credentials: dict[str, str]) -> str:
-    from binascii import b2a_base64
-
-    user, password = credentials.get("username", ""), credentials.get("password", "")
-    if not (user and password):
-        return ""
-    return "Basic " + b2a_base64(f"{user}:{password}".encode(), newline=False).decode()
 
 
 def _document(body: bytes) -> dict[str, Any]:

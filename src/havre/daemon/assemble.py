@@ -257,9 +257,6 @@ def _network_settings(config: Config, seed: str) -> NetworkSettings:
         pools=addresspools.parse(config.default_address_pools),
         mtu=config.mtu or 1500,
         host_ip=config.ip or "0.0.0.0",
-        dns=config.dns,
-        dns_search=config.dns_search,
-        dns_options=config.dns_opts,
         seed=seed,
     )
 

@@ -6,7 +6,6 @@ and ``assemble`` come in for the result.
 
 import ipaddress
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +15,13 @@ from havre.daemon import addresspools, networkopts
 from havre.daemon.flags import Flags
 from havre.daemon.options import BY_KEY, Option
 from havre.errors import HavreError, InvalidParameter
+from havre.network.model import check_bridge_name
 
 DEFAULT_FILE = Path("/etc/havre/daemon.json")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 FIREWALLS = ("docker", "honest")
 STORAGE_DRIVERS = ("overlay2", "overlay")
 _PATHS = ("data_root", "exec_root", "pidfile")
-_BRIDGE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,8 +216,9 @@ def _check(config: Config) -> None:
         raise InvalidParameter(f'invalid logging level: "{config.log_level}", use one of {", ".join(LOG_LEVELS)}')
     if config.storage_driver not in STORAGE_DRIVERS:
         raise InvalidParameter(f"storage driver {config.storage_driver!r} is not supported, use overlay2")
-    if not _BRIDGE_NAME.fullmatch(config.bridge):
-        raise InvalidParameter(f"invalid bridge name {config.bridge!r}: at most 15 of A-Z a-z 0-9 _ . -")
+    check_bridge_name(config.bridge)
+    if config.bridge == "none":
+        raise InvalidParameter("havre always has a default bridge: bridge none is not supported")
     addresspools.parse(config.default_address_pools)
     networkopts.parse(config.default_network_opts)
     _check_log_driver(config)

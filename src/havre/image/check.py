@@ -62,9 +62,8 @@ class ImageCheck:
                 yield step
             for finding in self._check_images(damaged):
                 yield finding
-            for image_id in self._images.unreadable:
-                problem = "its record cannot be read: its configuration is damaged or gone"
-                yield Finding("image", image_id, problem, "forgotten" if repair else "")
+            for image_id, reason in self._images.unreadable.items():
+                yield Finding("image", image_id, f"its record cannot be read: {reason}", "forgotten" if repair else "")
             if repair:
                 await self._images.forget_unreadable()
         async for finding in self._check_rest(repair):
@@ -91,11 +90,17 @@ class ImageCheck:
         layers = self._known_layers()
         for number, (chain_id, (parent, diff_id, blob)) in enumerate(layers.items()):
             yield Progress("layer", number, len(layers))
+            whole = blob.digest not in damaged and self._blobs.exists(blob.digest)
             if chain_id not in self._snapshotter.all():
                 yield Finding("layer", chain_id, "is not unpacked")
-            elif not self._snapshotter.upper(chain_id).is_dir():
-                yield Finding("layer", chain_id, "its files are gone")
-            elif blob.digest not in damaged and self._blobs.exists(blob.digest):
+                continue
+            files = self._snapshotter.upper(chain_id)
+            if not files.is_dir():
+                if not (repair and whole):
+                    yield Finding("layer", chain_id, "its files are gone")
+                    continue
+                files.mkdir(parents=True)  # what is lacking there is brought back below
+            if whole:
                 async for finding in self._check_layer(parent, chain_id, diff_id, blob, repair):
                     yield finding
         yield Progress("layer", len(layers), len(layers))

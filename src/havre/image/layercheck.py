@@ -13,7 +13,7 @@ from havre.errors import Conflict, SystemFault
 from havre.image import digest as digests
 from havre.image.blobs import BlobStore
 from havre.image.digest import DigestMismatch
-from havre.image.layers import UNPACKING
+from havre.image.layers import UNPACKING, below
 from havre.image.manifest import Descriptor
 from havre.image.snapshots import Snapshotter
 from havre.kernel import mounts, overlayfs
@@ -46,7 +46,7 @@ class LayerCheck:
         try:
             fresh, kept = self.snapshotter.upper(key), self.snapshotter.upper(chain_id)
             with self.blobs.open(blob.digest) as file:
-                unpacked = await unpack(file, fresh, self._below(parent), Limits(), lambda _: None)
+                unpacked = await unpack(file, fresh, below(self.snapshotter, parent), Limits(), lambda _: None)
             if unpacked.diff_id != diff_id:
                 raise DigestMismatch(f"the content of {blob.digest} is {unpacked.diff_id}, not {diff_id}")
             found = await settled(lambda: _compared(fresh, kept), lambda _: None)
@@ -58,14 +58,6 @@ class LayerCheck:
             return found, bool(found) and repair
         finally:
             await self.snapshotter.remove(key)
-
-    def _below(self, parent: str | None) -> list[Path]:
-        known = self.snapshotter.all()
-        directories: list[Path] = []
-        while parent is not None:
-            directories.append(self.snapshotter.upper(parent))
-            parent = known[parent].parent
-        return directories
 
 
 def _compared(fresh: Path, kept: Path) -> list[str]:

@@ -91,7 +91,7 @@ class LayerStore:
             return chain_id
         work = self._running.get(chain_id)
         if work is None:
-            if len(self._below(parent)) >= _MOST_LAYERS:
+            if len(below(self._snapshotter, parent)) >= _MOST_LAYERS:
                 raise InvalidParameter("max depth exceeded")
             work = self._running[chain_id] = _Work()
             path = source or self._blobs.path(blob.digest)
@@ -110,9 +110,9 @@ class LayerStore:
         key = UNPACKING + new_id()
         await self._snapshotter.prepare(key, parent)
         try:
-            target = self._snapshotter.upper(key)
+            target, lower = self._snapshotter.upper(key), below(self._snapshotter, parent)
             with path.open("rb") as blob:
-                unpacked = await self._unpack_into(blob, target, self._below(parent), self._limits, work.report)
+                unpacked = await self._unpack_into(blob, target, lower, self._limits, work.report)
             if unpacked.diff_id != diff_id:
                 raise DigestMismatch(f"layer content is {unpacked.diff_id}, but the image names it {diff_id}")
             await asyncio.to_thread(mounts.syncfs, target)
@@ -129,7 +129,7 @@ class LayerStore:
         Their archive is written to ``blob``. Paths in ``without`` are left out. ``still`` has begun on return, and is
         the caller's to end. The layer is to be handed to ``keep`` or ``drop``. ``SystemFault`` when it cannot be made.
         """
-        if len(self._below(parent)) >= _MOST_LAYERS:
+        if len(below(self._snapshotter, parent)) >= _MOST_LAYERS:
             raise InvalidParameter("max depth exceeded")
         key = UNPACKING + new_id()
         try:
@@ -146,7 +146,7 @@ class LayerStore:
 
         Otherwise as ``capture``; the snapshot itself is what is kept or dropped.
         """
-        if len(self._below(parent)) >= _MOST_LAYERS:
+        if len(below(self._snapshotter, parent)) >= _MOST_LAYERS:
             raise InvalidParameter("max depth exceeded")
         made = await settled(lambda: _archive(self._snapshotter.upper(key), without, blob), lambda _: None)
         return Captured(key, parent, blob.digest, blob.offset, Usage(made.size, made.inodes))
@@ -179,16 +179,17 @@ class LayerStore:
                 raise
             await self._snapshotter.remove(key)
 
-    def _below(self, parent: str | None) -> list[Path]:
-        """The directories of all layers from ``parent`` down."""
-        known = self._snapshotter.all()
-        directories: list[Path] = []
-        while parent is not None:
-            if parent not in known:
-                raise Conflict(f"layer {parent} was removed meanwhile")
-            directories.append(self._snapshotter.upper(parent))
-            parent = known[parent].parent
-        return directories
+
+def below(snapshotter: Snapshotter, parent: str | None) -> list[Path]:
+    """The directories of all layers from ``parent`` down."""
+    known = snapshotter.all()
+    directories: list[Path] = []
+    while parent is not None:
+        if parent not in known:
+            raise Conflict(f"layer {parent} was removed meanwhile")
+        directories.append(snapshotter.upper(parent))
+        parent = known[parent].parent
+    return directories
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Shapes: OCI image-spec 1.1 (manifest, index, descriptor) and Docker's schema 2, 
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -169,11 +169,6 @@ def parse_platform(text: str) -> Platform:
         return Platform(os=host.os, architecture=architecture, variant=variant)
     architecture, variant = _MACHINES.get(parts[1], (parts[1], ""))
     return Platform(os=parts[0], architecture=architecture, variant=parts[2] if len(parts) == 3 else variant)
-
-
-def total_size(descriptors: Sequence[Descriptor]) -> int:
-    """Bytes of all ``descriptors`` together."""
-    return sum(descriptor.size for descriptor in descriptors)
 
 
 def _variant(platform: Platform) -> str:

@@ -51,7 +51,7 @@ class ImageStore:
         self.documents = Documents(blobs)
         self._names = Names(self.documents, self._platform_of)
         self.content = Content(db, blobs, snapshotter, self.documents, self._names, self._images)
-        self.unreadable: list[str] = []  # ids of images whose records could not be read at start
+        self.unreadable: dict[str, str] = {}  # ids of images whose records could not be read at start, and why
         # What is asked for at once is done in turn: each finds what the one before has left.
         self._changing = asyncio.Lock()
 
@@ -64,7 +64,7 @@ class ImageStore:
                 self._images[image_id] = self._read(image_id, record)
             except HavreError as error:
                 log.error("image %s is damaged and left out: %s", image_id, error)
-                self.unreadable.append(image_id)
+                self.unreadable[image_id] = error.message
             else:
                 self._load_documents(record.manifest)
         for text, image_id, target in stored.names:
@@ -251,8 +251,8 @@ class ImageStore:
 
     async def forget_unreadable(self) -> None:
         """Drop the records that could not be read."""
-        await self._db.write(lambda connection: records.drop_images(connection, self.unreadable))
-        self.unreadable = []
+        await self._db.write(lambda connection: records.drop_images(connection, list(self.unreadable)))
+        self.unreadable = {}
 
     async def untag(self, name: Reference) -> None:
         """Take the name away, if there is such a one; the image stays."""

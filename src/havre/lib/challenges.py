@@ -1,4 +1,6 @@
-"""How a registry wants its clients to authenticate: the ``WWW-Authenticate`` header. Both ends come in here."""
+"""How a registry wants its clients to authenticate: the ``WWW-Authenticate`` header, and what answers it. Both the
+client, which asks registries for manifests itself, and the daemon come in here.
+"""
 
 import re
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ class Challenge:
     parameters: dict[str, str]
 
 
+CLIENT_ID = "docker"
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = re.compile(rf'({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}[^\s,]*))')
 _SCHEME = re.compile(rf"({_TOKEN})(?:\s+|$|(?=,))")
@@ -37,6 +40,40 @@ def parse_challenges(headers: list[str]) -> tuple[Challenge, ...]:
                 break
             position = match.end()
     return tuple(found)
+
+
+def basic(user: str, password: str) -> str:
+    """The value of an ``Authorization`` header of scheme Basic; "" without name and password."""
+    from binascii import b2a_base64
+
+    if not (user and password):
+        return ""
+    return "Basic " + b2a_base64(f"{user}:{password}".encode(), newline=False).decode()
+
+
+def token_question(
+    challenge: Challenge, scope: str, user: str = "", refresh: str = "", offline: bool = False
+) -> tuple[str, dict[str, str] | None]:
+    """The address to ask for a token that answers ``challenge``, and the form to post there; None: it is to be got.
+
+    Several scopes are apart by spaces. ``refresh`` is an identity token, which goes before the name ``user``;
+    ``offline`` asks for one.
+    """
+    from urllib.parse import parse_qsl, urlencode, urlsplit
+
+    realm, service = challenge.parameters.get("realm", ""), challenge.parameters.get("service", "")
+    client = {"client_id": CLIENT_ID}
+    if refresh:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh, "service": service, **client, "scope": scope}
+        return realm, form
+    query = parse_qsl(urlsplit(realm).query, keep_blank_values=True)
+    wanted = [("service", service), *(("scope", each) for each in scope.split())]
+    query += [(name, value) for name, value in wanted if value]
+    if offline:
+        query += [("offline_token", "true"), *client.items()]
+    if user:
+        query.append(("account", user))
+    return urlsplit(realm)._replace(query=urlencode(query)).geturl(), None
 
 
 def _skip(text: str, position: int) -> int:

@@ -382,7 +382,7 @@ def _ports(rules: BridgeRules, endpoint: Endpoint) -> Iterator[tuple[str, str, s
     """The elements of the endpoint's published ports: map or set, key, and value or ""."""
     for port in endpoint.ports:
         key = f"{port.proto} . {port.host_port}"
-        family, address = ("ip6", endpoint.ipv6_address) if ":" in port.host_ip else ("ip", endpoint.ip_address)
+        family, address = ("ip6", endpoint.ipv6_address) if port.version == 6 else ("ip", endpoint.ip_address)
         suffix = _SUFFIX[family]
         if family not in rules.families or not address:
             continue

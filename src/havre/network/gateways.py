@@ -20,7 +20,7 @@ def chosen(endpoints: Iterable[Endpoint], version: int) -> Endpoint | None:
 
 def ports(endpoint: Endpoint, version: int) -> tuple[PublishedPort, ...]:
     """What it publishes on addresses of that IP version."""
-    return tuple(port for port in endpoint.ports if (":" in port.host_ip) == (version == 6))
+    return tuple(port for port in endpoint.ports if port.version == version)
 
 
 def heirs(rest: Iterable[Endpoint], leaving: Endpoint) -> list[tuple[str, str]]:

@@ -3,7 +3,11 @@
 import re
 from dataclasses import dataclass, field
 
+from havre.errors import InvalidParameter
+
 MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+# nft takes these characters in names, and the kernel 15 of them for an interface.
+_BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
 PROTOCOLS = ("tcp", "udp", "sctp")
 # Docker's three networks that are always there, with their drivers.
 PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
@@ -97,6 +101,10 @@ class PublishedPort:
     host_ip: str
     host_port: int
 
+    @property
+    def version(self) -> int:
+        return 6 if ":" in self.host_ip else 4
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointRequest:
@@ -111,14 +119,12 @@ class EndpointRequest:
     ipv4: str = ""
     ipv6: str = ""
     link_local: tuple[str, ...] = ()
-    hostname: str = ""
     aliases: tuple[str, ...] = ()
     ports: tuple[PortRequest, ...] = ()
     names: tuple[str, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
     priority: int = 0
     interface: str = ""
-    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +159,9 @@ class Endpoint:
     def addresses(self) -> tuple[str, ...]:
         """Its addresses, IPv4 first."""
         return tuple(address for address in (self.ip_address, self.ipv6_address) if address)
+
+
+def check_bridge_name(name: str) -> None:
+    """Refuse a name that no bridge of ours can have. ``InvalidParameter``."""
+    if not _BRIDGE_NAME.fullmatch(name):
+        raise InvalidParameter(f"invalid bridge name {name!r}: letters, digits, and _ . - within, 15 at most")

@@ -225,7 +225,7 @@ def asks(request: PortRequest, port: PublishedPort) -> bool:
         return False
     host_ip = _canonical(request.host_ip) if request.host_ip else port.host_ip
     if not port.host_port:
-        return _version(host_ip) == _version(port.host_ip)
+        return _version(host_ip) == port.version
     if host_ip != port.host_ip:
         return False
     return not request.host_port_start or request.host_port_start <= port.host_port <= request.host_port_end

@@ -12,15 +12,14 @@ from havre.network.settings import NetworkSettings
 
 def target(endpoint: Endpoint, port: PublishedPort) -> str:
     """Where the port leads: the container's address and port."""
-    if _version(port) == 6:
+    if port.version == 6:
         return f"[{endpoint.ipv6_address}]:{port.container_port}"
     return f"{endpoint.ip_address}:{port.container_port}"
 
 
 def rule(table: str, endpoint: Endpoint, port: PublishedPort) -> str:
     """The element of the table that sends it there, as ``nft`` prints it."""
-    version = _version(port)
-    suffix, address = ("6", endpoint.ipv6_address) if version == 6 else ("", endpoint.ip_address)
+    suffix, address = ("6", endpoint.ipv6_address) if port.version == 6 else ("", endpoint.ip_address)
     if not port.host_port:
         direct = f"{address} . {port.proto} . {port.container_port}"
         return f"table inet {table}, set direct{suffix}: {direct}"
@@ -36,7 +35,7 @@ def reach(
     """Who can come in, in sentences. ``dropping`` are the chains of others that drop what is forwarded by default,
     ``refusing`` those that drop what comes to the host.
     """
-    version = _version(port)
+    version = port.version
     if not settings.firewall or (version == 6 and not settings.firewall6):
         return ["nobody: the daemon runs without rules (--iptables=false, --ip6tables=false)"]
     if not port.host_port:
@@ -69,7 +68,3 @@ def _dropped(version: int, dropping: Iterable[Chain]) -> list[str]:
 
 def _of(version: int, chains: Iterable[Chain]) -> list[Chain]:
     return [chain for chain in chains if chain[0] == "inet" or (chain[0] == "ip6") == (version == 6)]
-
-
-def _version(port: PublishedPort) -> int:
-    return 6 if ":" in port.host_ip else 4

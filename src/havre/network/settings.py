@@ -25,8 +25,5 @@ class NetworkSettings:
     honest: bool = False
     mtu: int = 1500
     host_ip: str = "0.0.0.0"
-    dns: tuple[str, ...] = ()
-    dns_search: tuple[str, ...] = ()
-    dns_options: tuple[str, ...] = ()
     pools: tuple[BasePool, ...] = ()
     seed: str = ""

@@ -204,6 +204,8 @@ def test_a_name_in_both_places(tmp_path: Path) -> None:
         ({"dns": ["resolver"]}, "resolver is not an ip address"),
         ({"labels": ["a"]}, "bad attribute format: a"),
         ({"bridge": "much-too-long-a-name"}, "invalid bridge name"),
+        ({"bridge": "none"}, "bridge none is not supported"),
+        ({"bridge": "0"}, "invalid bridge name '0': letters, digits, and _ . - within, 15 at most"),
         ({"storage-driver": "zfs"}, "storage driver 'zfs' is not supported"),
         ({"tlsverify": True}, "TLS needs tlscert and tlskey"),
         ({"tlsverify": True, "tlscert": "/c", "tlskey": "/k"}, "tlsverify needs tlscacert"),

@@ -159,7 +159,7 @@ async def test_a_client_that_leaves_stops_the_pull(remote: Remote, registry: Fak
         if message["status"] == "Downloading":
             break
     await messages.aclose()  # type: ignore[attr-defined]
-    assert len(remote.puller._tasks) == 0
+    assert len(remote.puller._pulls._tasks) == 0
     assert remote.images.all() == []
     await pull(remote, f"{registry.host}/app")
     assert remote.images.resolve(f"{registry.host}/app").id == image.config

@@ -67,6 +67,28 @@ async def test_a_session_that_is_lost_begins_anew(
     assert target.manifests["big", "1"] == registry.manifests["big", "1"]
 
 
+async def test_a_question_without_an_answer_loses_nothing(
+    remote: Remote, registry: FakeRegistry, target: WritableRegistry
+) -> None:
+    name, size = await ready(remote, registry, target)
+    target.break_uploads = [3 * MEGABYTE]
+    target.speechless = 2
+    await push(remote, name)
+    assert size <= target.received <= size + 1000
+    assert target.manifests["big", "1"] == registry.manifests["big", "1"]
+
+
+async def test_an_end_whose_answer_was_lost_leaves_no_session(
+    remote: Remote, registry: FakeRegistry, target: WritableRegistry
+) -> None:
+    name, size = await ready(remote, registry, target)
+    target.mute_ends = 1
+    await push(remote, name)
+    assert size <= target.received <= size + 1000
+    row = await remote.db.read(lambda connection: connection.execute("SELECT * FROM upload_sessions").fetchall())
+    assert row == []
+
+
 @pytest.mark.parametrize("left", [False, True], ids=["the daemon ends", "the client leaves"])
 async def test_what_was_broken_off_goes_on_with_the_next_push(
     remote: Remote, registry: FakeRegistry, target: WritableRegistry, left: bool

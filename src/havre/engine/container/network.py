@@ -8,11 +8,10 @@ import msgspec
 
 from havre.engine.container.record import Container
 from havre.errors import InvalidParameter
-from havre.network.model import PREDEFINED, Endpoint, EndpointRequest, PortRequest
+from havre.network.model import PREDEFINED, PROTOCOLS, Endpoint, EndpointRequest, PortRequest
 from havre.wire.containers import ContainerConfig, EndpointSettings, HostConfig, PortBinding
 
 INTERFACE_NAME = "com.docker.network.endpoint.ifname"
-_PROTOCOLS = ("tcp", "udp", "sctp")
 _NUMBER = re.compile("[0-9]{1,5}")
 
 
@@ -42,14 +41,12 @@ def request(container: Container, network: str) -> EndpointRequest:
         ipv4=ipam.ipv4_address if ipam else "",
         ipv6=ipam.ipv6_address if ipam else "",
         link_local=tuple(ipam.link_local_ips or ()) if ipam else (),
-        hostname=container.hostname,
         aliases=tuple(settings.aliases or ()),
         ports=tuple(port_requests(container)),
         names=tuple(dns_names(container, network, settings) or ()),
         links=links(settings),
         priority=settings.gw_priority,
         interface=interface_name(settings),
-        options=settings.driver_opts or {},
     )
 
 
@@ -113,7 +110,7 @@ def parse_port(text: str) -> tuple[int, str]:
     """``80/tcp`` or ``80`` as number and protocol."""
     number, _, proto = text.partition("/")
     proto = (proto or "tcp").lower()
-    if not _NUMBER.fullmatch(number) or not 0 < int(number) < 65536 or proto not in _PROTOCOLS:
+    if not _NUMBER.fullmatch(number) or not 0 < int(number) < 65536 or proto not in PROTOCOLS:
         raise InvalidParameter(f'invalid port specification: "{text}"')
     return int(number), proto
 

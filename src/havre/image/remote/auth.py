@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from havre.lib.challenges import basic
+
 log = logging.getLogger(__name__)
 
 
@@ -27,9 +29,7 @@ class Auth:
     @property
     def basic(self) -> str | None:
         """The value of an ``Authorization`` header of scheme Basic, or None without name and password."""
-        if not (self.username and self.password):
-            return None
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return basic(self.username, self.password) or None
 
 
 class _AuthConfig(msgspec.Struct, rename="lower"):

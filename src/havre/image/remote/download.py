@@ -16,7 +16,7 @@ from havre.image.manifest import Descriptor
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.progress import Row
 from havre.image.remote.repository import BlobSource
-from havre.image.remote.retry import count_down
+from havre.image.remote.retry import Attempts, count_down
 from havre.lib.tasks import TaskOwner
 
 T = TypeVar("T")
@@ -24,8 +24,6 @@ Sources = Callable[[], AsyncIterator[BlobSource]]
 """Where a blob may be had, the best place first. An iteration opens a place only when the one before has failed."""
 
 _BATCH = 1 << 20  # bytes handed to the disk (and the hash) at a time, off the event loop
-_WORTH_ANOTHER = 1 << 16  # an attempt that brought this much proves that the line works, however often it breaks
-_SOON = 0.05  # seconds until the next attempt then
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
@@ -92,21 +90,15 @@ class Downloads:
         raise failure or RemoteFailure(f"no place to fetch {blob.digest} from")
 
     async def _from_one(self, source: BlobSource, partial: Partial, blob: Descriptor, transfer: "_Transfer") -> None:
-        attempt = 1
+        attempts = Attempts(source.policy)
         while True:
             start = partial.offset
             try:
                 return await self._attempt(source, partial, blob, transfer)
             except RemoteFailure as failure:
-                works = partial.offset - start >= _WORTH_ANOTHER
-                if works:
-                    attempt = 1
-                pause = source.policy.pause(attempt, failure)
+                pause = attempts.pause(failure, partial.offset - start)
                 if pause is None:
                     raise
-                if works and failure.retry_after is None:
-                    pause = min(pause, _SOON)
-            attempt += 1
             await count_down(pause, transfer.say)
 
     async def _attempt(self, source: BlobSource, partial: Partial, blob: Descriptor, transfer: "_Transfer") -> None:

@@ -4,10 +4,9 @@ The engine comes in here for pulls, and container creation for images that are m
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 
-from havre.errors import Forbidden, HavreError, InvalidParameter, NotFound, SystemFault
+from havre.errors import Forbidden, InvalidParameter, NotFound, SystemFault
 from havre.image import config as configs
 from havre.image.blobs import BlobStore
 from havre.image.config import ImageConfig
@@ -21,11 +20,9 @@ from havre.image.remote.failures import RemoteFailure, translated
 from havre.image.remote.places import BlobPlaces
 from havre.image.remote.progress import Channel, Message, Row
 from havre.image.remote.repository import Registries
+from havre.image.remote.transfers import Transfers
 from havre.image.store import Image, ImageStore
 from havre.lib.references import Reference
-from havre.lib.tasks import TaskOwner
-
-log = logging.getLogger(__name__)
 
 
 class Puller:
@@ -40,14 +37,14 @@ class Puller:
         self._layers = layers
         self._registries = registries
         self._downloads = Downloads(blobs)
-        self._tasks = TaskOwner("pulls")
+        self._pulls = Transfers("pull", images)
 
     async def close(self) -> None:
         """Break off all pulls. What they have on disk stays for the next attempt."""
-        await self._tasks.close()
+        await self._pulls.close()
         await self._downloads.close()
 
-    async def pull(
+    def pull(
         self, reference: Reference, platform: Platform | None = None, auth: Auth | None = None, all_tags: bool = False
     ) -> AsyncIterator[Message]:
         """Pull ``reference``, or all tags of its repository, and give Docker's progress messages meanwhile.
@@ -56,34 +53,11 @@ class Puller:
         ``HavreError``, with dockerd's texts; those of finding the image come before the first message, so that the door
         can still answer with a status. Closing the iterator breaks the pull off; what it has on disk stays.
         """
-        channel = Channel()
-        task = self._tasks.start(self._guarded(channel, reference, platform, auth, all_tags), reference.familiar())
-        try:
-            async for message in channel.messages():
-                yield message
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-
-    async def _guarded(
-        self, channel: Channel, reference: Reference, platform: Platform | None, auth: Auth | None, all_tags: bool
-    ) -> None:
-        """Work, and bring whatever goes wrong to the reader of ``channel``."""
-        try:
-            with self._images.hold():
-                await self._all(channel, reference, platform, auth, all_tags)
-            channel.end()
-        except asyncio.CancelledError:
-            channel.end(SystemFault(f"pull of {reference.familiar()} was cancelled"))
-            raise
-        except Exception as raised:
-            error = _first(raised)
-            if isinstance(error, RemoteFailure):
-                error = translated(error, reference)
-            if not isinstance(error, HavreError):
-                log.error("pull of %s failed", reference.familiar(), exc_info=error)
-                error = SystemFault(f"pull of {reference.familiar()} failed: {error}")
-            channel.end(error)
+        return self._pulls.run(
+            reference.familiar(),
+            lambda channel: self._all(channel, reference, platform, auth, all_tags),
+            lambda failure: translated(failure, reference),
+        )
 
     async def _all(
         self, channel: Channel, reference: Reference, platform: Platform | None, auth: Auth | None, all_tags: bool
@@ -258,9 +232,3 @@ class Puller:
                     f"({image.config.platform}) does not match the specified platform ({platform})"
                 }
             )
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -4,27 +4,24 @@ The engine comes in here.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 
-from havre.errors import HavreError, NotFound, SystemFault
+from havre.errors import NotFound
 from havre.image.blobs import BlobStore
 from havre.image.compressing import Compressor
 from havre.image.manifest import Descriptor, Platform
 from havre.image.remote.auth import Auth
-from havre.image.remote.failures import RemoteFailure, remote_refused
+from havre.image.remote.failures import remote_refused
 from havre.image.remote.places import BlobPlaces
 from havre.image.remote.plan import Plan, Planner
 from havre.image.remote.progress import Channel, Message, Row
 from havre.image.remote.repository import Registries
 from havre.image.remote.sessions import UploadSessions
+from havre.image.remote.transfers import Transfers
 from havre.image.remote.upload import Target, Uploads
 from havre.image.remote.writing import WritableRepository
 from havre.image.store import Image, ImageStore
 from havre.lib.references import Reference
-from havre.lib.tasks import TaskOwner
-
-log = logging.getLogger(__name__)
 
 Pushed = Callable[[Reference], None]
 
@@ -49,13 +46,13 @@ class Pusher:
         self._compressor = Compressor(blobs, images)
         self._uploads = Uploads(blobs, places, sessions)
         self._slots = slots
-        self._tasks = TaskOwner("pushes")
+        self._pushes = Transfers("push", images)
 
     async def close(self) -> None:
         """Break off all pushes. Uploads that have begun are gone on with by the next push."""
-        await self._tasks.close()
+        await self._pushes.close()
 
-    async def push(
+    def push(
         self,
         reference: Reference,
         platform: Platform | None = None,
@@ -68,41 +65,16 @@ class Pusher:
         told of each name that has gone. Errors are ``HavreError``, with dockerd's texts; they come after the first
         message. Closing the iterator breaks the push off.
         """
-        yield {"status": f"The push refers to repository [{reference.repository}]"}
-        channel = Channel()
-        task = self._tasks.start(self._guarded(channel, reference, platform, auth, pushed), reference.familiar())
-        try:
-            async for message in channel.messages():
-                yield message
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-
-    async def _guarded(
-        self, channel: Channel, reference: Reference, platform: Platform | None, auth: Auth | None, pushed: Pushed
-    ) -> None:
-        """Work, and bring whatever goes wrong to the reader of ``channel``."""
-        try:
-            with self._images.hold():
-                await self._all(channel, reference, platform, auth, pushed)
-            channel.end()
-        except asyncio.CancelledError:
-            channel.end(SystemFault(f"push of {reference.familiar()} was cancelled"))
-            raise
-        except Exception as raised:
-            error: BaseException = raised
-            while isinstance(error, BaseExceptionGroup):
-                error = error.exceptions[0]
-            if isinstance(error, RemoteFailure):
-                error = remote_refused(error)
-            if not isinstance(error, HavreError):
-                log.error("push of %s failed", reference.familiar(), exc_info=error)
-                error = SystemFault(f"push of {reference.familiar()} failed: {error}")
-            channel.end(error)
+        return self._pushes.run(
+            reference.familiar(),
+            lambda channel: self._all(channel, reference, platform, auth, pushed),
+            remote_refused,
+        )
 
     async def _all(
         self, channel: Channel, reference: Reference, platform: Platform | None, auth: Auth | None, pushed: Pushed
     ) -> None:
+        channel.post({"status": f"The push refers to repository [{reference.repository}]"})
         names = {name for image in self._images.all() for name in image.names}
         tags = sorted(
             (name for name in names if name.repository == reference.repository and name.tag), key=Reference.canonical

@@ -11,6 +11,9 @@ from havre.image.remote.failures import RemoteFailure
 
 T = TypeVar("T")
 
+_WORTH_ANOTHER = 1 << 16  # an attempt that brought this much proves that the line works, however often it breaks
+_SOON = 0.05  # seconds until the next attempt then
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -36,6 +39,23 @@ class RetryPolicy:
             return failure.retry_after if failure.retry_after <= self.patience else None
         ceiling: float = min(self.longest, self.first * 2 ** (attempt - 1))
         return ceiling * random.uniform(0.75, 1.25)
+
+
+class Attempts:
+    """The attempts of one transfer, which each go on where the one before broke off."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self._failed = 0
+
+    def pause(self, failure: RemoteFailure, brought: int) -> float | None:
+        """Seconds to wait after an attempt that failed when it had brought so many bytes; None means: give up."""
+        works = brought >= _WORTH_ANOTHER
+        self._failed = 1 if works else self._failed + 1
+        pause = self._policy.pause(self._failed, failure)
+        if pause is None or not works or failure.retry_after is not None:
+            return pause
+        return min(pause, _SOON)
 
 
 async def persistently(policy: RetryPolicy, work: Callable[[], Awaitable[T]]) -> T:

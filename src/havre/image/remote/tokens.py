@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -13,10 +13,9 @@ from havre.image.remote.auth import Auth
 from havre.image.remote.config import Endpoint, RegistryConfig
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.transport import Transport, failure_of, read_limited
-from havre.lib.challenges import Challenge
+from havre.lib.challenges import Challenge, token_question
 
 LARGEST_ANSWER = 1 << 20
-CLIENT_ID = "docker"
 _SHORTEST_LIFE = 60  # seconds; old clients did not read expires_in and took this for granted, so servers keep to it
 
 
@@ -65,28 +64,11 @@ class Tokens:
         Several scopes are apart by spaces.
         """
         realm = await self._realm(challenge, endpoint, auth)
-        service = challenge.parameters.get("service", "")
         server = self.config.beside(realm, endpoint)
-        if auth.identity_token:
-            form = {
-                "grant_type": "refresh_token",
-                "refresh_token": auth.identity_token,
-                "service": service,
-                "client_id": CLIENT_ID,
-                "scope": scope,
-            }
-            return await self._ask("POST", realm, server, {}, form)
-        query = parse_qsl(urlsplit(realm).query, keep_blank_values=True)
-        wanted = [("service", service), *(("scope", each) for each in scope.split())]
-        query += [(name, value) for name, value in wanted if value]
-        if offline:
-            query += [("offline_token", "true"), ("client_id", CLIENT_ID)]
-        headers = {}
-        if auth.basic:
-            query.append(("account", auth.username))
-            headers["Authorization"] = auth.basic
-        url = urlsplit(realm)._replace(query=urlencode(query)).geturl()
-        return await self._ask("GET", url, server, headers, None)
+        user = auth.username if auth.basic else ""
+        url, form = token_question(challenge, scope, user, auth.identity_token, offline)
+        headers = {"Authorization": auth.basic} if auth.basic and form is None else {}
+        return await self._ask("GET" if form is None else "POST", url, server, headers, form)
 
     async def _ask(
         self, method: str, url: str, server: Endpoint, headers: dict[str, str], form: dict[str, str] | None

@@ -13,15 +13,15 @@ from havre.image.manifest import Descriptor
 from havre.image.remote.failures import RemoteFailure
 from havre.image.remote.places import BlobPlaces
 from havre.image.remote.progress import Row
-from havre.image.remote.retry import count_down
+from havre.image.remote.retry import Attempts, count_down
 from havre.image.remote.sessions import UploadSessions
 from havre.image.remote.writing import WritableRepository
 
 _SMALL = 1 << 20  # bytes that go in one request, with nothing to resume
 _READ = 1 << 20
 _CHUNK = 8 << 20  # pieces for a registry that forgets what a broken request has brought
+_SETTLES = 0.1  # seconds in which a registry has stored what was on its way when the line broke
 _LOST = frozenset({404, 416})  # the session is gone, or elsewhere than thought
-_WORTH_ANOTHER = 1 << 20  # an attempt that brought this much proves that the line works, however often it breaks
 
 
 class Uploads:
@@ -92,28 +92,29 @@ class Uploads:
 
     async def _large(self, blob: Descriptor, target: "Target", location: str | None, row: "Row | _Silent") -> None:
         upload = _Upload(self._blobs, self._sessions, blob, target, row)
-        if location is not None and not await upload.resume(location):
-            location = None
-        attempt = 1
+        if location is not None:
+            await upload.resume(location)
+        attempts = Attempts(target.repository.policy)
         while True:
             before = upload.arrived
             try:
                 await upload.run()
-                await self._sessions.drop(target.registry, target.path, blob.digest)
-                return
+                break
             except RemoteFailure as failure:
-                if failure.status in _LOST:
-                    failure.transient = True
-                    upload.forget()
-                pause = target.repository.policy.pause(attempt, failure)
+                failure.transient |= failure.status in _LOST
+                if failure.transient:
+                    await asyncio.sleep(_SETTLES)
+                    await upload.find_out()
+                    if failure.status == 416 and upload.arrived == before:
+                        upload.forget()
+                pause = attempts.pause(failure, upload.arrived - before)
                 if pause is None:
                     raise
-            await count_down(pause, row.say)
             # The end may have been reached, and only the answer lost.
-            if await target.repository.has_blob(blob.digest):
-                return
-            await upload.find_out()
-            attempt = 1 if upload.arrived - before >= _WORTH_ANOTHER else attempt + 1
+            if not upload.begun and await target.repository.has_blob(blob.digest):
+                break
+            await count_down(pause, row.say)
+        await self._sessions.drop(target.registry, target.path, blob.digest)
 
 
 class Target:
@@ -138,41 +139,56 @@ class _Upload:
         self._row = row
         self._location: str | None = None
         self._whole = True
+        self._lost_sight = False
         self.arrived = 0
 
-    async def resume(self, location: str) -> bool:
+    @property
+    def begun(self) -> bool:
+        """Whether the registry has something that can be gone on with, as far as known."""
+        return self._location is not None
+
+    async def resume(self, location: str) -> None:
         """Go on at ``location``, if that is still known over there."""
         self._location = location
         await self.find_out()
-        return self._location is not None
 
     def forget(self) -> None:
         """Begin anew next time."""
         self._location = None
 
     async def find_out(self) -> None:
-        """Ask how far the upload is. One that the registry knows nothing of begins anew."""
+        """Ask how far the upload is, now, or at the next attempt if there is no answer now. One that the registry knows
+        nothing of begins anew.
+        """
+        try:
+            await self._find_out()
+        except RemoteFailure:
+            self._lost_sight = True
+
+    async def _find_out(self) -> None:
         if self._location is None:
             return
-        started, self.arrived = self.arrived, 0
         try:
             self._location, arrived = await self._target.repository.progress(self._location)
         except RemoteFailure as failure:
             if failure.transient:
-                self.arrived = started
-                return
+                raise
+            arrived = 0
             self._location = None
-            return
+        self._lost_sight = False
         if arrived > self._blob.size:
+            arrived = 0
             self._location = None
-            return
-        # Nothing of a request that broke: smaller ones lose less.
-        self._whole = arrived > started
+        if self._location is not None:
+            # Nothing of a request that broke: smaller ones lose less.
+            self._whole = arrived > self.arrived
         self.arrived = arrived
 
     async def run(self) -> None:
         """Send what is missing and end the upload."""
         repository = self._target.repository
+        if self._lost_sight:
+            await self._find_out()
         if self._location is None:
             self.arrived = 0
             await self._keep(await repository.begin())

@@ -30,8 +30,6 @@ from havre.network.model import Endpoint
 
 log = logging.getLogger(__name__)
 
-# nft takes these characters in names, and the kernel 15 of them for an interface.
-_BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
 # veth_name's form: nobody else's interfaces look like this.
 _VETH = re.compile(r"veth[0-9a-f]{11}")
 # Seconds: choosing takes milliseconds, several daemons may queue.
@@ -104,8 +102,6 @@ class Choice:
 
 def choose(name: str, recorded: IPv4Interface | None, wanted: IPv4Interface | None) -> Choice:
     """Decide the bridge's address: ``wanted`` (--bip), else what it has, else the recorded one, else a free network."""
-    if not _BRIDGE_NAME.fullmatch(name):
-        raise InvalidParameter(f"invalid bridge name {name!r}: letters, digits, and _ . - within, 15 at most")
     if wanted is not None and not _usable(wanted):
         raise InvalidParameter(f"invalid --bip {wanted}: it is no address that a host on its network can have")
     with Rtnetlink() as netlink:
@@ -220,7 +216,9 @@ def _look(name: str) -> tuple[object, ...]:
         bridge = next((link for link in links if link.name == name), None)
         if bridge is None:
             return ()
-        addresses = {str(address) for owner, address in netlink.addresses() if owner == bridge.index}
+        # Link-local ones the kernel makes by itself, a moment after the bridge is up.
+        six = [(owner, address) for owner, address in netlink.addresses6() if not address.is_link_local]
+        addresses = {str(address) for owner, address in [*netlink.addresses(), *six] if owner == bridge.index}
         return bridge, addresses, {link.name for link in links if link.master == bridge.index}
 
 

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from havre.errors import InvalidParameter, SystemFault
 from havre.lib.booleans import parse_bool
 from havre.network.firewall import NAT, ROUTED, UNPROTECTED, BridgeRules
-from havre.network.model import Network
+from havre.network.model import Network, check_bridge_name
 from havre.network.settings import NetworkSettings
 
 NAME = "com.docker.network.bridge.name"
@@ -27,7 +27,6 @@ _MODES = {4: "com.docker.network.bridge.gateway_mode_ipv4", 6: "com.docker.netwo
 _SOURCES = {4: "com.docker.network.host_ipv4", 6: "com.docker.network.host_ipv6"}
 _TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
 _ISOLATED = "isolated"
-_BRIDGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _INTERFACE_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,11}")
 
@@ -57,8 +56,8 @@ class BridgeOptions:
 def read(options: Mapping[str, str], settings: NetworkSettings, internal: bool) -> BridgeOptions:
     """The options of one network. ``InvalidParameter`` in Docker's words."""
     bridge = options.get(NAME, "")
-    if bridge and not _BRIDGE_NAME.fullmatch(bridge):
-        raise InvalidParameter(f"invalid bridge name {bridge!r}: letters, digits, and _ . - within, 15 at most")
+    if bridge:
+        check_bridge_name(bridge)
     prefix = options.get(_PREFIX, "") or "eth"
     if not _INTERFACE_PREFIX.fullmatch(prefix):
         raise InvalidParameter(f"invalid interface prefix {prefix!r}")
