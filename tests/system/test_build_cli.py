@@ -244,7 +244,6 @@ def test_results_beside_the_image(context: Context, tmp_path: Path) -> None:
         (("--squash",), "squash"),
         (("--ssh", "default=/nothing"), "not an agent's socket"),
         (("--secret", "src=x"), "secret missing ID"),
-        (("--push",), None),
         (("--progress", "loud"), "invalid progress mode"),
         (("-o", "type=strange"), "unsupported output type"),
         (("-o", "type=local,dest=/nothing,push=true"), "the output option push"),
@@ -254,9 +253,15 @@ def test_results_beside_the_image(context: Context, tmp_path: Path) -> None:
         (("--build-arg", "BUILDKIT_SYNTAX=some/thing:1"), "the syntax some/thing:1 is not docker/dockerfile"),
     ],
 )
-def test_what_is_not_there_is_refused(context: Context, flags: tuple[str, ...], reason: str | None) -> None:
+def test_what_is_not_there_is_refused(context: Context, flags: tuple[str, ...], reason: str) -> None:
     said = context.build("FROM busybox\nRUN echo never-run\n", *flags, code=1)
-    assert reason is None or reason in said.err
+    assert reason in said.err
+
+
+def test_a_push_needs_a_name(context: Context) -> None:
+    context.write({"Dockerfile": "FROM busybox\n"})
+    said = context.havre("build", "--push", str(context.directory), code=1)
+    assert "tag is needed when pushing to registry" in said.err
 
 
 def test_strange_files(context: Context) -> None:

@@ -162,14 +162,17 @@ def test_what_is_kept_is_told_and_pruned(bench: Bench) -> None:
     bench.build("FROM busybox\nCOPY large /large\n")
 
 
-def test_what_is_not_there_is_refused_by_name(bench: Bench) -> None:
+def test_what_is_not_there_is_refused_by_name(bench: Bench, tmp_path: Path) -> None:
+    bench.build("FROM busybox\n", "-o", f"type=oci,dest={tmp_path}/layout.tar")
+    with tarfile.open(tmp_path / "layout.tar") as archive:
+        archive.extractall(tmp_path / "layout", filter="data")
     for flags, words in (
         (("--cache-to", "type=local,dest=/tmp/x"), "of a build cache: dest"),
         (("-o", "type=image,compression=zstd"), "the option compression=zstd of the exporter"),
         (("-o", "type=image,store=false"), "the option store=false of the exporter"),
         (("--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=x"), "the build argument BUILDKIT_SANDBOX_HOSTNAME"),
         (("--sbom=true",), "ttestations"),
-        (("--build-context", "x=oci-layout:///tmp/absent"), ""),
+        (("--build-context", f"x=oci-layout://{tmp_path}/layout"), "does not implement the named context x=oci-layout"),
     ):
         assert words in bench.build("FROM busybox\n", *flags, code=1).err
 
