@@ -242,6 +242,21 @@ def test_the_least_used_goes_when_the_budget_is_spent(upstream: FakeRegistry, ca
         assert not damage(client, "hub/team/app", "v1")
 
 
+def test_what_was_deleted_here_is_no_part_of_the_budget(upstream: FakeRegistry, caching: Caching) -> None:
+    images = [image(upstream, "team/app", f"v{number}", os.urandom(300_000)) for number in range(3)]
+    server = caching({"size": 700_000})
+    with closing(server.client()) as client:
+        for number in (0, 1):
+            assert not damage(client, "hub/team/app", f"v{number}")
+        for path in (f"manifests/{images[1].manifest}", f"blobs/{images[1].layers[0]}"):
+            assert client.ask("DELETE", f"/v2/hub/team/app/{path}").status == 202
+        assert not damage(client, "hub/team/app", "v2")
+        # What would go, goes beside what is served.
+        time.sleep(0.5)
+        assert not damage(client, "hub/team/app", "v0")
+    assert len([request for request in upstream.asked("/blobs/") if images[0].layers[0] in request.path]) == 1
+
+
 def blob_files(server: Server) -> list[Path]:
     return list((server.root / "blobs" / "sha256").iterdir())
 

@@ -123,8 +123,10 @@ def test_parts_of_a_volume(docker: Program, engine: Engine) -> None:
     # An empty part is filled from the image, as an empty volume is.
     docker("run", "--rm", "--mount", "type=volume,src=parts,dst=/etc,volume-subpath=empty", "busybox", "true")
     assert "passwd" in docker("run", "--rm", "--mount", f"{mount}empty", "busybox", "ls", "/t").out
+    for flags in (("-v", "fresh:/etc:nocopy"), ("--mount", "type=volume,src=fresh,dst=/etc,volume-nocopy")):
+        assert "passwd" not in docker("run", "--rm", *flags, "busybox", "ls", "/etc").out
     flags = ("--mount", f"{mount}sub,volume-nocopy,ro")
-    assert docker("run", "--rm", *flags, "busybox", "touch", "/t/x", code=1).out == ""
+    assert "Read-only file system" in docker("run", "--rm", *flags, "busybox", "touch", "/t/x", code=1).err
     # A copy into a container that does not run goes where a start would take it.
     docker("create", "--name", "copied", "--mount", f"{mount}sub", *SLEEPER)
     docker("cp", "/etc/hostname", "copied:/t/copy")

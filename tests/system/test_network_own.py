@@ -126,6 +126,25 @@ async def test_an_internal_network_leads_nowhere(lab: Lab) -> None:
         await daemon.remove(one, two, far)
 
 
+async def test_nor_does_it_over_ipv6(lab: Lab) -> None:
+    async with netlab.daemon(lab.layout(), seed="x") as daemon:
+        await daemon.networks.create(network("in", ipv6=True, internal=True))
+        await daemon.networks.create(network("out", ipv6=True))
+        one, two, far = await box(daemon, "in"), await box(daemon, "in"), await box(daemon, "out")
+        gateway = daemon.networks.get("in").pools_of(6)[0].gateway
+        assert (one.endpoint.ipv6_gateway, default_route(one, 6)) == ("", "")
+        two.inside(lambda: run("ip", "-6", "route", "add", "default", "via", gateway))
+
+        def serve() -> socket.socket:
+            return socket.create_server(("::", 80), family=socket.AF_INET6)
+
+        with six_outside(lab), lab.from_outside(serve), one.inside(serve), two.inside(serve), far.inside(serve):
+            assert reaches(far, "2001:db8::9", 80) and misses(two, "2001:db8::9", 80)
+            assert reaches(two, one.endpoint.ipv6_address, 80)
+            assert misses(two, far.endpoint.ipv6_address, 80) and misses(far, two.endpoint.ipv6_address, 80)
+        await daemon.remove(one, two, far)
+
+
 async def test_options(lab: Lab) -> None:
     options = {
         f"{BRIDGE}name": "br-mine",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system import images
+from tests.system import images, residue
 from tests.system.conftest import NewDaemon, docker_for, havre_for
 from tests.system.harness import Engine, Havred, wait_until
 from tests.system.programs import Program
@@ -99,6 +99,18 @@ def test_what_an_import_refuses(docker: Program, havre: Program, havred: Havred,
     havre("volume", "import", "--devices", "device", stdin=cases["device"])
     assert not left_aside(havred)
     assert "invalid characters" in havre("volume", "import", "a b", stdin=hostile(), code=1).err
+
+
+def test_an_export_that_fails_holds_no_mount(docker: Program, havre: Program, havred: Havred, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    docker("volume", "create", "data", "--opt", "type=none", "--opt", f"device={there}", "--opt", "o=bind")
+    for words in (("export", "data", "-o", str(tmp_path / "tar")), ("clone", "data", "copy")):
+        assert "no such file or directory" in havre("volume", *words, code=1).err
+    there.mkdir()
+    docker("run", "--rm", "-v", "data:/v", "busybox", "touch", "/v/file")
+    place = str(havred.data_root / "volumes" / "data" / "_data")
+    wait_until(lambda: place not in residue.mounts(havred), "the volume to be unmounted", patience=5)
+    assert (there / "file").exists() and not list((havred.exec_root / "volumes").iterdir())
 
 
 def test_into_a_volume_that_is_there(docker: Program, havre: Program, engine: Engine, tmp_path: Path) -> None:

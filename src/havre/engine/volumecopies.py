@@ -203,8 +203,12 @@ class VolumeCopies:
         return await self._volumes.inspect(name)
 
     async def _source(self, record: VolumeRecord, holder: str) -> Path:
-        """Where a volume's files are, mounted for ``holder`` if it has to be."""
-        mounted = await self._mounts.mount(holder, 0, record.name)
+        """Where a volume's files are, mounted for ``holder`` if it has to be: ``_release`` ends that."""
+        try:
+            mounted = await self._mounts.mount(holder, 0, record.name)
+        except BaseException:
+            self._release(holder)
+            raise
         return mounted or self._local.path(record.name)
 
     def _release(self, holder: str) -> None:
@@ -215,8 +219,8 @@ class VolumeCopies:
         """A volume's files, with the containers that use them standing still if ``pause``."""
         holder = f"havre-{ids.new_id()}"
         async with AsyncExitStack() as undo:
-            undo.callback(self._release, holder)
             source = await self._source(record, holder)
+            undo.callback(self._release, holder)
             for container in self._holders.running_with_volume(record.name) if pause else ():
                 # Before it stands still: whatever happens, it goes on.
                 undo.push_async_callback(self._freezer.go_on, container)

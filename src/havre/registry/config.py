@@ -18,6 +18,7 @@ from havre.errors import InvalidParameter
 from havre.registry import settings
 from havre.registry.access.commands import add_commands as commands_of_accounts
 from havre.registry.access.settings import AccessSettings
+from havre.registry.layout import ROOT
 from havre.registry.replication.commands import add_commands as commands_of_replication
 from havre.registry.reports.settings import ReportSettings
 from havre.registry.upkeep.commands import add_commands as commands_of_upkeep
@@ -31,7 +32,7 @@ SECTIONS: tuple[str, ...] = ("webhooks", "gc", "retention", "quota", "upstreams"
 class Config:
     """What the registry was told."""
 
-    root: Path = Path("/var/lib/havre-registry")
+    root: Path = ROOT
     addr: str = "127.0.0.1:5000"
     tls_cert: str = ""
     tls_key: str = ""

@@ -1,6 +1,6 @@
 """The disk tree of one registry, drawn once.
 
-``root`` (default ``/var/lib/havre-registry``)::
+``root``::
 
     lock                  held by the running registry
     registry.db           repositories, manifests, tags, uploads (SQLite)
@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from havre.store.files import sync_directory
+
+ROOT = Path("/var/lib/havre-registry")
+"""Where a registry is kept that is told nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

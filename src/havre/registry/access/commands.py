@@ -19,12 +19,12 @@ from havre.errors import InvalidParameter, NotFound
 from havre.registry.access import htpasswd, robots
 from havre.registry.access.robots import Robot
 from havre.registry.access.rules import parse_grant
+from havre.registry.layout import ROOT
 from havre.store.files import write_atomic
 
 T = TypeVar("T")
 _DAYS = re.compile(r"(\d{1,5})([dh])")
-_HTPASSWD = "/var/lib/havre-registry/htpasswd"
-_ROOT = Path("/var/lib/havre-registry")
+_HTPASSWD = ROOT / "htpasswd"
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -48,7 +48,7 @@ def _add_user(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     show = verbs.add_parser("ls", help="list users", description="List users")
     show.set_defaults(run=_user_list)
     for verb in (add, remove, show):
-        verb.add_argument("--htpasswd", type=Path, default=Path(_HTPASSWD), metavar="FILE", help=f"default {_HTPASSWD}")
+        verb.add_argument("--htpasswd", type=Path, default=_HTPASSWD, metavar="FILE", help=f"default {_HTPASSWD}")
 
 
 def _add_robot(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -79,7 +79,7 @@ def _add_robot(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     show.set_defaults(run=_robot_list)
     for verb in (create, revoke, show):
         verb.add_argument(
-            "--root", type=Path, default=_ROOT, metavar="DIR", help=f"the registry's root (default {_ROOT})"
+            "--root", type=Path, default=ROOT, metavar="DIR", help=f"the registry's root (default {ROOT})"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from havre.errors import Conflict
 from havre.registry.control import ask
-from havre.registry.layout import Layout
+from havre.registry.layout import ROOT, Layout
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,7 +17,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     status = verbs.add_parser("status", help="what is done, waiting, and failing at each target")
     status.add_argument("--config", metavar="FILE", help="the configuration, which may name the root")
-    status.add_argument("--root", type=Path, metavar="DIR", help="its root (default /var/lib/havre-registry)")
+    status.add_argument("--root", type=Path, metavar="DIR", help=f"its root (default {ROOT})")
     status.add_argument("--json", action="store_true", help="print it as JSON")
     status.set_defaults(run=_status)
 

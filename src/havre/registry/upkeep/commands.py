@@ -9,7 +9,7 @@ from typing import Any
 from havre.errors import NotFound
 from havre.lib.sizes import bytes_size
 from havre.registry.control import ask
-from havre.registry.layout import Layout
+from havre.registry.layout import ROOT, Layout
 
 _ABOUT = (
     "Remove what is of no use: tags and manifests that the retention rules let go, blobs that no manifest names, "
@@ -22,7 +22,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add ``gc``."""
     gc = commands.add_parser("gc", help="remove what is of no use", description=_ABOUT)
     gc.add_argument("--config", metavar="FILE", help="the configuration, when no registry runs on the root")
-    gc.add_argument("--root", type=Path, metavar="DIR", help="the registry's root (default /var/lib/havre-registry)")
+    gc.add_argument("--root", type=Path, metavar="DIR", help=f"the registry's root (default {ROOT})")
     gc.add_argument("--dry-run", action="store_true", help="only tell what would go, and why")
     gc.add_argument("--json", action="store_true", help="print the report as JSON")
     gc.set_defaults(run=_gc)

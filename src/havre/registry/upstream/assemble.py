@@ -25,7 +25,7 @@ class Installed:
         self._registry = registry
         self._settings = settings
         self._remove = remove
-        self._fetches = Fetches(spool, _POLICY)
+        self._fetches = Fetches(spool)
         self._closing: list[Callable[[], Awaitable[None]]] = []
 
     async def start(self) -> None:

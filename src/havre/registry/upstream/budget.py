@@ -24,26 +24,33 @@ class Budget:
         self._cached = cached
         self._remove = remove
         self._used: dict[records.Key, float] = {}
+        self._deleted: set[records.Key] = set()
         self._tasks = TaskOwner("cache")
         self._again = False
 
     def told(self, event: Event) -> None:
-        if event.happening == "pulled" and self._cached(event.repository):
-            self._used[event.repository, event.digest] = time.time()
+        if not self._cached(event.repository):
+            return
+        key = (event.repository, event.digest)
+        if event.happening == "pulled":
+            self._used[key] = time.time()
             if len(self._used) >= _MOST_UNWRITTEN:
                 self.grown()
+        elif event.happening == "deleted":
+            self._deleted.add(key)
+            self.grown()
 
     def answered(self, call: Call, status: int, sent: int, seconds: float) -> None:
         return None
 
     def grown(self) -> None:
-        """There is more than before: see whether it is too much."""
+        """There is more than before, or less: see whether it is too much."""
         self._again = True
         if not len(self._tasks):
             self._tasks.start(self._keep_to_size(), "evict")
 
     async def close(self) -> None:
-        """Note what was of use, and end."""
+        """Note what was of use and what has gone, and end."""
         await self._tasks.close()
         await self._note_use()
 
@@ -64,5 +71,8 @@ class Budget:
 
     async def _note_use(self) -> None:
         used, self._used = self._used, {}
+        deleted, self._deleted = self._deleted, set()
+        if deleted:
+            await self._catalog.database.write(lambda c: records.forget_deleted(c, deleted), frees_room=True)
         if used:
             await self._catalog.database.write(lambda c: records.use(c, used), frees_room=True)

@@ -4,20 +4,18 @@ import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
 
 import aiohttp
 
 from havre.errors import HavreError, SystemFault
 from havre.image.remote.failures import RemoteFailure
-from havre.image.remote.retry import RetryPolicy
+from havre.image.remote.repository import BlobSource
 from havre.lib.ids import new_id
 from havre.lib.tasks import TaskOwner
 from havre.registry.upstream.arrival import Arrival
 
-Source = Callable[[], Awaitable["BlobSource | None"]]
+Source = Callable[[], Awaitable[BlobSource | None]]
 """Opens the place to fetch a blob from; None when the blob is here by now."""
 
 Keep = Callable[[Arrival], Awaitable[None]]
@@ -28,20 +26,11 @@ _WORTH_ANOTHER = 1 << 20  # an attempt that brought this much proves that the li
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
-class BlobSource(Protocol):
-    """A repository of an upstream that blobs are read from."""
-
-    def blob(self, digest: str, offset: int = 0) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Open a blob from byte ``offset``: status 206, or 200 with the whole of it. Raises ``RemoteFailure``."""
-        ...
-
-
 class Fetches:
     """The blobs that are on their way in, by (repository, digest). Their files lie in ``spool``, emptied at start."""
 
-    def __init__(self, spool: Path, policy: RetryPolicy) -> None:
+    def __init__(self, spool: Path) -> None:
         self._spool = spool
-        self._policy = policy
         self._running: dict[tuple[str, str], asyncio.Future[Arrival | None]] = {}
         self._tasks = TaskOwner("fetches")
 
@@ -62,7 +51,7 @@ class Fetches:
         if opened is None:
             opened = self._running[key] = asyncio.get_running_loop().create_future()
             opened.add_done_callback(lambda done: done.cancelled() or done.exception())
-            fetch = _Fetch(self._spool / new_id(), digest, self._policy, opened)
+            fetch = _Fetch(self._spool / new_id(), digest, opened)
             task = self._tasks.start(self._run(key, fetch, source, keep), f"fetch {digest} of {repository}")
             # Also of a task that was cancelled before it began.
             task.add_done_callback(lambda _: self._fail(key, fetch, SystemFault("the fetch was broken off")))
@@ -99,10 +88,9 @@ class Fetches:
 
 
 class _Fetch:
-    def __init__(self, path: Path, digest: str, policy: RetryPolicy, opened: "asyncio.Future[Arrival | None]") -> None:
+    def __init__(self, path: Path, digest: str, opened: "asyncio.Future[Arrival | None]") -> None:
         self._path = path
         self.digest = digest
-        self._policy = policy
         self.opened = opened
         self._arrival: Arrival | None = None
 
@@ -117,7 +105,7 @@ class _Fetch:
             except RemoteFailure as failure:
                 if self._written - start >= _WORTH_ANOTHER:
                     attempt = 1
-                pause = self._policy.pause(attempt, failure)
+                pause = source.policy.pause(attempt, failure)
                 if pause is None:
                     raise
             attempt += 1

@@ -1,6 +1,6 @@
 """What is cached, in the registry's database, on a connection: put in, used, and evicted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from havre.registry import records
 from havre.registry.manifests import Document
@@ -39,6 +39,16 @@ def use(connection: Connection, used: Mapping[Key, float]) -> None:
     """Note when things were last of use."""
     rows = [(when, *key) for key, when in used.items()]
     connection.executemany("UPDATE cached SET used = ? WHERE repository = ? AND digest = ?", rows)
+
+
+def forget_deleted(connection: Connection, keys: Iterable[Key]) -> None:
+    """What was deleted counts no more, unless it is here again, or it was only a tag."""
+    here = "SELECT 1 FROM {} x JOIN repositories r ON r.id = x.repository WHERE r.name = ?1 AND x.digest = ?2"
+    connection.executemany(
+        "DELETE FROM cached WHERE repository = ?1 AND digest = ?2"
+        f" AND NOT EXISTS ({here.format('blobs')}) AND NOT EXISTS ({here.format('manifests')})",
+        keys,
+    )
 
 
 def total(connection: Connection) -> int:

@@ -16,7 +16,6 @@ from havre.registry.upstream.arrival import Arrival
 from havre.registry.upstream.fetch import Fetches, Keep
 from tests.fakes import registry_faults as faults
 from tests.fakes.registry import Answer, FakeRegistry, Fault
-from tests.unit.registry.upstream.conftest import QUICK
 
 BLOB = os.urandom(3 << 20)
 
@@ -49,7 +48,7 @@ class Kept:
 
 @pytest.fixture
 def fetches(tmp_path: Path) -> Fetches:
-    made = Fetches(tmp_path / "spool", QUICK)
+    made = Fetches(tmp_path / "spool")
     made.prepare()
     return made
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from havre.errors import InvalidParameter, SystemFault
+from havre.errors import SystemFault
 from havre.lib.tasks import TaskOwner
 from havre.registry.reports.exposition import Counter
 from havre.registry.reports.webhooks.envelope import MEDIA_TYPE, SIGNATURE_HEADER, Happening, envelope, event, signature
@@ -35,13 +35,6 @@ class Endpoint:
     actions: frozenset[str] = frozenset({"push", "mount", "delete"})
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 10
-
-    def __post_init__(self) -> None:
-        """InvalidParameter for what cannot be called."""
-        if not self.url.startswith(("http://", "https://")):
-            raise InvalidParameter(f"the URL of a webhook begins with http:// or https://, not {self.url!r}")
-        if unknown := self.actions - {"push", "pull", "mount", "delete"}:
-            raise InvalidParameter(f"unknown webhook action {min(unknown)!r} (known: push, pull, mount, delete)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,15 +60,6 @@ class EventQueue:
             lambda connection: connection.execute(f"DELETE FROM waiting WHERE endpoint NOT IN ({marks})", endpoints)
         )
 
-    async def lengths(self) -> dict[str, int]:
-        """How many events wait for each endpoint."""
-
-        def query(connection: Connection) -> dict[str, int]:
-            rows = connection.execute("SELECT endpoint, count(*) AS n FROM waiting GROUP BY endpoint")
-            return {row["endpoint"]: row["n"] for row in rows}
-
-        return await self._db.read(query)
-
     def close(self) -> None:
         """Close the file."""
         self._db.close()
