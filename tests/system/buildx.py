@@ -1,10 +1,10 @@
 """The real ``docker buildx`` and ``docker compose``, which ``scripts/setup --dev`` has unpacked, for the tests."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.system.buildcontexts import DiskContext
 from tests.system.programs import Output, Program
 
 PLUGINS = Path(__file__).resolve().parents[2] / ".plugins"
@@ -23,19 +23,12 @@ def with_plugins(docker: Program) -> Program:
     return docker
 
 
-class Bench:
+class Bench(DiskContext):
     """A context on disk, and ``docker buildx build`` of it."""
 
     def __init__(self, directory: Path, docker: Program) -> None:
-        self.directory = directory
+        super().__init__(directory)
         self.docker = docker
-        directory.mkdir()
-
-    def write(self, files: Mapping[str, str]) -> None:
-        for name, text in files.items():
-            path = self.directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
 
     def build(self, dockerfile: str, *flags: str, code: int | None = 0) -> Output:
         self.write({"Dockerfile": dockerfile})

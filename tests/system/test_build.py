@@ -6,11 +6,11 @@ import os
 import tarfile
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.system.buildcontexts import DiskContext
 from tests.system.conftest import docker_for
 from tests.system.harness import Havred, wait_until
 from tests.system.programs import Output, Program
@@ -18,19 +18,12 @@ from tests.system.programs import Output, Program
 CLASSIC = {"DOCKER_BUILDKIT": "0"}
 
 
-class Bench:
+class Bench(DiskContext):
     """A context on disk, and ``docker build`` of it."""
 
     def __init__(self, directory: Path, docker: Program) -> None:
-        self.directory = directory
+        super().__init__(directory)
         self.docker = docker
-        directory.mkdir()
-
-    def write(self, files: Mapping[str, str]) -> None:
-        for name, text in files.items():
-            path = self.directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
 
     def build(self, dockerfile: str, *flags: str, code: int | None = 0) -> Output:
         self.write({"Dockerfile": dockerfile})

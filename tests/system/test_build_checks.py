@@ -6,6 +6,8 @@ import tarfile
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from tests.system.harness import Answer, Engine, Havred
 
 
@@ -29,6 +31,25 @@ def build(engine: Engine, files: Mapping[str, str], **query: str) -> list[dict[s
 
 def said(messages: list[dict[str, Any]]) -> str:
     return "".join(one.get("stream", "") + one.get("error", "") for one in messages)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "reason"),
+    [
+        ({"ulimits": "[1]"}, 400, "cannot unmarshal number"),
+        ({"ulimits": '[{"Name": "nofile", "Soft": "x"}]'}, 400, "field Soft"),
+        ({"buildargs": '{"A": 1}'}, 400, "error reading buildargs"),
+        ({"labels": '{"A": []}'}, 400, "error reading labels"),
+        ({"labels": "[" * 5000}, 400, "error reading labels"),
+        ({"cachefrom": "[1]"}, 400, "error reading cachefrom"),
+        ({"isolation": "hyperv"}, 400, "unsupported isolation: hyperv"),
+        ({"version": "2"}, 501, "version=2"),
+        ({"outputs": '[{"Type": "tar"}]'}, 501, "the option outputs"),
+    ],
+)
+def test_values_that_are_refused(havred: Havred, query: dict[str, str], status: int, reason: str) -> None:
+    answer = post(havred, {"Dockerfile": "FROM busybox\n"}, **query)
+    assert answer.status == status and reason in str(answer.body)
 
 
 def test_lint_is_told_and_can_end_a_build(havred: Havred) -> None:

@@ -14,25 +14,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.buildcontexts import DiskContext
 from tests.system.harness import Havred, wait_until
 from tests.system.programs import Output, Program
 
 
-class Context:
+class Context(DiskContext):
     """A context on disk, and ``havre build`` of it."""
 
     def __init__(self, directory: Path, havre: Program) -> None:
-        self.directory = directory
+        super().__init__(directory)
         self.havre = havre
-        directory.mkdir()
 
     def write(self, files: Mapping[str, str]) -> None:
-        for name, text in files.items():
-            path = self.directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # What is the same keeps its time, and is not sent again.
-            if not path.exists() or path.read_text() != text:
-                path.write_text(text)
+        """What is the same keeps its time, and is not sent again."""
+        super().write({name: text for name, text in files.items() if not self._has(name, text)})
+
+    def _has(self, name: str, text: str) -> bool:
+        path = self.directory / name
+        return path.exists() and path.read_text() == text
 
     def build(self, dockerfile: str, *flags: str, code: int | None = 0, env: Mapping[str, str] = {}) -> Output:
         self.write({"Dockerfile": dockerfile})
@@ -247,6 +247,11 @@ def test_results_beside_the_image(context: Context, tmp_path: Path) -> None:
         (("--push",), None),
         (("--progress", "loud"), "invalid progress mode"),
         (("-o", "type=strange"), "unsupported output type"),
+        (("-o", "type=local,dest=/nothing,push=true"), "the output option push"),
+        (("-o", "type=image,push=maybe"), "invalid value of the output option push: maybe"),
+        (("-o", "/nothing", "--iidfile", "/nothing"), "--iidfile cannot be used with the output local"),
+        (("--build-arg", "BUILDKIT_INLINE_CACHE=1"), "use --cache-to type=inline"),
+        (("--build-arg", "BUILDKIT_SYNTAX=some/thing:1"), "the syntax some/thing:1 is not docker/dockerfile"),
     ],
 )
 def test_what_is_not_there_is_refused(context: Context, flags: tuple[str, ...], reason: str | None) -> None:
@@ -341,3 +346,9 @@ def test_half_a_context_is_no_context(context: Context, havred: Havred) -> None:
         lines = b"".join(f'["{name}",33188,1,0,""]\n'.encode() for name in names)
         refused = havred.api("POST", "/havre/build/contexts", lines, **key)
         assert refused.status == 400, names
+
+
+def test_limits_of_commands(context: Context) -> None:
+    text = "FROM busybox\nRUN cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max || true\n"
+    said = context.build(text, "--progress", "plain", "--no-cache", "-m", "104857600", "--memory-swap", "-1")
+    assert " 104857600\n" in said.err

@@ -166,6 +166,8 @@ def test_what_is_not_there_is_refused_by_name(bench: Bench) -> None:
     for flags, words in (
         (("--cache-to", "type=local,dest=/tmp/x"), "of a build cache: dest"),
         (("-o", "type=image,compression=zstd"), "the option compression=zstd of the exporter"),
+        (("-o", "type=image,store=false"), "the option store=false of the exporter"),
+        (("--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=x"), "the build argument BUILDKIT_SANDBOX_HOSTNAME"),
         (("--sbom=true",), "ttestations"),
         (("--build-context", "x=oci-layout:///tmp/absent"), ""),
     ):
@@ -192,6 +194,21 @@ def test_bake(bench: Bench) -> None:
         "buildx", "bake", "--progress", "plain", "-f", bake, "--set", f"*.context={bench.directory}", env=ANYWHERE
     )
     assert [bench.run(f"baked:{name}") for name in ("one", "two")] == ["one\n", "two\n"]
+
+
+def test_a_source_policy_is_refused(bench: Bench, tmp_path: Path) -> None:
+    rule = {"action": "DENY", "selector": {"identifier": "*"}}
+    (tmp_path / "policy.json").write_text(json.dumps({"rules": [rule]}))
+    bench.docker.env["EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"] = str(tmp_path / "policy.json")
+    assert "does not implement source policies" in bench.build("FROM busybox\n", code=1).err
+
+
+def test_targets_that_stand_on_others_are_refused_by_name(bench: Bench) -> None:
+    targets = {"one": {}, "two": {"contexts": {"busybox": "target:one"}}}
+    bench.write({"docker-bake.json": json.dumps({"target": targets}), "Dockerfile": "FROM busybox\nLABEL x=y\n"})
+    words = ("-f", str(bench.directory / "docker-bake.json"), "--set", f"*.context={bench.directory}", "two")
+    said = bench.docker("buildx", "bake", "--progress", "plain", *words, env=ANYWHERE, code=1)
+    assert "havre does not implement targets of a bake file as named contexts" in said.err
 
 
 def test_compose(bench: Bench) -> None:

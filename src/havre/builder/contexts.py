@@ -21,7 +21,7 @@ from havre.kernel.treerules import LISTING
 from havre.kernel.treextract import Rules, extract
 from havre.lib import dockerignore
 from havre.lib.dockerignore import Ignore
-from havre.lib.relay import inflow, settled
+from havre.lib.relay import inflow
 
 _LARGEST_FILE = 16 << 20  # of a Dockerfile
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -41,16 +41,11 @@ async def unpack(body: AsyncIterator[bytes], place: Path) -> Directory:
 async def receive(body: AsyncIterator[bytes], place: Path) -> Directory:
     """As ``unpack``, for a single build: in memory if it is small. ``place`` is empty; ``discard`` takes it away."""
     begun: list[bytes] = []
-    size = 0
-    async for chunk in body:
-        begun.append(chunk)
-        size += len(chunk)
-        if size > _SMALL:
-            break
-    else:
-        if await settled(lambda: _unpacked_in_memory(begun, place), lambda _: None):
-            return Directory(place)
-    return await unpack(_all(list(begun), body), place)
+    try:
+        await inflow(_small(body, begun), lambda source: _unpack_in_memory(source, place), "havre-context")
+    except _TooLargeError:
+        return await unpack(_all(begun, body), place)
+    return Directory(place)
 
 
 async def discard(place: Path) -> None:
@@ -124,6 +119,21 @@ def _clear(directory: int, prefix: str, ignore: Ignore) -> bool:
     return not left
 
 
+class _TooLargeError(Exception):
+    """For memory."""
+
+
+async def _small(body: AsyncIterator[bytes], begun: list[bytes]) -> AsyncIterator[bytes]:
+    """What comes, put into ``begun`` as well. Raises ``_TooLargeError`` when it is much."""
+    size = 0
+    async for chunk in body:
+        begun.append(chunk)
+        size += len(chunk)
+        if size > _SMALL:
+            raise _TooLargeError
+        yield chunk
+
+
 async def _all(begun: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     begun.reverse()
     while begun:
@@ -132,17 +142,16 @@ async def _all(begun: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[
         yield chunk
 
 
-def _unpacked_in_memory(archive: list[bytes], place: Path) -> bool:
-    """Whether it had room there; if not, nothing is left of it."""
+def _unpack_in_memory(source: Iterator[bytes], place: Path) -> None:
+    """Raises ``_TooLargeError`` when it has no room there. Nothing is left of it after any error."""
     mounts.mount("havre-context", place, "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, _MEMORY)
     try:
-        _unpack(iter(archive), place)
-    except SystemFault as error:
+        _unpack(source, place)
+    except BaseException as error:
         mounts.unmount(place, detach=True)
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
-            return False
+            raise _TooLargeError from None
         raise
-    return True
 
 
 def _unpack(source: Iterator[bytes], place: Path) -> None:

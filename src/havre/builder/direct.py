@@ -20,6 +20,7 @@ from havre.builder.checking import answer
 from havre.builder.classic import BuildFailed, epoch_of, lock_of
 from havre.builder.eventlines import EventLines, Json
 from havre.builder.failures import StepFailed
+from havre.builder.frontends import check_arguments, check_syntax
 from havre.builder.keptcontexts import KeptContexts
 from havre.builder.plan.vertices import Scratch, Vertex
 from havre.builder.remotecontexts import RemoteContexts
@@ -27,6 +28,7 @@ from havre.builder.request import BuildRequest
 from havre.builder.transfer import Carrier, Credentials
 from havre.builder.trees import Directory
 from havre.dockerfile.faults import DockerfileError, shown
+from havre.dockerfile.lines import read as lines_of
 from havre.errors import InvalidParameter, NotFound, Unsupported
 from havre.image.manifest import parse_platform
 from havre.image.remote.auth import Auth
@@ -170,6 +172,8 @@ class DirectBuilds:
             ) from None
         if not dockerfile.strip():
             raise InvalidParameter(f"the Dockerfile ({asked.filename}) cannot be empty")
+        check_arguments(asked.arguments)
+        check_syntax((await asyncio.to_thread(lines_of, dockerfile)).directives.get("syntax", ""))
         return BuildRequest(
             dockerfile=dockerfile,
             context=context,

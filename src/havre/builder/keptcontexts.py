@@ -143,11 +143,13 @@ class KeptContexts:
         context = self._get(identity)
         if not context.whole:
             raise InvalidParameter(f"the build context {identity} has not been sent to its end")
-        with self._in_use(identity):
-            context.used = time.time()
-            yield Directory(context.path / _FILES, f"context {identity}")
-        if not context.key:
-            self._drop(context)
+        try:
+            with self._in_use(identity):
+                context.used = time.time()
+                yield Directory(context.path / _FILES, f"context {identity}")
+        finally:
+            if not context.key:
+                self._drop(context)
 
     def all(self) -> list[KeptContext]:
         """Those that are whole, as they are counted."""

@@ -24,17 +24,3 @@ class Progress(Protocol):
 
     def explains(self, vertex: Vertex, reasons: Sequence[str]) -> None:
         """Why the step is carried out, and not taken from the cache; only where the build asks for it (``why``)."""
-
-
-class Silent:
-    """A ``Progress`` for whom nobody listens."""
-
-    def begins(self, vertex: Vertex) -> None: ...
-
-    def writes(self, vertex: Vertex, stream: int, data: bytes) -> None: ...
-
-    def ends(self, vertex: Vertex, cached: bool, error: str = "") -> None: ...
-
-    def warns(self, findings: Sequence[Finding]) -> None: ...
-
-    def explains(self, vertex: Vertex, reasons: Sequence[str]) -> None: ...

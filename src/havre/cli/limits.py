@@ -1,4 +1,4 @@
-"""The limits that ``run`` and ``create`` set and ``update`` changes: one table of flags and the API's fields."""
+"""The limits that ``run``, ``create`` and ``build`` set and ``update`` changes: one table of flags and API fields."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from havre.cli.parser import convert
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
     from typing import Any
 
     from havre.cli.parser import Args, Parser
@@ -29,11 +30,15 @@ _ROWS = (
     ("memory-swap", "", "bytes", "Memory plus swap limit: '-1' to enable unlimited swap", "MemorySwap"),
     ("pids-limit", "", "int", "Tune container pids limit (set -1 for unlimited)", "PidsLimit"),
 )
+ALL = frozenset(long for long, *_ in _ROWS)
+OF_BUILDS = frozenset(("cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus", "cpuset-mems", "memory", "memory-swap"))
 
 
-def declare(parser: Parser, since: dict[str, str]) -> None:
+def declare(parser: Parser, since: dict[str, str], which: Container[str] = ALL) -> None:
     """Declare them; ``since`` has the API versions that some need."""
     for long, short, kind, help, _ in _ROWS:
+        if long not in which:
+            continue
         swap, weight = long == "memory-swap", long == "blkio-weight"
         parser.flag(
             long,
@@ -46,9 +51,9 @@ def declare(parser: Parser, since: dict[str, str]) -> None:
         )
 
 
-def fields(args: Args) -> dict[str, Any]:
+def fields(args: Args, which: Container[str] = ALL) -> dict[str, Any]:
     """The API's fields of what was given; a zero is the same as nothing."""
-    values = ((field, getattr(args, long.replace("-", "_"))) for long, *_, field in _ROWS)
+    values = ((field, getattr(args, long.replace("-", "_"))) for long, *_, field in _ROWS if long in which)
     return {field: value for field, value in values if value}
 
 

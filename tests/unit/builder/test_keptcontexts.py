@@ -111,3 +111,11 @@ async def test_the_budget_and_the_next_daemon(tmp_path: Path) -> None:
     await again.offer("new", [Listed("a", _FILE, 1, 1)])
     assert sum(one.size for one in again.all()) <= 150
     assert again.all()
+
+
+async def test_one_without_a_key_is_gone_after_a_build_that_failed(kept: KeptContexts, tmp_path: Path) -> None:
+    identity, _ = await kept.offer("", [])
+    await kept.fill(identity, archive(any=b"x"))
+    with pytest.raises(ZeroDivisionError), kept.use(identity):
+        raise ZeroDivisionError
+    assert list((tmp_path / "contexts").iterdir()) == []

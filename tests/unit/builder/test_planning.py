@@ -172,9 +172,11 @@ def test_proxies_reach_commands_and_are_no_part_of_them() -> None:
 
 
 def test_arguments_that_nobody_asks_for() -> None:
-    known = arguments({"A": "1", "B": "2", "HTTPS_PROXY": "x", "BUILDKIT_INLINE_CACHE": "1", "SOURCE_DATE_EPOCH": "0"})
+    known = arguments({"A": "1", "B": "2", "HTTPS_PROXY": "x", "BUILDKIT_SYNTAX": "x", "SOURCE_DATE_EPOCH": "0"})
     known.declare(dockerfile(b"ARG A\nFROM a").arguments[0], {}, {})
     assert known.unused == ["B"]
+    # BuildKit's frontend would know it; here it has no effect.
+    assert arguments({"BUILDKIT_INLINE_CACHE": "1"}).unused == ["BUILDKIT_INLINE_CACHE"]
 
 
 # -- steps --

@@ -3,11 +3,12 @@
 import base64
 import binascii
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from aiohttp.web_response import StreamResponse
 
-from havre.api import respond
+from havre.api import decode, respond
 from havre.api.call import Call
 from havre.builder.classic import Options
 from havre.builder.upkeep import Limits
@@ -18,17 +19,17 @@ from havre.lib import references
 from havre.lib.references import Reference
 from havre.wire.containers import HostConfig, Ulimit
 
-_ABSENT = ("outputs",)
 _HUBS = ("docker.io", "index.docker.io", "https://index.docker.io/v1/")
 
 
 async def build(call: Call) -> StreamResponse:
     """An archive as the body, Docker's messages as the answer."""
-    for name in _ABSENT:
-        if call.text(name) not in ("", "[]", "null", "0", "false"):
-            raise Unsupported(f"havre does not implement the option {name} of a build yet")
+    if call.text("outputs") not in ("", "[]", "null"):
+        raise Unsupported("havre does not implement the option outputs of POST /build")
     if call.text("version") not in ("", "1"):
-        raise Unsupported("havre does not implement BuildKit builds (version=2) yet")
+        raise Unsupported("havre does not implement BuildKit builds of POST /build (version=2)")
+    if (isolation := call.text("isolation")) not in ("", "default"):
+        raise InvalidParameter(f"unsupported isolation: {isolation}")
     if call.flag("squash"):
         raise InvalidParameter("squash is only supported with experimental mode")
     options = Options(
@@ -39,7 +40,7 @@ async def build(call: Call) -> StreamResponse:
         quiet=call.flag("q"),
         no_cache=call.flag("nocache"),
         pull=call.flag("pull"),
-        arguments={name: value for name, value in _map(call, "buildargs").items() if value is not None},
+        arguments=_map(call, "buildargs"),
         labels=_map(call, "labels"),
         target=call.text("target"),
         platform=parse_platform(text) if (text := call.text("platform")) else None,
@@ -48,8 +49,8 @@ async def build(call: Call) -> StreamResponse:
         why=call.flag("why"),
         call=call.text("call"),
         lock=call.text("lock"),
-        cache_from=[str(one) for one in _list(call, "cachefrom")],
-        cache_to=[str(one) for one in _list(call, "cacheto")],
+        cache_from=_texts(call, "cachefrom"),
+        cache_to=_texts(call, "cacheto"),
     )
     return await respond.messages(call, call.builds.classic.build(call.chunks(), options))
 
@@ -96,9 +97,8 @@ def _host(call: Call) -> HostConfig:
         shm_size=call.integer("shmsize") or 0,
         network_mode=call.text("networkmode"),
         extra_hosts=_hosts(call.texts("extrahosts")),
-        ulimits=[Ulimit(name=one["Name"], soft=one["Soft"], hard=one["Hard"]) for one in _list(call, "ulimits")]
-        or None,
-        security_opt=[str(one) for one in _list(call, "securityopt")] or None,
+        ulimits=[decode.fit(one, Ulimit) for one in _list(call, "ulimits")] or None,
+        security_opt=_texts(call, "securityopt") or None,
     )
 
 
@@ -110,10 +110,25 @@ def _hosts(texts: list[str]) -> list[str] | None:
     return [one for one in found if one] or None
 
 
-def _map(call: Call, name: str) -> dict[str, Any]:
+def _map(call: Call, name: str) -> dict[str, str]:
+    """Texts by name; those that are null are left out."""
     text = call.text(name)
     found: dict[str, Any] = _parsed(text, name, dict) if text and text != "null" else {}
+    given = {key: value for key, value in found.items() if value is not None}
+    _check_texts(name, given.values())
+    return given
+
+
+def _texts(call: Call, name: str) -> list[str]:
+    found = _list(call, name)
+    _check_texts(name, found)
     return found
+
+
+def _check_texts(name: str, found: Iterable[Any]) -> None:
+    for one in found:
+        if not isinstance(one, str):
+            raise InvalidParameter(f"error reading {name}: {json.dumps(one)[:80]} is no string")
 
 
 def _list(call: Call, name: str) -> list[Any]:
@@ -127,6 +142,8 @@ def _parsed(text: str, name: str, kind: type) -> Any:
         value = json.loads(text)
     except ValueError as error:
         raise InvalidParameter(f"error reading {name}: {error}") from None
+    except RecursionError:
+        raise InvalidParameter(f"error reading {name}: exceeded max depth") from None
     if not isinstance(value, kind):
         raise InvalidParameter(f"error reading {name}: {text[:80]}")
     return value

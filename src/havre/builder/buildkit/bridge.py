@@ -24,7 +24,7 @@ from havre.builder.buildkit.messages.gateway import (
     ReturnRequest,
     ReturnResponse,
 )
-from havre.builder.buildkit.messages.shared import Capability, Definition
+from havre.builder.buildkit.messages.shared import Capability
 from havre.builder.buildkit.rpc import Handler, Stream, unary
 from havre.builder.buildkit.statuses import RpcError
 from havre.builder.buildkit.workers import worker
@@ -39,7 +39,10 @@ _CALLS = {"frontend.lint": "check", "frontend.outline": "outline", "frontend.tar
 _FRONTEND = "dockerfile.v0"
 # What buildx asks about before it uses it.
 _GATEWAY = ("solve.base", "return", "proto.refarray", "frontend.inputs", "gateway.solve.metadata", "frontend.caps")
-_EVALUATE = ("gateway.solve.evaluate", "gateway.evaluate", "importcaches", "reference.output")
+_EVALUATE = ("gateway.solve.evaluate", "gateway.evaluate", "importcaches")
+# What it needs for targets of a bake file that stand on others.
+_LINKED = "reference.output"
+_NOT_LINKED = "havre does not implement targets of a bake file as named contexts of others"
 _STEPS = ("source.image", "source.local", "source.local.sessionid", "source.local.sharedkeyhint", "exec.meta.base")
 
 
@@ -82,7 +85,10 @@ class Bridge:
 
     async def _ping(self, request: PingRequest, stream: Stream) -> PongResponse:
         return PongResponse(
-            [Capability(name, True) for name in (*_GATEWAY, *_EVALUATE)],
+            [
+                *(Capability(name, True) for name in (*_GATEWAY, *_EVALUATE)),
+                Capability(_LINKED, False, disabled_reason_message=_NOT_LINKED),
+            ],
             [Capability(name, True) for name in _STEPS],
             [worker()],
         )
@@ -96,7 +102,7 @@ class Bridge:
         solved = await self.solve(build, request.frontend, request.options)
         ref = build.add(solved)
         return FrontendSolveResponse(
-            result=Result(ref=Ref(ref, Definition()), metadata={"containerimage.config": solved.configuration()})
+            result=Result(ref=Ref(ref), metadata={"containerimage.config": solved.configuration()})
         )
 
     async def _answer(self, build: Build, asked: str, options: dict[str, str]) -> dict[str, bytes]:

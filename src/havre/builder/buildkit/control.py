@@ -66,6 +66,8 @@ class Control:
         """The result that is to be exported; None when the client wants none."""
         if request.definition is not None and request.definition.steps:
             raise Unsupported("havre does not build from definitions of low-level steps")
+        if request.policy or request.policy_session:
+            raise Unsupported("havre does not implement source policies of builds")
         if request.frontend:
             return await self.bridge.solve(build, request.frontend, request.attributes)
         returned = await build.returned

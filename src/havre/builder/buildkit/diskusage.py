@@ -41,7 +41,8 @@ class DiskUsage:
         before = {str(one["ID"]): one for one in await self.upkeep.usage()}
         gone = await self.upkeep.prune(request.all, Filters(values), limits)
         for identity in gone["CachesDeleted"] or ():
-            await stream.send(_record(before[identity]))
+            if identity in before:  # else it came between the two
+                await stream.send(_record(before[identity]))
 
 
 def _filters(texts: list[str]) -> dict[str, list[str]]:

@@ -30,12 +30,15 @@ from havre.lib.relay import Outflow
 _TRUE = ("1", "true", "t", "True", "TRUE", "T")
 _PIECE = 256 << 10
 _SEND = "/moby.filesync.v1.FileSend/DiffCopy"
-# What each exporter may be asked; "dest" is the client's own.
+_FALSE = ("", "0", "false", "f", "False", "FALSE", "F")
+# What each exporter may be asked; "dest" and "context" are the client's own.
 _KNOWN = {
     "image": frozenset(("name", "push", "unpack", "store", "oci-mediatypes", "dest", "context")),
     "tar": frozenset(("dest",)),
     "archive": frozenset(("name", "dest", "tar", "oci-mediatypes", "context")),
 }
+# An image is always kept, ready to be run, in OCI's media types; an archive is always one file.
+_ALWAYS = ("unpack", "store", "oci-mediatypes", "tar")
 _KINDS = {"moby": "image", "image": "image", "local": "tar", "tar": "tar", "docker": "archive", "oci": "archive"}
 
 
@@ -52,7 +55,7 @@ class Exports:
         if kind is None:
             raise Unsupported(f"havre does not implement the exporter {exporter.type}")
         for name, value in exporter.attributes.items():
-            if name not in _KNOWN[kind]:
+            if name not in _KNOWN[kind] or (name in _ALWAYS and value not in _TRUE):
                 raise Unsupported(f"havre does not implement the option {name}={value} of the exporter {exporter.type}")
         if build.session is None:
             raise RpcError(statuses.INVALID, "an export needs a session")
@@ -74,7 +77,7 @@ class Exports:
                 with step.part(f"naming to {name.canonical()}"):
                     pass
         told = _told(image.id, image.id, names)
-        if attributes.get("push", "") in _TRUE:
+        if _truth("push", attributes.get("push", "")):
             if not names:
                 raise InvalidParameter("tag is needed when pushing to registry")
             for name in names:
@@ -97,8 +100,6 @@ class Exports:
         self, build: Build, session: Session, exporter: Exporter, number: int, solved: Solved
     ) -> dict[str, str]:
         """An archive as ``docker save`` makes it: an OCI layout that old readers understand, too."""
-        if exporter.attributes.get("tar", "true") not in _TRUE:
-            raise Unsupported(f"havre does not implement the option tar=false of the exporter {exporter.type}")
         names = _names(exporter.attributes.get("name", ""))
         data = solved.configuration()
         digest = await self.blobs.add(data)
@@ -160,6 +161,12 @@ async def _tar(path: Path) -> AsyncIterator[bytes]:
 def _told(digest: str, configuration: str, names: list[Reference]) -> dict[str, str]:
     found = {"containerimage.digest": digest, "containerimage.config.digest": configuration}
     return found | ({"image.name": ",".join(name.canonical() for name in names)} if names else {})
+
+
+def _truth(name: str, text: str) -> bool:
+    if text not in (*_TRUE, *_FALSE):
+        raise InvalidParameter(f"non-bool value specified for {name}: {text}")
+    return text in _TRUE
 
 
 def _names(text: str) -> list[Reference]:

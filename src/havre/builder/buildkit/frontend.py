@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 from havre.builder import contexts
 from havre.builder.buildkit.contextcopies import ContextCopies
 from havre.builder.buildkit.messages.errors import Any, RpcStatus
-from havre.builder.buildkit.options import Options, check_frontend, options
+from havre.builder.buildkit.options import Options, options
 from havre.builder.buildkit.session import Files, Session
 from havre.builder.buildkit.status import DEFINITION, Status, Step
 from havre.builder.buildkit.statuses import UNKNOWN, RpcError, of_error
 from havre.builder.failures import StepFailed
+from havre.builder.frontends import check_syntax
 from havre.builder.remotecontexts import RemoteContexts
 from havre.builder.request import BuildRequest
 from havre.builder.trees import Directory
@@ -29,7 +30,7 @@ from havre.lib.dockerignore import Ignore
 
 _LARGEST_FILE = 16 << 20  # of a Dockerfile
 _UPLOAD = "http://buildkit-session/"
-_ABSENT = ("oci-layout://", "input:", "target:")
+_ABSENT = "oci-layout://"
 _INSECURE = "security.insecure"
 
 
@@ -63,7 +64,7 @@ class Frontend:
             file = await self._dockerfile(asked, session, status, context)
             status.reads(file.name, file.content)
             try:
-                check_frontend(read(file.content).directives.get("syntax", ""))
+                check_syntax(read(file.content).directives.get("syntax", ""))
             except DockerfileError as error:
                 raise failure(error, file) from None
             if context is None:
@@ -115,6 +116,8 @@ class Frontend:
     ) -> Directory | str:
         if value.startswith("docker-image://"):
             return value
+        if value.startswith(("input:", "target:")):
+            raise Unsupported(f"havre does not implement other targets of a bake file as named contexts: {name}")
         if value.startswith(_ABSENT):
             raise Unsupported(f"havre does not implement the named context {name}={value}")
         if not value.startswith("local:"):

@@ -3,30 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from havre.builder.frontends import check_arguments
 from havre.errors import InvalidParameter, Unsupported
 from havre.image.manifest import Platform, parse_platform
 from havre.wire.containers import HostConfig, Ulimit
 
-_FRONTENDS = ("docker/dockerfile", "docker/dockerfile-upstream")
 _KNOWN = frozenset(
     (
         *("filename", "target", "no-cache", "platform", "image-resolve-mode", "add-hosts", "force-network-mode"),
-        *("shm-size", "ulimit", "cgroup-parent", "context", "contextsubdir", "contextkey", "dockerfilekey", "hostname"),
-        *(
-            "cmdline",
-            "source",
-            "frontend.caps",
-            "multi-platform",
-            "cache-imports",
-            "cache-from",
-            "no-cache-filter",
-            "requestid",
-        ),
+        *("shm-size", "ulimit", "cgroup-parent", "context", "contextsubdir", "contextkey", "dockerfilekey"),
+        # What a client says beside: its command line, what it knows, and the caches that its solve names as well.
+        *("cmdline", "source", "frontend.caps", "cache-imports", "cache-from", "requestid"),
     )
 )
 # What tells where things came from, and changes nothing in what is built.
 _REMARKS = ("vcs:", "local-sessionid:", "input-metadata:", "localdir:")
-_TRUE = ("1", "true", "t", "yes")
+_FALSE = ("", "0", "false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +46,7 @@ def options(given: Mapping[str, str]) -> Options:
     """Read them. Raises ``InvalidParameter``; ``Unsupported`` for what havre does not know."""
     _check(given)
     arguments = _below(given, "build-arg:")
+    check_arguments(arguments)
     return Options(
         filename=given.get("filename") or "Dockerfile",
         target=given.get("target", ""),
@@ -63,7 +56,7 @@ def options(given: Mapping[str, str]) -> Options:
         platform=_platform(given.get("platform", "")),
         pull=given.get("image-resolve-mode") == "pull",
         ignore_cache=given.get("no-cache") == "",
-        ignore_cache_of=frozenset(name for name in given.get("no-cache", "").split(",") if name),
+        ignore_cache_of=frozenset(name.lower() for name in given.get("no-cache", "").split(",") if name),
         host=_host(given),
         epoch=_epoch(arguments.get("SOURCE_DATE_EPOCH", "")),
         context=given.get("context", ""),
@@ -73,22 +66,13 @@ def options(given: Mapping[str, str]) -> Options:
     )
 
 
-def check_frontend(name: str) -> None:
-    """Refuse a Dockerfile whose ``# syntax=`` names a language that is not Docker's own."""
-    reference = name.split()[0] if name.strip() else ""
-    bare = reference.removeprefix("docker.io/").partition("@")[0].partition(":")[0]
-    if reference and bare not in _FRONTENDS:
-        raise Unsupported(f"havre does not run frontends: the syntax {reference} is not docker/dockerfile")
-
-
 def _check(given: Mapping[str, str]) -> None:
     for name, value in given.items():
         if name in _KNOWN or name.startswith(("build-arg:", "label:", "context:", *_REMARKS)):
             continue
-        if name.startswith("attest:") and _disabled(value):
+        if (name.startswith("attest:") and _disabled(value)) or (name == "multi-platform" and value in _FALSE):
             continue
         raise Unsupported(f"havre does not implement the build option {name}")
-    check_frontend(given.get("build-arg:BUILDKIT_SYNTAX", ""))
 
 
 def _disabled(value: str) -> bool:

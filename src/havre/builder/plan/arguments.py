@@ -15,7 +15,7 @@ from havre.image.manifest import Platform
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 PREDEFINED = frozenset([*_PROXIES, *(name.upper() for name in _PROXIES)])
 # What the builder itself is told by arguments.
-_OPTIONS = ("BUILDKIT_", "SOURCE_DATE_EPOCH")
+_OPTIONS = ("BUILDKIT_SYNTAX", "BUILDKIT_DOCKERFILE_CHECK", "SOURCE_DATE_EPOCH")
 
 
 class Arguments:
@@ -74,7 +74,7 @@ class Arguments:
         return sorted(
             name
             for name in self._given
-            if name not in self._consumed and name not in PREDEFINED and not name.startswith(_OPTIONS)
+            if name not in self._consumed and name not in PREDEFINED and name not in _OPTIONS
         )
 
 

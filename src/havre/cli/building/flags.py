@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from havre.cli import limits
 from havre.cli.errors import CommandError
 
 TYPE_CHECKING = False
@@ -47,14 +48,8 @@ def _inputs(parser: Parser) -> None:
 def _limits(parser: Parser) -> None:
     flag = parser.flag
     flag("cgroup-parent", "", "string", "Set the parent cgroup for the RUN instructions during build")
-    flag("cpu-period", "", "int", "Limit the CPU CFS (Completely Fair Scheduler) period")
-    flag("cpu-quota", "", "int", "Limit the CPU CFS (Completely Fair Scheduler) quota")
-    flag("cpu-shares", "c", "int", "CPU shares (relative weight)")
-    flag("cpuset-cpus", "", "string", "CPUs in which to allow execution (0-3, 0,1)")
-    flag("cpuset-mems", "", "string", "MEMs in which to allow execution (0-3, 0,1)")
+    limits.declare(parser, {}, limits.OF_BUILDS)
     flag("isolation", "", "string", "Container isolation technology")
-    flag("memory", "m", "bytes", "Memory limit")
-    flag("memory-swap", "", "bytes", "Swap limit equal to memory plus swap: -1 to enable unlimited swap")
     flag("network", "", "string", "Set the networking mode for the RUN instructions during build", default="default")
     flag("security-opt", "", "list", "Security options", word="strings")
     flag("shm-size", "", "bytes", "Size of /dev/shm")

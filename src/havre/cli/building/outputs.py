@@ -57,8 +57,10 @@ def _read(text: str) -> Output:
         raise CommandError("type is required for output")
     if kind not in _KINDS:
         raise CommandError(f"unsupported output type {kind}: it is one of {', '.join(_KINDS)}")
-    push = kind == "registry" or fields.pop("push", "") in ("true", "1")
-    names = [name for name in fields.pop("name", "").split(",") if name]
+    push, names = kind == "registry", []
+    if kind not in ("local", "tar"):
+        push = _truth("push", fields.pop("push", "false")) or push
+        names = [name for name in fields.pop("name", "").split(",") if name]
     if fields:
         raise CommandError(f"havre does not implement the output option {sorted(fields)[0]} yet")
     if kind == "local" and not path:
@@ -70,8 +72,21 @@ def _read(text: str) -> Output:
     return Output(kind, path, push, names)
 
 
-def check_terminal(found: Output, ctx: Context) -> None:
-    """Refuse to write an archive on a terminal."""
+def _truth(name: str, text: str) -> bool:
+    from havre.lib.booleans import parse_bool
+
+    value = parse_bool(text)
+    if value is None:
+        raise CommandError(f"invalid value of the output option {name}: {text}")
+    return value
+
+
+def check(args: Args, found: Output, ctx: Context) -> None:
+    """Refuse to write an archive on a terminal, and what only an image has where there will be none."""
+    for flag in ("load", "iidfile", "metadata_file"):
+        if found.is_tree and getattr(args, flag):
+            shown = flag.replace("_", "-")
+            raise CommandError(f"--{shown} cannot be used with the output {found.kind}, which makes no image")
     if found.path == "-" and ctx.out.isatty():
         raise CommandError("refusing to write the result to a terminal: give --output dest=FILE, or redirect stdout")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from havre.cli import limits
 from havre.cli.building.context import LocalContext, ignored, key_of
 from havre.cli.errors import CommandError
 from havre.client.query import quote
@@ -24,13 +25,6 @@ _PIECE = 256 * 1024
 _REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
 _ARCHIVES = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 _LIMITS = {
-    "memory": "Memory",
-    "memory_swap": "MemorySwap",
-    "cpu_shares": "CpuShares",
-    "cpu_period": "CpuPeriod",
-    "cpu_quota": "CpuQuota",
-    "cpuset_cpus": "CpusetCpus",
-    "cpuset_mems": "CpusetMems",
     "cgroup_parent": "CgroupParent",
     "shm_size": "ShmSize",
     "add_host": "ExtraHosts",
@@ -44,7 +38,8 @@ def body(args: Args, ctx: Context) -> Json:
     from havre.cli.building.secrets import secrets
     from havre.cli.keyvalues import pairs
 
-    host = {field: getattr(args, name) for name, field in _LIMITS.items() if getattr(args, name)}
+    host = limits.fields(args, limits.OF_BUILDS)
+    host |= {field: getattr(args, name) for name, field in _LIMITS.items() if getattr(args, name)}
     return {
         "names": [full_name(text) for text in args.tag],
         "target": args.target,

@@ -32,7 +32,7 @@ def run(args: Args, ctx: Context) -> int:
     if args.quiet and args.progress not in ("auto", "quiet"):
         raise CommandError(f"progress={args.progress} and quiet cannot be used together")
     output = outputs.output(args)
-    outputs.check_terminal(output, ctx)
+    outputs.check(args, output, ctx)
     steps = Steps(_display(args, ctx, quiet))
     try:
         told = _build(args, ctx, steps, output)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from havre.builder.buildkit.messages.errors import RpcStatus
 from havre.builder.buildkit.messages.shared import Definition, Range, SourceInfo, Timestamp, Version, WorkerRecord
 from havre.lib.protobuf import Message, field, many, one, pairs, text
 
@@ -38,7 +37,9 @@ class SolveRequest(Message):
     entitlements: list[str] = many(9)
     inputs: dict[str, Definition] = pairs(10)
     internal: bool = field(11, False)
+    policy: bytes = field(12, b"")
     exporters: list[Exporter] = many(13)
+    policy_session: str = text(15)
 
 
 @dataclass(slots=True)
@@ -162,20 +163,3 @@ class HistoryRequest(Message):
     active_only: bool = field(1, False)
     ref: str = text(2)
     early_exit: bool = field(3, False)
-
-
-@dataclass(slots=True)
-class HistoryRecord(Message):
-    ref: str = text(1)
-    frontend: str = text(2)
-    attributes: dict[str, str] = pairs(3)
-    exporters: list[Exporter] = many(4)
-    error: RpcStatus | None = one(5)
-    created: Timestamp | None = one(6)
-    completed: Timestamp | None = one(7)
-
-
-@dataclass(slots=True)
-class HistoryEvent(Message):
-    type: int = field(1)
-    record: HistoryRecord | None = one(2)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from havre.builder.buildkit.messages.control import CacheEntry
 from havre.builder.buildkit.messages.errors import RpcStatus
-from havre.builder.buildkit.messages.shared import Capability, Definition, PlatformMessage, WorkerRecord
+from havre.builder.buildkit.messages.shared import Capability, Definition, WorkerRecord
 from havre.lib.protobuf import Message, field, many, one, pairs, text
 
 
@@ -74,17 +74,3 @@ class EvaluateRequest(Message):
 @dataclass(slots=True)
 class EvaluateResponse(Message):
     pass
-
-
-@dataclass(slots=True)
-class ResolveImageConfigRequest(Message):
-    ref: str = text(1)
-    platform: PlatformMessage | None = one(2)
-    resolve_mode: str = text(3)
-
-
-@dataclass(slots=True)
-class ResolveImageConfigResponse(Message):
-    digest: str = text(1)
-    config: bytes = field(2, b"")
-    ref: str = text(3)

@@ -87,3 +87,4 @@ class Capability(Message):
 
     id: str = text(1)
     enabled: bool = field(2, False)
+    disabled_reason_message: str = text(5)
