@@ -60,7 +60,7 @@ class ImageRemoval:
             await self._delete(image, records, force, not noprune, quiet=False)
         for other in others:
             if not _is_id(image, ref):
-                await self._untag_digests(other, _stored_name(image, ref), self._images.reaching(other.id), records)
+                await self._untag_digests(other, _stored_name(ref), self._images.reaching(other.id), records)
             await self._delete_unnamed(other, records, force, not noprune)
         return records
 
@@ -136,7 +136,7 @@ class ImageRemoval:
                 f'conflict: unable to remove repository reference "{ref}" (must force) - container '
                 f"{_short(users[0][0])} is using its referenced image {_short(image.id)}"
             )
-        name = _stored_name(image, ref)
+        name = _stored_name(ref)
         records = [await self._untag(image, name)]
         await self._untag_digests(image, name, self._current(image).names, records)
         if not self._current(image).names:
@@ -205,7 +205,7 @@ class ImageRemoval:
         return self._images.get(image.id) or image
 
 
-def _stored_name(image: Image, ref: str) -> Reference:
+def _stored_name(ref: str) -> Reference:
     name = references.parse(ref)
     return name.with_digest(name.digest) if name.digest else name
 

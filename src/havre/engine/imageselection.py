@@ -29,7 +29,8 @@ def select(images: ImageStore, image: Image, tag: Reference | None, platforms: S
     whole = not platforms and len(manifests) == len(leaves)
     if len(variants) == 1 and not whole:
         return Selection(variants[0], tags)
-    return Selection(variants[0], tags, document.descriptor, _indexes(images, document.descriptor), manifests)
+    indexes = tuple(index.descriptor for index in images.documents.indexes(document.descriptor.digest))
+    return Selection(variants[0], tags, document.descriptor, indexes, manifests)
 
 
 def _for(variants: Sequence[Image], platform: Platform) -> Image:
@@ -50,11 +51,3 @@ def _manifests(leaves: Sequence[Leaf], ids: set[str]) -> tuple[tuple[Descriptor,
         if leaf.descriptor.digest in chosen
         or (leaf.kind != "image" and (leaf.refers_to in chosen or leaf.refers_to not in listed))
     )
-
-
-def _indexes(images: ImageStore, descriptor: Descriptor, depth: int = 0) -> tuple[Descriptor, ...]:
-    document = images.documents.get(descriptor.digest)
-    if document is None or not isinstance(document.body, Index) or depth > 4:
-        return ()
-    inner = (index for child in document.body.manifests for index in _indexes(images, child, depth + 1))
-    return (descriptor, *inner)

@@ -5,7 +5,7 @@ else it lists is known by its descriptor only.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from havre.errors import HavreError
@@ -106,13 +106,27 @@ class Documents:
         for child in document.body.manifests:
             self._walk(child, found, seen, depth + 1)
 
+    def indexes(self, digest: str) -> list[Document]:
+        """The index ``digest`` and those within it, each after all that it lists; none for a manifest."""
+        found: dict[str, Document] = {}
+        self._collect(digest, found, 0)
+        return list(found.values())
+
+    def _collect(self, digest: str, found: dict[str, Document], depth: int) -> None:
+        document = self._known.get(digest)
+        if document is None or digest in found or depth > _DEEPEST or isinstance(document.body, Manifest):
+            return
+        for child in document.body.manifests:
+            self._collect(child.digest, found, depth + 1)
+        found[digest] = document
+
     def needed(self, digest: str, has_image: Callable[[str], bool]) -> set[str]:
         """The content that keeping ``digest`` means to keep.
 
         Manifests of images count while ``has_image`` knows their configuration, what is said about an image as long
         as that image counts.
         """
-        needed = set(self._indexes(digest, set()))
+        needed = {index.descriptor.digest for index in self.indexes(digest)}
         leaves = self.leaves(digest)
         images = {leaf.descriptor.digest for leaf in leaves if leaf.kind == "image"}
         kept = {
@@ -128,15 +142,6 @@ class Documents:
                 continue
             needed |= {leaf.descriptor.digest, *blobs_of(leaf.manifest)}
         return needed
-
-    def _indexes(self, digest: str, seen: set[str], depth: int = 0) -> Iterator[str]:
-        document = self._known.get(digest)
-        if document is None or digest in seen or depth > _DEEPEST or isinstance(document.body, Manifest):
-            return
-        seen.add(digest)
-        yield digest
-        for child in document.body.manifests:
-            yield from self._indexes(child.digest, seen, depth + 1)
 
 
 def blobs_of(manifest: Manifest) -> list[str]:

@@ -28,7 +28,7 @@ Progress = Callable[[int], None]
 Unpacker = Callable[[BinaryIO, Path, Sequence[Path], Limits, Progress], Awaitable[Unpacked]]
 UNPACKING = "unpack-"
 _WRITE_OUT = 8 << 20
-_MOST_LAYERS = 127  # what a mount surely takes; images of Docker have fewer
+MOST_LAYERS = 127  # what a mount surely takes; images of Docker have fewer
 
 
 class Standstill(Protocol):
@@ -91,7 +91,7 @@ class LayerStore:
             return chain_id
         work = self._running.get(chain_id)
         if work is None:
-            if len(below(self._snapshotter, parent)) >= _MOST_LAYERS:
+            if len(below(self._snapshotter, parent)) >= MOST_LAYERS:
                 raise InvalidParameter("max depth exceeded")
             work = self._running[chain_id] = _Work()
             path = source or self._blobs.path(blob.digest)
@@ -129,7 +129,7 @@ class LayerStore:
         Their archive is written to ``blob``. Paths in ``without`` are left out. ``still`` has begun on return, and is
         the caller's to end. The layer is to be handed to ``keep`` or ``drop``. ``SystemFault`` when it cannot be made.
         """
-        if len(below(self._snapshotter, parent)) >= _MOST_LAYERS:
+        if len(below(self._snapshotter, parent)) >= MOST_LAYERS:
             raise InvalidParameter("max depth exceeded")
         key = UNPACKING + new_id()
         try:
@@ -146,7 +146,7 @@ class LayerStore:
 
         Otherwise as ``capture``; the snapshot itself is what is kept or dropped.
         """
-        if len(below(self._snapshotter, parent)) >= _MOST_LAYERS:
+        if len(below(self._snapshotter, parent)) >= MOST_LAYERS:
             raise InvalidParameter("max depth exceeded")
         made = await settled(lambda: _archive(self._snapshotter.upper(key), without, blob), lambda _: None)
         return Captured(key, parent, blob.digest, blob.offset, Usage(made.size, made.inodes))

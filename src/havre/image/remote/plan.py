@@ -13,11 +13,9 @@ from havre.image import made
 from havre.image.blobs import BlobStore
 from havre.image.compressing import PLAIN
 from havre.image.documents import Document, Leaf, blobs_of
-from havre.image.manifest import Descriptor, Index, Manifest, Platform, best, host_platform
+from havre.image.manifest import Descriptor, Manifest, Platform, best, host_platform
 from havre.image.store import Image, ImageStore
 from havre.lib.references import Reference
-
-_DEEPEST = 4
 
 
 @dataclass(slots=True)
@@ -115,18 +113,10 @@ class Planner:
             plan.manifests += one.manifests
             for digest, planned in one.blobs.items():
                 plan.blobs.setdefault(digest, planned)
-        for index in self._indexes(document, 0):
+        for index in self._images.documents.indexes(document.descriptor.digest):
             data = self._blobs.read(index.descriptor.digest, index.descriptor.size)
             plan.manifests.append((index.descriptor, data))
         return plan
-
-    def _indexes(self, document: Document, depth: int) -> list[Document]:
-        """The index and those within it, innermost first."""
-        if not isinstance(document.body, Index) or depth > _DEEPEST:
-            return []
-        inner = [self._images.documents.get(child.digest) for child in document.body.manifests]
-        found = [each for one in inner if one is not None for each in self._indexes(one, depth + 1)]
-        return [*found, document]
 
     def _here(self, leaf: Leaf) -> bool:
         return leaf.manifest is not None and all(self._blobs.exists(blob) for blob in blobs_of(leaf.manifest))

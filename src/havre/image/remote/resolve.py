@@ -8,6 +8,7 @@ from itertools import dropwhile
 from havre.errors import InvalidParameter, Unsupported
 from havre.image import digest as digests
 from havre.image import manifest as manifests
+from havre.image.layers import MOST_LAYERS
 from havre.image.manifest import Descriptor, Index, Manifest, Platform
 from havre.image.remote.auth import Auth
 from havre.image.remote.config import Place
@@ -18,7 +19,6 @@ from havre.lib.references import Reference
 log = logging.getLogger(__name__)
 
 _DEEPEST = 4
-_MOST_LAYERS = 127  # more cannot be mounted; refused before any is fetched
 _CONFIGS = ("application/vnd.oci.image.", "application/vnd.docker.")
 _OLD_CONFIGS = frozenset({"application/octet-stream", "application/json", "text/html", ""})
 _SCHEMA1_GONE = (
@@ -173,7 +173,7 @@ def _read(reference: Reference, body: bytes, media_type: str) -> Found:
 
 def _check(reference: Reference, manifest: Manifest) -> None:
     """Refuse what is no image (a chart, a model, a signature) and layers that are kept elsewhere."""
-    if len(manifest.layers) > _MOST_LAYERS:
+    if len(manifest.layers) > MOST_LAYERS:
         raise InvalidParameter("max depth exceeded")
     kind = manifest.config.media_type.lower()
     if kind not in _OLD_CONFIGS and not kind.startswith(_CONFIGS):
